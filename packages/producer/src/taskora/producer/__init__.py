@@ -1,0 +1,1 @@
+"""Dispatch jobs, await results, inspect queues."""

@@ -1,0 +1,1 @@
+"""Implement contracts and run their jobs."""
