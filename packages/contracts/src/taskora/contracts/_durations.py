@@ -84,7 +84,6 @@ def _exact_ms(value: object) -> float | None:
         case timedelta():
             return value / timedelta(milliseconds=1)
         case int() | float():
-            # An int beyond the range of float would raise; it is too long in any case.
             return value * 1000
         case str():
             return _parsed_ms(value)
@@ -98,8 +97,6 @@ def _parsed_ms(text: str) -> float | None:
     parts = _PART.findall(text)
     sizes = [_UNITS_MS[unit] for _, unit in parts]
     descending = all(larger > smaller for larger, smaller in pairwise(sizes))
-    return (
-        sum(float(number) * size for (number, _), size in zip(parts, sizes, strict=True))
-        if descending
-        else None
-    )
+    if not descending:
+        return None
+    return sum(float(number) * size for (number, _), size in zip(parts, sizes, strict=True))

@@ -212,6 +212,11 @@ class WireVersions:
 
     version: int | str
     min_compat: int | str
+    written_by: str = ""
+
+    def __str__(self) -> str:
+        writer = f", written by {self.written_by}" if self.written_by else ""
+        return f"version {self.version!s} (compatible back to {self.min_compat!s}{writer})"
 
 
 class WireVersionError(TaskoraError):
@@ -225,9 +230,8 @@ class WireVersionError(TaskoraError):
 
     def __init__(self, *, code: WireVersionCode, ours: WireVersions, theirs: WireVersions) -> None:
         super().__init__(
-            f"Wire versions do not fit ({code}): the server holds version {theirs.version} "
-            f"(compatible back to {theirs.min_compat}), this process speaks version {ours.version} "
-            f"(compatible back to {ours.min_compat}); {_WIRE_REMEDIES[code]}"
+            f"Wire versions do not fit ({code}): the server holds {theirs}, this process speaks {ours}; "
+            f"{_WIRE_REMEDIES[code]}"
         )
         self.code: WireVersionCode = code
         self.ours = ours

@@ -116,8 +116,9 @@ class StalledError(TaskoraError):
 
     def __init__(self, *, job_id: str, task: str | None = None, count: int, max_count: int) -> None:
         super().__init__(
-            f"{_job(job_id, task)} stalled {count} times (limit {max_count}): its worker died "
-            "or was blocked for longer than its lease; look for crashes, lack of memory, and code that blocks the event loop"
+            f"{_job(job_id, task)} stalled {count} times (limit {max_count}): its worker died, "
+            "or was blocked for longer than its lease; "
+            "look for crashes, lack of memory, and code that blocks the event loop"
         )
         self.job_id = job_id
         self.task = task

@@ -41,8 +41,8 @@ class static_contract(TaskContract[I, O]):  # noqa: N801 - reads as a function: 
         )
 
     def __setattr__(self, name: str, value: object) -> None:
-        # Calling a subscripted class makes the instance and then offers it the subscription by this name; there
-        # is no earlier moment to learn the types. Whoever assigns afterwards meets a frozen instance.
+        # Calling a subscripted class makes the instance and then offers it the subscription by this name;
+        # there is no earlier moment to learn the types. Whoever assigns afterwards meets a frozen instance.
         if name == "__orig_class__" and self.input is UNSET and self.output is UNSET:
             for field, annotation in zip(("input", "output"), get_args(value), strict=True):
                 if not isinstance(annotation, TypeVar):  # of a generic function around us: says nothing

@@ -1,0 +1,48 @@
+-- count_jobs: reads only
+--
+-- Called by the inspector. Delayed includes jobs that wait for their retry.
+--
+-- returns: list[int]  {waiting, active, delayed, completed, failed, expired, cancelled, age in ms of the oldest
+--   waiting job, or -1}
+-- emits: nothing
+local wait_key = KEYS[1]         -- list    ready ids, newest left
+local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
+local active_key = KEYS[3]       -- list    claimed ids
+local delayed_key = KEYS[4]      -- zset    ids by due time
+local completed_key = KEYS[5]    -- zset    ids by end time
+local failed_key = KEYS[6]       -- zset    ids by end time: the dead-letter queue
+local expired_key = KEYS[7]      -- zset    ids by end time
+local cancelled_key = KEYS[8]    -- zset    ids by end time
+local prefix = KEYS[9]           -- prefix  every key of the task starts with it
+
+local given_now_ms = ARGV[1]     -- clock   epoch milliseconds, or empty for the server's clock
+
+--@include clock
+
+local function age_of(id)
+  local ts = id and tonumber(redis.call('HGET', prefix .. id, 'ts') or '')
+  return ts and math.max(now_ms - ts, 0) or -1
+end
+
+-- Within one priority the first is the oldest; the lowest priority is where jobs wait longest.
+local function oldest_of_lowest_priority()
+  local last = redis.call('ZRANGE', prioritized_key, -1, -1)[1]
+  local priority = last and tonumber(redis.call('HGET', prefix .. last, 'priority') or '')
+  if not priority then
+    return nil
+  end
+  local lowest_score = string.format('%.17g', -priority * 1e13)
+  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
+end
+
+local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(oldest_of_lowest_priority()))
+return {
+  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key),
+  redis.call('LLEN', active_key),
+  redis.call('ZCARD', delayed_key),
+  redis.call('ZCARD', completed_key),
+  redis.call('ZCARD', failed_key),
+  redis.call('ZCARD', expired_key),
+  redis.call('ZCARD', cancelled_key),
+  oldest,
+}

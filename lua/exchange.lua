@@ -1,0 +1,64 @@
+-- exchange: active -> completed | retrying | failed | cancelled | waiting | delayed;
+--           delayed, retrying -> waiting | expired;  waiting -> active | expired
+--
+-- Called by the lanes of a worker: one round trip settles every attempt that ended and claims as many jobs as there
+-- are free slots. A late caller, whose lease went to somebody else, gets 0 for that job and changes nothing. When
+-- the reply of a call was lost, the caller sends it again with `resend` and gets the jobs it had already claimed.
+--
+-- returns: ExchangeReply
+--   {now_ms, earliest_due_ms or -1, {0 lost | 1 settled | 2 cancel requested, lease kept | 3 repeated}...,
+--    {{job_id, data, version, attempt, ts}...}}
+-- emits: completed, retrying, failed, cancelled, waiting; promoted, expired; active
+local wait_key = KEYS[1]          -- list    ready ids, newest left
+local prioritized_key = KEYS[2]   -- zset    ready ids with a priority
+local active_key = KEYS[3]        -- list    claimed ids
+local delayed_key = KEYS[4]       -- zset    ids by due time
+local completed_key = KEYS[5]     -- zset    ids by end time
+local failed_key = KEYS[6]        -- zset    ids by end time: the dead-letter queue
+local cancelled_key = KEYS[7]     -- zset    ids by end time
+local expired_key = KEYS[8]       -- zset    ids by end time
+local stalled_key = KEYS[9]       -- set     candidates of the stall sweep
+local marker_key = KEYS[10]       -- zset    wake-up token
+local events_key = KEYS[11]       -- stream  events of the task
+local prefix = KEYS[12]           -- prefix  every key of the task starts with it
+
+local given_now_ms = ARGV[1]      -- clock   epoch milliseconds, or empty for the server's clock
+local token = ARGV[2]             -- str     fencing token of the jobs claimed by this call
+local lease_ms = ARGV[3]          -- int     lifetime of a lease
+local slots = tonumber(ARGV[4])   -- int     how many jobs the lane can take
+local on_expire = ARGV[5]         -- str     fail | discard
+local resend = ARGV[6]            -- flag    this call may have been executed before
+local OUTCOMES = 7                -- items   (kind, job_id, token, payload, delay_ms)...
+
+--@include clock
+--@include events
+--@include ready
+--@include holdings
+--@include throughput
+--@include settle
+--@include expire
+--@include promote
+--@include claim
+
+local statuses = {}
+for i = OUTCOMES, #ARGV, 5 do
+  statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
+end
+flush_settled()
+
+promote_due()
+if resend == '1' then
+  reclaim_own()
+end
+claim_ready(slots)
+
+local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+local due_ms = next_due[2] and tonumber(next_due[2]) or -1
+if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 then
+  -- Work that this call wanted and could not have is blocked: looking again at once would spin.
+  local look_at = (#blocked > 0 and #claims < slots) and now_ms + 1000 or 0
+  redis.call('ZADD', marker_key, ms_text(look_at), '0')
+elseif due_ms >= 0 then
+  redis.call('ZADD', marker_key, ms_text(due_ms), '0')
+end
+return { now_ms, due_ms, statuses, claims }

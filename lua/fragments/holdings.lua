@@ -1,0 +1,21 @@
+-- What a job holds beside its lease: a deduplication key, a slot of a concurrency key.
+-- needs: prefix
+
+-- The key may have passed to a newer job: only its owner may delete it.
+local function release_dedup(dedup_key, job_id)
+  if dedup_key and redis.call('GET', dedup_key) == job_id then
+    redis.call('DEL', dedup_key)
+  end
+end
+
+-- Returns true when a slot became free.
+local function release_concurrency(concurrency_key)
+  if not concurrency_key or concurrency_key == '' then
+    return false
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  if redis.call('DECR', counter) <= 0 then
+    redis.call('DEL', counter)
+  end
+  return true
+end

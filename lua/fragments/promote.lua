@@ -1,0 +1,23 @@
+-- Due jobs become ready, earliest due first, so that the one that waited longest leaves first.
+-- needs: delayed_key, prefix, now_ms
+
+local PROMOTE_LIMIT = 100
+
+local function promote_due()
+  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  if #due == 0 then
+    return
+  end
+  redis.call('ZREM', delayed_key, unpack(due))
+  for _, id in ipairs(due) do
+    local job_key = prefix .. id
+    local fields = redis.call('HMGET', job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+    if is_expired(fields[1]) then
+      expire(id, job_key, fields[5])
+    elseif fields[4] or fields[3] then -- an id without a hash is a ghost: nothing to run
+      redis.call('HSET', job_key, 'state', 'waiting')
+      push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
+      emit('promoted', id)
+    end
+  end
+end

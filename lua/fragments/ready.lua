@@ -1,0 +1,23 @@
+-- Where ready jobs stand, and how a waiting worker learns of them.
+-- needs: wait_key, prioritized_key, marker_key
+
+-- Higher priority sorts first, then older; exact in a double up to priority 900.
+local PRIORITY_WEIGHT = 1e13
+
+-- Push left, pop right: the list is first in, first out.
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+
+-- The marker holds at most the member "0"; its score says when to look: 0 is now.
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end

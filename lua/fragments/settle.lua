@@ -1,0 +1,92 @@
+-- How the attempts of a batch ended. Every write is fenced: only the token stored in the job's lock may settle it.
+-- needs: active_key, delayed_key, completed_key, failed_key, cancelled_key, stalled_key, prefix, resend, now_ms
+
+local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
+
+local settled_ids = {}
+local settled_locks = {}
+local finished = { completed = 0, failed = 0 }
+
+local function finish(id, job_key, state, set_key, dedup_key, ...)
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
+  redis.call('ZADD', set_key, now, id)
+  release_dedup(dedup_key, id)
+end
+
+local function retry_later(id, job_key, attempt, error_text, delay_ms)
+  local next_attempt = string.format('%d', attempt + 1)
+  local due = now_ms + delay_ms
+  redis.call('HSET', job_key, 'state', 'retrying', 'attempt', next_attempt, 'error', error_text)
+  redis.call('ZADD', delayed_key, ms_text(due), id)
+  wake_at(due)
+  emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
+end
+
+-- Gives the job back without spending the attempt. With a delay it is parked silently: a job that no live
+-- worker can run must neither wake them all nor fill the stream.
+local function give_back(id, job_key, fields, delay_ms)
+  if delay_ms > 0 then
+    redis.call('HSET', job_key, 'state', 'delayed')
+    redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
+    wake_at(now_ms + delay_ms)
+  else
+    redis.call('HSET', job_key, 'state', 'waiting')
+    push_ready(id, tonumber(fields[6] or '0') or 0, tonumber(fields[7] or now) or now_ms)
+    wake_now()
+    emit('waiting', id)
+  end
+end
+
+local function apply(kind, id, job_key, fields, payload, delay_ms)
+  local attempt = tonumber(fields[1] or '0') or 0
+  local attempt_text = string.format('%d', attempt)
+  if kind == 'completed' then
+    finish(id, job_key, 'completed', completed_key, fields[5], 'result', payload)
+    finished.completed = finished.completed + 1
+    emit('completed', id, 'attempt', attempt_text)
+  elseif kind == 'retrying' then
+    retry_later(id, job_key, attempt, payload, delay_ms)
+  elseif kind == 'failed' then
+    finish(id, job_key, 'failed', failed_key, fields[5], 'error', payload)
+    finished.failed = finished.failed + 1
+    emit('failed', id, 'attempt', attempt_text, 'error', payload)
+  elseif kind == 'cancelled' then
+    finish(id, job_key, 'cancelled', cancelled_key, fields[5])
+    emit('cancelled', id, 'reason', fields[3] or '')
+  else
+    give_back(id, job_key, fields, delay_ms)
+  end
+end
+
+local function settle(kind, id, token, payload, delay_ms)
+  local job_key = prefix .. id
+  local lock_key = job_key .. ':lock'
+  if redis.call('GET', lock_key) ~= token then
+    return resend == '1' and REPEATED or LOST
+  end
+  local fields = redis.call('HMGET', job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey',
+    'dedupKey', 'priority', 'ts')
+  -- A job that somebody cancelled must not run again: the worker keeps the lease, runs its cancel hook and
+  -- settles it as cancelled. A result that is ready or a final failure stands as it is.
+  if fields[2] and (kind == 'retrying' or kind == 'released') then
+    return CANCEL_REQUESTED
+  end
+  redis.call('LREM', active_key, -1, id)
+  settled_ids[#settled_ids + 1] = id
+  settled_locks[#settled_locks + 1] = lock_key
+  if release_concurrency(fields[4]) then
+    wake_now()
+  end
+  apply(kind, id, job_key, fields, payload, delay_ms)
+  return SETTLED
+end
+
+-- Must run before anything is claimed: a job given back may be claimed again by this very call.
+local function flush_settled()
+  if #settled_ids > 0 then
+    redis.call('DEL', unpack(settled_locks))
+    redis.call('SREM', stalled_key, unpack(settled_ids))
+  end
+  count_finished('completed', finished.completed)
+  count_finished('failed', finished.failed)
+end

@@ -1,0 +1,75 @@
+-- list_jobs: reads only
+--
+-- Called by the inspector. Waiting jobs come in the order in which they will leave, active ones oldest claim first,
+-- delayed ones by due time, ended ones newest first. Delayed and retrying jobs share a set: they are told apart by
+-- their state, so a page of one of them is cut after filtering.
+--
+-- returns: list[list[bytes]]  per job {job_id, field, value, field, value...}
+-- emits: nothing
+local wait_key = KEYS[1]            -- list    ready ids, newest left
+local prioritized_key = KEYS[2]     -- zset    ready ids with a priority
+local active_key = KEYS[3]          -- list    claimed ids
+local delayed_key = KEYS[4]         -- zset    ids by due time
+local finished_key = KEYS[5]        -- zset    ids by end time, of the state asked for
+local prefix = KEYS[6]              -- prefix  every key of the task starts with it
+
+local state = ARGV[1]               -- str     a job state
+local offset = tonumber(ARGV[2])    -- int
+local limit = tonumber(ARGV[3])     -- int
+
+local function newest_last(list_key, first, count)
+  local ids = {}
+  if count > 0 then
+    local slice = redis.call('LRANGE', list_key, -(first + count), -(first + 1))
+    for i = #slice, 1, -1 do
+      ids[#ids + 1] = slice[i]
+    end
+  end
+  return ids
+end
+
+local function waiting_ids()
+  local ids = redis.call('ZRANGE', prioritized_key, offset, offset + limit - 1)
+  local skipped = math.max(offset - redis.call('ZCARD', prioritized_key), 0)
+  for _, id in ipairs(newest_last(wait_key, skipped, limit - #ids)) do
+    ids[#ids + 1] = id
+  end
+  return ids
+end
+
+local function delayed_ids()
+  local ids = {}
+  local skipped = 0
+  for _, id in ipairs(redis.call('ZRANGE', delayed_key, 0, -1)) do
+    if redis.call('HGET', prefix .. id, 'state') == state then
+      skipped = skipped + 1
+      if skipped > offset then
+        ids[#ids + 1] = id
+      end
+    end
+    if #ids == limit then
+      break
+    end
+  end
+  return ids
+end
+
+local ids
+if state == 'waiting' then
+  ids = waiting_ids()
+elseif state == 'active' then
+  ids = newest_last(active_key, offset, limit)
+elseif state == 'delayed' or state == 'retrying' then
+  ids = delayed_ids()
+else
+  ids = redis.call('ZRANGE', finished_key, offset, offset + limit - 1, 'REV')
+end
+local rows = {}
+for _, id in ipairs(ids) do
+  local row = redis.call('HGETALL', prefix .. id)
+  if #row > 0 then
+    table.insert(row, 1, id)
+    rows[#rows + 1] = row
+  end
+end
+return rows

@@ -1,0 +1,20 @@
+-- read_fields: reads only
+--
+-- Called by handles and waiters: some fields of some jobs, without their payloads.
+--
+-- returns: list[list[bytes | None]]  per job, in order, the values of the fields
+-- emits: nothing
+local prefix = KEYS[1]      -- prefix  every key of the task starts with it
+
+local fields = ARGV[1]      -- str     names, separated by one space
+local JOB_IDS = 2           -- items   (job_id)...
+
+local names = {}
+for name in string.gmatch(fields, '%S+') do
+  names[#names + 1] = name
+end
+local rows = {}
+for i = JOB_IDS, #ARGV do
+  rows[#rows + 1] = redis.call('HMGET', prefix .. ARGV[i], unpack(names))
+end
+return rows

@@ -1,0 +1,91 @@
+-- recover_stalled: active -> waiting | failed | cancelled
+--
+-- Called by every worker now and then; safe to run anywhere, at any time, twice at once. Two phases: a job that was
+-- active at the previous sweep, is active still and has no lease, lost its worker; then all active jobs become the
+-- candidates of the next sweep. A candidate that has meanwhile ended is only forgotten. A late worker whose job was
+-- recovered is refused when it settles, because its token is gone.
+--
+-- returns: list[list[bytes]]  {recovered ids, failed ids, cancelled ids}
+-- emits: stalled; failed; cancelled
+local wait_key = KEYS[1]           -- list    ready ids, newest left
+local prioritized_key = KEYS[2]    -- zset    ready ids with a priority
+local active_key = KEYS[3]         -- list    claimed ids
+local failed_key = KEYS[4]         -- zset    ids by end time: the dead-letter queue
+local cancelled_key = KEYS[5]      -- zset    ids by end time
+local stalled_key = KEYS[6]        -- set     candidates of the stall sweep
+local marker_key = KEYS[7]         -- zset    wake-up token
+local events_key = KEYS[8]         -- stream  events of the task
+local prefix = KEYS[9]             -- prefix  every key of the task starts with it
+
+local given_now_ms = ARGV[1]       -- clock   epoch milliseconds, or empty for the server's clock
+local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before it fails
+
+--@include clock
+--@include events
+--@include ready
+--@include holdings
+--@include throughput
+
+local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
+local recovered, failed, cancelled = {}, {}, {}
+
+local function finish(id, job_key, state, set_key, dedup_key)
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
+  redis.call('ZADD', set_key, now, id)
+  release_dedup(dedup_key, id)
+end
+
+local function fail(id, job_key, fields, count)
+  finish(id, job_key, 'failed', failed_key, fields[3])
+  redis.call('HSET', job_key, 'error', ERROR_TEXT)
+  emit('stalled', id, 'count', count, 'action', 'failed')
+  emit('failed', id, 'attempt', fields[6] or '0', 'error', ERROR_TEXT)
+  failed[#failed + 1] = id
+end
+
+local function requeue(id, job_key, fields, count)
+  redis.call('HSET', job_key, 'state', 'waiting')
+  push_ready(id, tonumber(fields[4] or '0') or 0, tonumber(fields[5] or now) or now_ms)
+  wake_now()
+  emit('stalled', id, 'count', count, 'action', 'recovered')
+  recovered[#recovered + 1] = id
+end
+
+local function recover(id)
+  local job_key = prefix .. id
+  if redis.call('EXISTS', job_key .. ':lock') == 1 then
+    return -- its worker is alive; it stays a candidate
+  end
+  redis.call('SREM', stalled_key, id)
+  if redis.call('LREM', active_key, -1, id) == 0 or redis.call('EXISTS', job_key) == 0 then
+    return -- it ended between two sweeps
+  end
+  local fields = redis.call('HMGET', job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
+    'attempt', 'cancelReason')
+  if release_concurrency(fields[2]) then
+    wake_now()
+  end
+  if fields[1] then
+    finish(id, job_key, 'cancelled', cancelled_key, fields[3])
+    emit('cancelled', id, 'reason', fields[7] or '')
+    cancelled[#cancelled + 1] = id
+    return
+  end
+  local count = redis.call('HINCRBY', job_key, 'stalledCount', 1)
+  if count > max_count then
+    fail(id, job_key, fields, tostring(count))
+  else
+    requeue(id, job_key, fields, tostring(count))
+  end
+end
+
+for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
+  recover(id)
+end
+count_finished('failed', #failed)
+
+local active = redis.call('LRANGE', active_key, 0, -1)
+for first = 1, #active, 1000 do -- Lua passes some 8000 arguments at most
+  redis.call('SADD', stalled_key, unpack(active, first, math.min(first + 999, #active)))
+end
+return { recovered, failed, cancelled }

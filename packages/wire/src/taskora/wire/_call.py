@@ -1,0 +1,33 @@
+"""What travels to Redis: a script with its keys and arguments, and nothing else."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+Arg: TypeAlias = str | bytes | int | float
+
+# now_ms, earliest due or -1, a status per outcome, [job_id, data, version, attempt, ts] per claimed job
+ExchangeReply: TypeAlias = tuple[int, int, list[int], list[list[bytes]]]
+ScanPage: TypeAlias = tuple[bytes, list[bytes]]
+
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    """A transition as the server knows it."""
+
+    name: str
+    sha: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[R]):
+    """One atomic script call; `R` is the shape of the raw reply.
+
+    All keys of one call share the hash tag of a task, so that the call has one slot in Redis Cluster.
+    """
+
+    script: Script
+    keys: tuple[str, ...]
+    args: tuple[Arg, ...]

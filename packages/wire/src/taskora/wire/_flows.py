@@ -1,0 +1,57 @@
+"""Work that takes several operations, written once for threads and for asyncio.
+
+A flow is a generator: it yields what it needs (an `Operation`, a `Pause`, ...) and is sent the reply, or has the
+error thrown into it. `drive` and `drive_async` perform what it asks for.
+"""
+
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from taskora.wire._operations import Operation
+
+R = TypeVar("R")
+Flow: TypeAlias = Generator[Any, Any, R]
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Asks the driver to let time pass."""
+
+    seconds: float
+
+
+def ask(operation: Operation[R]) -> Flow[R]:
+    """`yield from ask(operation)` has the operation's reply as its typed value."""
+    reply: R = yield operation
+    return reply
+
+
+def drive(flow: Flow[R], perform: Callable[[Any], Any]) -> R:
+    """Runs a flow; `perform` does one step and returns its reply."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                reply = perform(step)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration carries the flow's R untyped
+
+
+async def drive_async(flow: Flow[R], perform: Callable[[Any], Awaitable[Any]]) -> R:
+    """Runs a flow in the event loop."""
+    try:
+        step = next(flow)
+        while True:
+            try:
+                reply = await perform(step)
+            except Exception as error:
+                step = flow.throw(error)
+            else:
+                step = flow.send(reply)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]  # StopIteration carries the flow's R untyped

@@ -1,0 +1,1314 @@
+"""Generated from lua/ by tools/bindings.py: do not edit.
+
+One function per transition; each builds the call that runs it.
+"""
+
+# ruff: noqa: E501
+
+from collections.abc import Sequence
+
+from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script
+from taskora.wire._keys import TaskKeys
+
+CANCEL = Script(
+    name="cancel",
+    sha="5e49521d4eb3f71808c791203cb564a93b987c8b",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local cancelled_key = KEYS[4]
+local events_key = KEYS[5]
+local cancel_channel = KEYS[6]
+local prefix = KEYS[7]
+local given_now_ms = ARGV[1]
+local job_id = ARGV[2]
+local reason = ARGV[3]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local function release_dedup(dedup_key, job_id)
+  if dedup_key and redis.call('GET', dedup_key) == job_id then
+    redis.call('DEL', dedup_key)
+  end
+end
+local function release_concurrency(concurrency_key)
+  if not concurrency_key or concurrency_key == '' then
+    return false
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  if redis.call('DECR', counter) <= 0 then
+    redis.call('DEL', counter)
+  end
+  return true
+end
+local job_key = prefix .. job_id
+local fields = redis.call('HMGET', job_key, 'state', 'dedupKey')
+local state = fields[1]
+if not state then
+  return 0
+end
+if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
+  return 3
+end
+if reason ~= '' then
+  redis.call('HSET', job_key, 'cancelReason', reason)
+end
+if state == 'active' then
+  redis.call('HSET', job_key, 'cancelledAt', now)
+  redis.call('PUBLISH', cancel_channel, job_id)
+  return 2
+end
+if state == 'waiting' then
+  if redis.call('LREM', wait_key, 1, job_id) == 0 then
+    redis.call('ZREM', prioritized_key, job_id)
+  end
+else
+  redis.call('ZREM', delayed_key, job_id)
+end
+redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
+redis.call('ZADD', cancelled_key, now, job_id)
+release_dedup(fields[2], job_id)
+emit('cancelled', job_id, 'reason', reason)
+return 1
+""",
+)
+
+
+def cancel(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    job_id: str,
+    reason: str,
+) -> Call[int]:
+    """cancel: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
+    return Call(
+        script=CANCEL,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.events_key, keys.cancel_channel, keys.prefix),
+        args=("" if now_ms is None else now_ms, job_id, reason),
+    )
+
+
+COUNT_JOBS = Script(
+    name="count_jobs",
+    sha="629b5b9a3867f219a7ea688e8dcf46a5eac1c966",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local delayed_key = KEYS[4]
+local completed_key = KEYS[5]
+local failed_key = KEYS[6]
+local expired_key = KEYS[7]
+local cancelled_key = KEYS[8]
+local prefix = KEYS[9]
+local given_now_ms = ARGV[1]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function age_of(id)
+  local ts = id and tonumber(redis.call('HGET', prefix .. id, 'ts') or '')
+  return ts and math.max(now_ms - ts, 0) or -1
+end
+local function oldest_of_lowest_priority()
+  local last = redis.call('ZRANGE', prioritized_key, -1, -1)[1]
+  local priority = last and tonumber(redis.call('HGET', prefix .. last, 'priority') or '')
+  if not priority then
+    return nil
+  end
+  local lowest_score = string.format('%.17g', -priority * 1e13)
+  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
+end
+local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(oldest_of_lowest_priority()))
+return {
+  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key),
+  redis.call('LLEN', active_key),
+  redis.call('ZCARD', delayed_key),
+  redis.call('ZCARD', completed_key),
+  redis.call('ZCARD', failed_key),
+  redis.call('ZCARD', expired_key),
+  redis.call('ZCARD', cancelled_key),
+  oldest,
+}
+""",
+)
+
+
+def count_jobs(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+) -> Call[list[int]]:
+    """count_jobs: reads only"""
+    return Call(
+        script=COUNT_JOBS,
+        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.expired_key, keys.cancelled_key, keys.prefix),
+        args=("" if now_ms is None else now_ms,),
+    )
+
+
+ENQUEUE = Script(
+    name="enqueue",
+    sha="ddd0d39f8ca28322d12de9c81c5a758aa537ffc1",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local resend = ARGV[4]
+local JOBS = 5
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local flags = {}
+local any_ready = false
+local earliest_due = nil
+local function create(id, job_key, data, delay_ms, priority, ttl_ms)
+  local fields = {
+    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+  }
+  if delay_ms > 0 then
+    fields[#fields + 1] = 'delay'
+    fields[#fields + 1] = ms_text(delay_ms)
+  end
+  if ttl_ms > 0 then
+    fields[#fields + 1] = 'expireAt'
+    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
+  end
+  redis.call('HSET', job_key, unpack(fields))
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    if not earliest_due or due < earliest_due then
+      earliest_due = due
+    end
+    emit('delayed', id)
+  else
+    push_ready(id, priority, now_ms)
+    any_ready = true
+    emit('waiting', id)
+  end
+end
+for i = JOBS, #ARGV, 5 do
+  local id = ARGV[i]
+  local job_key = prefix .. id
+  local flag = 1
+  if redis.call('EXISTS', job_key) == 1 then
+    flag = (resend == '1' and redis.call('HGET', job_key, 'data') == ARGV[i + 1]) and 1 or 0
+  else
+    create(id, job_key, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+  end
+  flags[#flags + 1] = flag
+end
+if any_ready then
+  wake_now()
+elseif earliest_due then
+  wake_at(earliest_due)
+end
+return flags
+""",
+)
+
+
+def enqueue(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    version: int,
+    max_attempts: int,
+    resend: bool,
+    jobs: Sequence[Arg],
+) -> Call[list[int]]:
+    """enqueue: (none) -> waiting | delayed
+
+    `jobs` is flat: (job_id, data, delay_ms, priority, ttl_ms) repeated.
+    """
+    return Call(
+        script=ENQUEUE,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, version, max_attempts, "1" if resend else "0", *jobs),
+    )
+
+
+EXCHANGE = Script(
+    name="exchange",
+    sha="6069ff4d2dc7c7bb7794d7d8d3301b42f228c3bc",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local delayed_key = KEYS[4]
+local completed_key = KEYS[5]
+local failed_key = KEYS[6]
+local cancelled_key = KEYS[7]
+local expired_key = KEYS[8]
+local stalled_key = KEYS[9]
+local marker_key = KEYS[10]
+local events_key = KEYS[11]
+local prefix = KEYS[12]
+local given_now_ms = ARGV[1]
+local token = ARGV[2]
+local lease_ms = ARGV[3]
+local slots = tonumber(ARGV[4])
+local on_expire = ARGV[5]
+local resend = ARGV[6]
+local OUTCOMES = 7
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local function release_dedup(dedup_key, job_id)
+  if dedup_key and redis.call('GET', dedup_key) == job_id then
+    redis.call('DEL', dedup_key)
+  end
+end
+local function release_concurrency(concurrency_key)
+  if not concurrency_key or concurrency_key == '' then
+    return false
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  if redis.call('DECR', counter) <= 0 then
+    redis.call('DEL', counter)
+  end
+  return true
+end
+local function count_finished(result, amount)
+  if amount == 0 then
+    return
+  end
+  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
+  if redis.call('INCRBY', counter, amount) == amount then
+    redis.call('EXPIRE', counter, 86400)
+  end
+end
+local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
+local settled_ids = {}
+local settled_locks = {}
+local finished = { completed = 0, failed = 0 }
+local function finish(id, job_key, state, set_key, dedup_key, ...)
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
+  redis.call('ZADD', set_key, now, id)
+  release_dedup(dedup_key, id)
+end
+local function retry_later(id, job_key, attempt, error_text, delay_ms)
+  local next_attempt = string.format('%d', attempt + 1)
+  local due = now_ms + delay_ms
+  redis.call('HSET', job_key, 'state', 'retrying', 'attempt', next_attempt, 'error', error_text)
+  redis.call('ZADD', delayed_key, ms_text(due), id)
+  wake_at(due)
+  emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
+end
+local function give_back(id, job_key, fields, delay_ms)
+  if delay_ms > 0 then
+    redis.call('HSET', job_key, 'state', 'delayed')
+    redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
+    wake_at(now_ms + delay_ms)
+  else
+    redis.call('HSET', job_key, 'state', 'waiting')
+    push_ready(id, tonumber(fields[6] or '0') or 0, tonumber(fields[7] or now) or now_ms)
+    wake_now()
+    emit('waiting', id)
+  end
+end
+local function apply(kind, id, job_key, fields, payload, delay_ms)
+  local attempt = tonumber(fields[1] or '0') or 0
+  local attempt_text = string.format('%d', attempt)
+  if kind == 'completed' then
+    finish(id, job_key, 'completed', completed_key, fields[5], 'result', payload)
+    finished.completed = finished.completed + 1
+    emit('completed', id, 'attempt', attempt_text)
+  elseif kind == 'retrying' then
+    retry_later(id, job_key, attempt, payload, delay_ms)
+  elseif kind == 'failed' then
+    finish(id, job_key, 'failed', failed_key, fields[5], 'error', payload)
+    finished.failed = finished.failed + 1
+    emit('failed', id, 'attempt', attempt_text, 'error', payload)
+  elseif kind == 'cancelled' then
+    finish(id, job_key, 'cancelled', cancelled_key, fields[5])
+    emit('cancelled', id, 'reason', fields[3] or '')
+  else
+    give_back(id, job_key, fields, delay_ms)
+  end
+end
+local function settle(kind, id, token, payload, delay_ms)
+  local job_key = prefix .. id
+  local lock_key = job_key .. ':lock'
+  if redis.call('GET', lock_key) ~= token then
+    return resend == '1' and REPEATED or LOST
+  end
+  local fields = redis.call('HMGET', job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey',
+    'dedupKey', 'priority', 'ts')
+  if fields[2] and (kind == 'retrying' or kind == 'released') then
+    return CANCEL_REQUESTED
+  end
+  redis.call('LREM', active_key, -1, id)
+  settled_ids[#settled_ids + 1] = id
+  settled_locks[#settled_locks + 1] = lock_key
+  if release_concurrency(fields[4]) then
+    wake_now()
+  end
+  apply(kind, id, job_key, fields, payload, delay_ms)
+  return SETTLED
+end
+local function flush_settled()
+  if #settled_ids > 0 then
+    redis.call('DEL', unpack(settled_locks))
+    redis.call('SREM', stalled_key, unpack(settled_ids))
+  end
+  count_finished('completed', finished.completed)
+  count_finished('failed', finished.failed)
+end
+local function is_expired(expire_at)
+  local deadline = tonumber(expire_at or '')
+  return deadline ~= nil and deadline > 0 and now_ms >= deadline
+end
+local function expire(id, job_key, dedup_key)
+  release_dedup(dedup_key, id)
+  if on_expire == 'discard' then
+    redis.call('DEL', job_key)
+  else
+    redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
+    redis.call('ZADD', expired_key, now, id)
+  end
+  emit('expired', id)
+end
+local PROMOTE_LIMIT = 100
+local function promote_due()
+  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  if #due == 0 then
+    return
+  end
+  redis.call('ZREM', delayed_key, unpack(due))
+  for _, id in ipairs(due) do
+    local job_key = prefix .. id
+    local fields = redis.call('HMGET', job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+    if is_expired(fields[1]) then
+      expire(id, job_key, fields[5])
+    elseif fields[4] or fields[3] then
+      redis.call('HSET', job_key, 'state', 'waiting')
+      push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
+      emit('promoted', id)
+    end
+  end
+end
+local claims = {}
+local blocked = {}
+local function pop_ready(count)
+  local ids = {}
+  local scored = redis.call('ZPOPMIN', prioritized_key, count)
+  for i = 1, #scored, 2 do
+    ids[#ids + 1] = scored[i]
+  end
+  if #ids < count then
+    for _, id in ipairs(redis.call('RPOP', wait_key, count - #ids) or {}) do
+      ids[#ids + 1] = id
+    end
+  end
+  return ids
+end
+local function takes_slot(concurrency_key, limit_text)
+  local limit = tonumber(limit_text or '0') or 0
+  if not concurrency_key or concurrency_key == '' or limit <= 0 then
+    return true
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  if tonumber(redis.call('GET', counter) or '0') >= limit then
+    return false
+  end
+  redis.call('INCR', counter)
+  return true
+end
+local function start(id, job_key, fields)
+  redis.call('LPUSH', active_key, id)
+  redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+  redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  emit('active', id, 'attempt', fields[3] or '0')
+  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+end
+local function try_start(id)
+  local job_key = prefix .. id
+  local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
+    'concurrencyLimit', 'dedupKey', 'priority')
+  if not fields[1] and not fields[2] then
+    return
+  end
+  if is_expired(fields[5]) then
+    expire(id, job_key, fields[8])
+  elseif takes_slot(fields[6], fields[7]) then
+    if fields[5] then
+      redis.call('HDEL', job_key, 'expireAt')
+    end
+    start(id, job_key, fields)
+  else
+    blocked[#blocked + 1] = { id, tonumber(fields[9] or '0') or 0 }
+  end
+end
+local function claim_ready(slots)
+  local tries = slots + 100
+  while #claims < slots and tries > 0 do
+    local ids = pop_ready(math.min(slots - #claims, tries))
+    if #ids == 0 then
+      break
+    end
+    tries = tries - #ids
+    for _, id in ipairs(ids) do
+      try_start(id)
+    end
+  end
+  for _, entry in ipairs(blocked) do
+    push_ready(entry[1], entry[2], now_ms)
+  end
+end
+local function reclaim_own()
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    local job_key = prefix .. id
+    if redis.call('GET', job_key .. ':lock') == token then
+      local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts')
+      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+    end
+  end
+end
+local statuses = {}
+for i = OUTCOMES, #ARGV, 5 do
+  statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
+end
+flush_settled()
+promote_due()
+if resend == '1' then
+  reclaim_own()
+end
+claim_ready(slots)
+local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+local due_ms = next_due[2] and tonumber(next_due[2]) or -1
+if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 then
+  local look_at = (#blocked > 0 and #claims < slots) and now_ms + 1000 or 0
+  redis.call('ZADD', marker_key, ms_text(look_at), '0')
+elseif due_ms >= 0 then
+  redis.call('ZADD', marker_key, ms_text(due_ms), '0')
+end
+return { now_ms, due_ms, statuses, claims }
+""",
+)
+
+
+def exchange(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    token: str,
+    lease_ms: int,
+    slots: int,
+    on_expire: str,
+    resend: bool,
+    outcomes: Sequence[Arg],
+) -> Call[ExchangeReply]:
+    """exchange: active -> completed | retrying | failed | cancelled | waiting | delayed
+
+    `outcomes` is flat: (kind, job_id, token, payload, delay_ms) repeated.
+    """
+    return Call(
+        script=EXCHANGE,
+        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.cancelled_key, keys.expired_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", *outcomes),
+    )
+
+
+EXTEND_LEASES = Script(
+    name="extend_leases",
+    sha="4ef0fcda88e95f0cb7cd8bb8751fd756f8480fe7",
+    text="""\
+local stalled_key = KEYS[1]
+local prefix = KEYS[2]
+local lease_ms = ARGV[1]
+local LEASES = 2
+local states = {}
+for i = LEASES, #ARGV, 2 do
+  local job_key = prefix .. ARGV[i]
+  local lock_key = job_key .. ':lock'
+  local state = 0
+  if redis.call('GET', lock_key) == ARGV[i + 1] then
+    redis.call('PEXPIRE', lock_key, lease_ms)
+    redis.call('SREM', stalled_key, ARGV[i])
+    state = redis.call('HEXISTS', job_key, 'cancelledAt') == 1 and -1 or 1
+  end
+  states[#states + 1] = state
+end
+return states
+""",
+)
+
+
+def extend_leases(
+    *,
+    keys: TaskKeys,
+    lease_ms: int,
+    leases: Sequence[Arg],
+) -> Call[list[int]]:
+    """extend_leases: active -> active
+
+    `leases` is flat: (job_id, token) repeated.
+    """
+    return Call(
+        script=EXTEND_LEASES,
+        keys=(keys.stalled_key, keys.prefix),
+        args=(lease_ms, *leases),
+    )
+
+
+HANDSHAKE = Script(
+    name="handshake",
+    sha="00d80d10528f5bc9592e86c6b34c38f54fb71394",
+    text="""\
+local meta_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local wire_version = ARGV[2]
+local min_compat = ARGV[3]
+local written_by = ARGV[4]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+if redis.call('EXISTS', meta_key) == 0 then
+  redis.call('HSET', meta_key, 'wireVersion', wire_version, 'minCompat', min_compat, 'writtenBy', written_by,
+    'writtenAt', now)
+end
+local stored = redis.call('HMGET', meta_key, 'wireVersion', 'minCompat', 'writtenBy', 'writtenAt')
+for i = 1, 4 do
+  stored[i] = stored[i] or ''
+end
+return stored
+""",
+)
+
+
+def handshake(
+    *,
+    meta_key: str,
+    now_ms: int | None,
+    wire_version: int,
+    min_compat: int,
+    written_by: str,
+) -> Call[list[bytes]]:
+    """handshake: meta record (none) -> written"""
+    return Call(
+        script=HANDSHAKE,
+        keys=(meta_key,),
+        args=("" if now_ms is None else now_ms, wire_version, min_compat, written_by),
+    )
+
+
+LAST_EVENT = Script(
+    name="last_event",
+    sha="4ed43cb6f9335fcb3d0806bbaf6818a0594202d6",
+    text="""\
+local events_key = KEYS[1]
+local newest = redis.call('XREVRANGE', events_key, '+', '-', 'COUNT', 1)
+return newest[1] and newest[1][1] or '0-0'
+""",
+)
+
+
+def last_event(
+    *,
+    keys: TaskKeys,
+) -> Call[bytes]:
+    """last_event: reads only"""
+    return Call(
+        script=LAST_EVENT,
+        keys=(keys.events_key,),
+        args=(),
+    )
+
+
+LIST_JOBS = Script(
+    name="list_jobs",
+    sha="1b8d36be0c69e4a63a1bcfddfd7d71b1f4de285a",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local delayed_key = KEYS[4]
+local finished_key = KEYS[5]
+local prefix = KEYS[6]
+local state = ARGV[1]
+local offset = tonumber(ARGV[2])
+local limit = tonumber(ARGV[3])
+local function newest_last(list_key, first, count)
+  local ids = {}
+  if count > 0 then
+    local slice = redis.call('LRANGE', list_key, -(first + count), -(first + 1))
+    for i = #slice, 1, -1 do
+      ids[#ids + 1] = slice[i]
+    end
+  end
+  return ids
+end
+local function waiting_ids()
+  local ids = redis.call('ZRANGE', prioritized_key, offset, offset + limit - 1)
+  local skipped = math.max(offset - redis.call('ZCARD', prioritized_key), 0)
+  for _, id in ipairs(newest_last(wait_key, skipped, limit - #ids)) do
+    ids[#ids + 1] = id
+  end
+  return ids
+end
+local function delayed_ids()
+  local ids = {}
+  local skipped = 0
+  for _, id in ipairs(redis.call('ZRANGE', delayed_key, 0, -1)) do
+    if redis.call('HGET', prefix .. id, 'state') == state then
+      skipped = skipped + 1
+      if skipped > offset then
+        ids[#ids + 1] = id
+      end
+    end
+    if #ids == limit then
+      break
+    end
+  end
+  return ids
+end
+local ids
+if state == 'waiting' then
+  ids = waiting_ids()
+elseif state == 'active' then
+  ids = newest_last(active_key, offset, limit)
+elseif state == 'delayed' or state == 'retrying' then
+  ids = delayed_ids()
+else
+  ids = redis.call('ZRANGE', finished_key, offset, offset + limit - 1, 'REV')
+end
+local rows = {}
+for _, id in ipairs(ids) do
+  local row = redis.call('HGETALL', prefix .. id)
+  if #row > 0 then
+    table.insert(row, 1, id)
+    rows[#rows + 1] = row
+  end
+end
+return rows
+""",
+)
+
+
+def list_jobs(
+    *,
+    keys: TaskKeys,
+    finished_key: str,
+    state: str,
+    offset: int,
+    limit: int,
+) -> Call[list[list[bytes]]]:
+    """list_jobs: reads only"""
+    return Call(
+        script=LIST_JOBS,
+        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, finished_key, keys.prefix),
+        args=(state, offset, limit),
+    )
+
+
+PRUNE = Script(
+    name="prune",
+    sha="3c5e7f3ca31c73c0e7d37e6987a222937c85f2f8",
+    text="""\
+local finished_key = KEYS[1]
+local prefix = KEYS[2]
+local given_now_ms = ARGV[1]
+local max_age_ms = tonumber(ARGV[2])
+local max_items = tonumber(ARGV[3])
+local limit = tonumber(ARGV[4])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local removed = 0
+local function remove(ids)
+  for _, id in ipairs(ids) do
+    local job_key = prefix .. id
+    redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+    redis.call('ZREM', finished_key, id)
+  end
+  removed = removed + #ids
+end
+if max_age_ms >= 0 then
+  remove(redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - max_age_ms), 'BYSCORE', 'LIMIT', 0, limit))
+end
+if max_items >= 0 then
+  local surplus = math.min(redis.call('ZCARD', finished_key) - max_items, limit - removed)
+  if surplus > 0 then
+    remove(redis.call('ZRANGE', finished_key, 0, surplus - 1))
+  end
+end
+return removed
+""",
+)
+
+
+def prune(
+    *,
+    keys: TaskKeys,
+    finished_key: str,
+    now_ms: int | None,
+    max_age_ms: int,
+    max_items: int,
+    limit: int,
+) -> Call[int]:
+    """prune: completed | failed | cancelled | expired -> (none)"""
+    return Call(
+        script=PRUNE,
+        keys=(finished_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, max_age_ms, max_items, limit),
+    )
+
+
+READ_FIELDS = Script(
+    name="read_fields",
+    sha="21a0eba4d9124d381b86703bf1d786d95eaa25fd",
+    text="""\
+local prefix = KEYS[1]
+local fields = ARGV[1]
+local JOB_IDS = 2
+local names = {}
+for name in string.gmatch(fields, '%S+') do
+  names[#names + 1] = name
+end
+local rows = {}
+for i = JOB_IDS, #ARGV do
+  rows[#rows + 1] = redis.call('HMGET', prefix .. ARGV[i], unpack(names))
+end
+return rows
+""",
+)
+
+
+def read_fields(
+    *,
+    keys: TaskKeys,
+    fields: str,
+    job_ids: Sequence[Arg],
+) -> Call[list[list[bytes | None]]]:
+    """read_fields: reads only
+
+    `job_ids` is flat: (job_id) repeated.
+    """
+    return Call(
+        script=READ_FIELDS,
+        keys=(keys.prefix,),
+        args=(fields, *job_ids),
+    )
+
+
+READ_JOB = Script(
+    name="read_job",
+    sha="b0e55a227f8cc89b599a2735aefa69680e0bd604",
+    text="""\
+local prefix = KEYS[1]
+local job_id = ARGV[1]
+local job_key = prefix .. job_id
+return { redis.call('HGETALL', job_key), redis.call('LRANGE', job_key .. ':logs', 0, -1) }
+""",
+)
+
+
+def read_job(
+    *,
+    keys: TaskKeys,
+    job_id: str,
+) -> Call[list[list[bytes]]]:
+    """read_job: reads only"""
+    return Call(
+        script=READ_JOB,
+        keys=(keys.prefix,),
+        args=(job_id,),
+    )
+
+
+READ_LOGS = Script(
+    name="read_logs",
+    sha="d792c0db743009c15abc5edf0ed5b346545f18f9",
+    text="""\
+local prefix = KEYS[1]
+local job_id = ARGV[1]
+return redis.call('LRANGE', prefix .. job_id .. ':logs', 0, -1)
+""",
+)
+
+
+def read_logs(
+    *,
+    keys: TaskKeys,
+    job_id: str,
+) -> Call[list[bytes]]:
+    """read_logs: reads only"""
+    return Call(
+        script=READ_LOGS,
+        keys=(keys.prefix,),
+        args=(job_id,),
+    )
+
+
+READ_MIGRATION_LOCK = Script(
+    name="read_migration_lock",
+    sha="4cec12ac8797b063b83b48c9e7b3787ce7ecff30",
+    text="""\
+local migration_lock_key = KEYS[1]
+return redis.call('GET', migration_lock_key) or ''
+""",
+)
+
+
+def read_migration_lock(
+    *,
+    migration_lock_key: str,
+) -> Call[bytes]:
+    """read_migration_lock: reads only"""
+    return Call(
+        script=READ_MIGRATION_LOCK,
+        keys=(migration_lock_key,),
+        args=(),
+    )
+
+
+RECOVER_STALLED = Script(
+    name="recover_stalled",
+    sha="c2a7e92e4ece29cdf36f71748357a101085d106f",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local failed_key = KEYS[4]
+local cancelled_key = KEYS[5]
+local stalled_key = KEYS[6]
+local marker_key = KEYS[7]
+local events_key = KEYS[8]
+local prefix = KEYS[9]
+local given_now_ms = ARGV[1]
+local max_count = tonumber(ARGV[2])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local function release_dedup(dedup_key, job_id)
+  if dedup_key and redis.call('GET', dedup_key) == job_id then
+    redis.call('DEL', dedup_key)
+  end
+end
+local function release_concurrency(concurrency_key)
+  if not concurrency_key or concurrency_key == '' then
+    return false
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  if redis.call('DECR', counter) <= 0 then
+    redis.call('DEL', counter)
+  end
+  return true
+end
+local function count_finished(result, amount)
+  if amount == 0 then
+    return
+  end
+  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
+  if redis.call('INCRBY', counter, amount) == amount then
+    redis.call('EXPIRE', counter, 86400)
+  end
+end
+local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
+local recovered, failed, cancelled = {}, {}, {}
+local function finish(id, job_key, state, set_key, dedup_key)
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
+  redis.call('ZADD', set_key, now, id)
+  release_dedup(dedup_key, id)
+end
+local function fail(id, job_key, fields, count)
+  finish(id, job_key, 'failed', failed_key, fields[3])
+  redis.call('HSET', job_key, 'error', ERROR_TEXT)
+  emit('stalled', id, 'count', count, 'action', 'failed')
+  emit('failed', id, 'attempt', fields[6] or '0', 'error', ERROR_TEXT)
+  failed[#failed + 1] = id
+end
+local function requeue(id, job_key, fields, count)
+  redis.call('HSET', job_key, 'state', 'waiting')
+  push_ready(id, tonumber(fields[4] or '0') or 0, tonumber(fields[5] or now) or now_ms)
+  wake_now()
+  emit('stalled', id, 'count', count, 'action', 'recovered')
+  recovered[#recovered + 1] = id
+end
+local function recover(id)
+  local job_key = prefix .. id
+  if redis.call('EXISTS', job_key .. ':lock') == 1 then
+    return
+  end
+  redis.call('SREM', stalled_key, id)
+  if redis.call('LREM', active_key, -1, id) == 0 or redis.call('EXISTS', job_key) == 0 then
+    return
+  end
+  local fields = redis.call('HMGET', job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
+    'attempt', 'cancelReason')
+  if release_concurrency(fields[2]) then
+    wake_now()
+  end
+  if fields[1] then
+    finish(id, job_key, 'cancelled', cancelled_key, fields[3])
+    emit('cancelled', id, 'reason', fields[7] or '')
+    cancelled[#cancelled + 1] = id
+    return
+  end
+  local count = redis.call('HINCRBY', job_key, 'stalledCount', 1)
+  if count > max_count then
+    fail(id, job_key, fields, tostring(count))
+  else
+    requeue(id, job_key, fields, tostring(count))
+  end
+end
+for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
+  recover(id)
+end
+count_finished('failed', #failed)
+local active = redis.call('LRANGE', active_key, 0, -1)
+for first = 1, #active, 1000 do
+  redis.call('SADD', stalled_key, unpack(active, first, math.min(first + 999, #active)))
+end
+return { recovered, failed, cancelled }
+""",
+)
+
+
+def recover_stalled(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    max_count: int,
+) -> Call[list[list[bytes]]]:
+    """recover_stalled: active -> waiting | failed | cancelled"""
+    return Call(
+        script=RECOVER_STALLED,
+        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.failed_key, keys.cancelled_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, max_count),
+    )
+
+
+REMOVE_FINISHED = Script(
+    name="remove_finished",
+    sha="2e1fe82716e5c0cb43ea043f6fd1ab0a4af8f308",
+    text="""\
+local finished_key = KEYS[1]
+local prefix = KEYS[2]
+local job_id = ARGV[1]
+if redis.call('ZREM', finished_key, job_id) == 0 then
+  return 0
+end
+local job_key = prefix .. job_id
+redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+return 1
+""",
+)
+
+
+def remove_finished(
+    *,
+    keys: TaskKeys,
+    finished_key: str,
+    job_id: str,
+) -> Call[int]:
+    """remove_finished: completed | failed | cancelled | expired -> (none)"""
+    return Call(
+        script=REMOVE_FINISHED,
+        keys=(finished_key, keys.prefix),
+        args=(job_id,),
+    )
+
+
+REPORT = Script(
+    name="report",
+    sha="b77c2766919338168c0b78d9b3499471d78180f9",
+    text="""\
+local events_key = KEYS[1]
+local prefix = KEYS[2]
+local ENTRIES = 1
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local LOG_LIMIT = 10000
+local function write(kind, id, job_key, payload)
+  if kind == 'progress' then
+    redis.call('HSET', job_key, 'progress', payload)
+    emit('progress', id, 'value', payload)
+  else
+    redis.call('RPUSH', job_key .. ':logs', payload)
+    redis.call('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+  end
+end
+local written = {}
+for i = ENTRIES, #ARGV, 4 do
+  local job_key = prefix .. ARGV[i + 1]
+  local held = redis.call('GET', job_key .. ':lock') == ARGV[i + 2]
+  if held then
+    write(ARGV[i], ARGV[i + 1], job_key, ARGV[i + 3])
+  end
+  written[#written + 1] = held and 1 or 0
+end
+return written
+""",
+)
+
+
+def report(
+    *,
+    keys: TaskKeys,
+    entries: Sequence[Arg],
+) -> Call[list[int]]:
+    """report: active -> active, with progress and log entries
+
+    `entries` is flat: (kind, job_id, token, payload) repeated.
+    """
+    return Call(
+        script=REPORT,
+        keys=(keys.events_key, keys.prefix),
+        args=(*entries,),
+    )
+
+
+RETRY_DEAD = Script(
+    name="retry_dead",
+    sha="23c0ed749b4b1e9191e38e54fa27346ce219e7a4",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local failed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local job_id = ARGV[2]
+local limit = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, 0, limit - 1)
+local revived = {}
+for _, id in ipairs(ids) do
+  local job_key = prefix .. id
+  if redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
+    redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount')
+    redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
+    push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
+    emit('waiting', id)
+    revived[#revived + 1] = id
+  end
+end
+if #revived > 0 then
+  wake_now()
+end
+return revived
+""",
+)
+
+
+def retry_dead(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    job_id: str,
+    limit: int,
+) -> Call[list[bytes]]:
+    """retry_dead: failed -> waiting"""
+    return Call(
+        script=RETRY_DEAD,
+        keys=(keys.wait_key, keys.prioritized_key, keys.failed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, job_id, limit),
+    )
+
+
+SCAN_TASKS = Script(
+    name="scan_tasks",
+    sha="6de1287702b816cf45b0642e6917c60ae5f5f2d0",
+    text="""\
+local base = KEYS[1]
+local pattern = ARGV[1]
+local cursor = ARGV[2]
+return redis.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', 1000, 'TYPE', 'stream')
+""",
+)
+
+
+def scan_tasks(
+    *,
+    base: str,
+    pattern: str,
+    cursor: str,
+) -> Call[ScanPage]:
+    """scan_tasks: reads only"""
+    return Call(
+        script=SCAN_TASKS,
+        keys=(base,),
+        args=(pattern, cursor),
+    )
+
+
+SCRIPTS: tuple[Script, ...] = (
+    CANCEL,
+    COUNT_JOBS,
+    ENQUEUE,
+    EXCHANGE,
+    EXTEND_LEASES,
+    HANDSHAKE,
+    LAST_EVENT,
+    LIST_JOBS,
+    PRUNE,
+    READ_FIELDS,
+    READ_JOB,
+    READ_LOGS,
+    READ_MIGRATION_LOCK,
+    RECOVER_STALLED,
+    REMOVE_FINISHED,
+    REPORT,
+    RETRY_DEAD,
+    SCAN_TASKS,
+)

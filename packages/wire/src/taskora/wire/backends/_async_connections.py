@@ -1,0 +1,83 @@
+"""Connections of the asyncio backend: made on demand, kept, and thrown away when anything went wrong on them."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import AbstractConnection
+
+from taskora.wire.backends._resp import Request
+
+_CONCURRENT_COMMANDS: Final = 16
+
+
+class AsyncConnections:
+    """A pool. Commands that answer at once share a bounded number; those that block may have as many as they need."""
+
+    def __init__(self, make: Callable[[], AbstractConnection]) -> None:
+        self._make = make
+        self._idle: list[AbstractConnection] = []
+        self._busy: set[AbstractConnection] = set()
+        self._slots = asyncio.Semaphore(_CONCURRENT_COMMANDS)
+        self._closed = False
+
+    async def request(self, request: Request) -> Any:
+        """One command that answers at once; waits for its turn when too many are under way."""
+        async with self._slots:
+            return await self.blocking_request(request)
+
+    async def blocking_request(self, request: Request) -> Any:
+        """One command that may block."""
+        async with self.borrow() as connection:
+            return await exchange(connection, request)
+
+    @asynccontextmanager
+    async def borrow(self) -> AsyncIterator[AbstractConnection]:
+        """A connection for one user.
+
+        It is kept afterwards only if nothing was raised or cancelled meanwhile: a reply that is still under way would
+        be taken for the answer to the next command. Errors that the server answered with leave it clean.
+        """
+        if self._closed:
+            raise redis_errors.ConnectionError("this backend is closed")
+        connection = self._idle.pop() if self._idle else self._make()
+        self._busy.add(connection)
+        clean = False
+        try:
+            if not connection.is_connected:
+                await connection.connect()
+            yield connection
+            clean = True
+        except redis_errors.ResponseError:
+            clean = connection.is_connected
+            raise
+        finally:
+            self._busy.discard(connection)
+            if clean and not self._closed:
+                self._idle.append(connection)
+            else:
+                await connection.disconnect(nowait=True)
+
+    async def close(self) -> None:
+        """Closes every connection, also those in use."""
+        self._closed = True
+        connections = [*self._idle, *self._busy]
+        self._idle.clear()
+        for connection in connections:
+            await connection.disconnect()
+
+
+async def exchange(connection: AbstractConnection, request: Request) -> Any:
+    """One command and its reply, as bytes.
+
+    The deadline is ours: redis-py returns None for a read that timed out, which is also a valid reply.
+    """
+    try:
+        async with asyncio.timeout(request.timeout):
+            await connection.send_command(*request.args)
+            return await connection.read_response(disable_decoding=True, timeout=math.inf)
+    except TimeoutError as error:
+        raise redis_errors.TimeoutError(f"no reply within {request.timeout:g}s") from error

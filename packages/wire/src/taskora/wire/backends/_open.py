@@ -1,0 +1,181 @@
+"""From what a user has (a URL, a client, a backend) to a backend."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias, cast
+from urllib.parse import urlsplit
+
+import redis
+import redis.asyncio
+from redis import RedisCluster
+from redis.asyncio import RedisCluster as AsyncRedisCluster
+from redis.asyncio import connection as async_connections
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from taskora.contracts import UsageError
+
+from taskora.wire._backend import Backend, Clock, SyncBackend
+from taskora.wire._keys import Keyspace
+from taskora.wire.backends._redis import RedisBackend
+from taskora.wire.backends._redis_sync import SyncRedisBackend
+from taskora.wire.backends._resp import CONNECT_TIMEOUT, REPLY_TIMEOUT
+
+Client: TypeAlias = redis.Redis | redis.asyncio.Redis
+Target: TypeAlias = str | Client | Backend
+SyncTarget: TypeAlias = str | Client | SyncBackend
+
+_REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
+_LATER_SCHEMES: Final = ("redis+sentinel", "redis+cluster")
+_SCHEMES: Final = "redis://, rediss://, unix://, memory:// or embedded://"
+
+_SYNC_CLASSES: Final[dict[type, type]] = {
+    async_connections.Connection: redis.Connection,
+    async_connections.SSLConnection: redis.SSLConnection,
+    async_connections.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
+}
+_ASYNC_CLASSES: Final[dict[type, type]] = {sync: asyncio for asyncio, sync in _SYNC_CLASSES.items()}
+
+
+def open_backend(target: Target, *, prefix: str | None = None, clock: Clock | None = None) -> Backend:
+    """A backend for asyncio. A client is only read for its settings, and stays open.
+
+    Raises:
+        UsageError: `target` is none of the things a backend can be made of.
+    """
+    keyspace = Keyspace(prefix)
+    if isinstance(target, str):
+        scheme = _scheme_of(target)
+        if scheme == "memory":
+            return _shared_memory(target, prefix)
+        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
+        return _redis_backend(options, keyspace, clock)
+    if isinstance(target, redis.Redis | redis.asyncio.Redis):
+        return _redis_backend(_client_options(target), keyspace, clock)
+    if hasattr(target, "wait_for_work"):
+        return _accept(target, prefix)
+    raise _refuse(target)
+
+
+def open_sync_backend(
+    target: SyncTarget, *, prefix: str | None = None, clock: Clock | None = None
+) -> SyncBackend:
+    """A backend for threads. A client is only read for its settings, and stays open.
+
+    Raises:
+        UsageError: `target` is none of the things a backend can be made of.
+    """
+    keyspace = Keyspace(prefix)
+    if isinstance(target, str):
+        scheme = _scheme_of(target)
+        if scheme == "memory":
+            return _shared_memory(target, prefix).blocking()
+        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
+        return _sync_redis_backend(options, keyspace, clock)
+    if isinstance(target, redis.Redis | redis.asyncio.Redis):
+        return _sync_redis_backend(_client_options(target), keyspace, clock)
+    if hasattr(target, "read_events"):
+        return _accept(target, prefix)
+    raise _refuse(target)
+
+
+def _scheme_of(url: str) -> str:
+    scheme, separator, _ = url.partition("://")
+    if scheme in _LATER_SCHEMES:
+        raise UsageError(f"url scheme {scheme + separator!r} is not supported yet; use {_SCHEMES}")
+    if not separator or scheme not in (*_REDIS_SCHEMES, "memory", "embedded"):
+        raise UsageError.for_field("url scheme", scheme + separator if separator else "(none)", _SCHEMES)
+    return scheme
+
+
+def _url_options(url: str) -> dict[str, Any]:
+    try:
+        parts = urlsplit(url)
+        port_is_valid = parts.port is None or parts.port > 0
+        options = dict(async_connections.parse_url(url))
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"url cannot be read: {error}") from None
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdigit():
+        raise UsageError.for_field(
+            "url path", parts.path, "a database number, as in redis://localhost:6379/0"
+        )
+    if not port_is_valid:
+        raise UsageError.for_field("url port", 0, "from 1 to 65535")
+    return options
+
+
+def _embedded_options(url: str) -> dict[str, Any]:
+    from taskora.wire.backends._embedded import join_embedded_server  # noqa: PLC0415 - needs an extra
+
+    return _url_options(join_embedded_server(url))
+
+
+def _client_options(client: Client) -> dict[str, Any]:
+    if isinstance(client, RedisCluster | AsyncRedisCluster):
+        raise UsageError("cluster clients are not supported yet; give a client of a standalone server")
+    pool = client.connection_pool
+    options = dict(cast("Mapping[str, Any]", pool.connection_kwargs))
+    options["connection_class"] = pool.connection_class
+    return options
+
+
+def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> RedisBackend:
+    return RedisBackend(
+        _connection_factory(
+            options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0)
+        ),
+        lambda: _sync_redis_backend(options, keyspace, clock),
+        keyspace=keyspace,
+        clock=clock,
+    )
+
+
+def _sync_redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> SyncRedisBackend:
+    make = _connection_factory(options, _SYNC_CLASSES, redis.Connection, Retry(NoBackoff(), 0))
+    return SyncRedisBackend(make, keyspace=keyspace, clock=clock)
+
+
+def _connection_factory(
+    options: dict[str, Any], counterparts: dict[type, type], default: type, retry: Retry | AsyncRetry
+) -> Callable[[], Any]:
+    """Makes connections with the user's address and credentials and our own rules for time and repetition.
+
+    Repeating a command is ours to decide: only we know how to mark the second one. RESP 2 has every reply we need in
+    one shape on all servers.
+    """
+    settings = {name: value for name, value in options.items() if name not in _OURS}
+    chosen = options.get("connection_class", default)
+    connection_class = counterparts.get(chosen, chosen)
+    settings |= {
+        "socket_timeout": None if default is async_connections.Connection else REPLY_TIMEOUT,
+        "socket_connect_timeout": options.get("socket_connect_timeout") or CONNECT_TIMEOUT,
+        "retry": retry,
+        "protocol": 2,
+    }
+    return lambda: connection_class(**settings)
+
+
+_OURS: Final = frozenset(
+    {
+        "connection_class", "max_connections", "socket_timeout", "retry", "retry_on_timeout", "retry_on_error",
+        "protocol", "health_check_interval", "parser_class", "decode_responses", "maint_notifications_config",
+        "maint_notifications_pool_handler", "event_dispatcher", "himport_registry",
+    }
+)  # fmt: skip
+
+
+def _shared_memory(url: str, prefix: str | None) -> Any:
+    from taskora.wire.backends._memory import shared_memory  # noqa: PLC0415 - only where it is used
+
+    return shared_memory(url, prefix=prefix)
+
+
+def _accept(backend: Any, prefix: str | None) -> Any:
+    if prefix is not None:
+        raise UsageError.for_field("prefix", prefix, "None when a backend is given, since that has its own")
+    return backend
+
+
+def _refuse(target: object) -> UsageError:
+    return UsageError.for_field("url", target, f"a URL ({_SCHEMES}), a redis-py client, or a backend")

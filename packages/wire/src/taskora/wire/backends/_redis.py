@@ -1,0 +1,188 @@
+"""Redis and Valkey, for asyncio."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import AbstractConnection
+
+from taskora.wire._backend import Cancellation, Clock, EventFeed, SyncBackend
+from taskora.wire._events import StreamEvent
+from taskora.wire._flows import Pause, drive_async
+from taskora.wire._handshake import handshake
+from taskora.wire._keys import Keyspace
+from taskora.wire._operations import Operation
+from taskora.wire.backends import _resp
+from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._resp import Request
+
+R = TypeVar("R")
+
+# How long a subscription may be silent before it has to prove that it is alive.
+_QUIET_SECONDS: Final = 15.0
+
+
+class RedisBackend:
+    """A standalone Redis 7.0 or Valkey server, or newer.
+
+    Connects on first use, and checks then that server and keyspace can be used. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        make_connection: Callable[[], AbstractConnection],
+        make_blocking: Callable[[], SyncBackend],
+        *,
+        keyspace: Keyspace,
+        clock: Clock | None = None,
+    ) -> None:
+        self._connections = AsyncConnections(make_connection)
+        self._make_blocking = make_blocking
+        self._keyspace = keyspace
+        self._clock = clock
+        self._ready = False
+        self._getting_ready = asyncio.Lock()
+
+    async def run(self, operation: Operation[R]) -> R:
+        """Carries out one operation; see `Backend.run`."""
+        if not self._ready:
+            await self._get_ready()
+        return await self._run(operation)
+
+    async def _run(self, operation: Operation[R]) -> R:
+        return await drive_async(
+            _resp.operation_requests(operation, self._keyspace, self._clock), self._perform
+        )
+
+    async def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
+        if isinstance(step, Request):
+            return await self._connections.request(step)
+        if isinstance(step, Pause):
+            return await asyncio.sleep(step.seconds)
+        return await self._run(step)
+
+    async def _get_ready(self) -> None:
+        async with self._getting_ready:
+            if self._ready:
+                return
+            await drive_async(_resp.check_server(), self._perform)
+            await drive_async(handshake(), self._perform)
+            self._ready = True
+
+    async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
+        """Waits for the wake-up token of a task; see `Backend.wait_for_work`."""
+        started = time.monotonic()
+        marker_key = self._keyspace.task(task).marker_key
+        try:
+            token = await self._connections.blocking_request(_resp.marker_request(marker_key, timeout_ms))
+            if token is None:
+                return
+            passed_ms = (time.monotonic() - started) * 1000
+            until_due_ms = float(token[2]) - now_ms - passed_ms
+            left_ms = min(until_due_ms, timeout_ms - passed_ms)
+            if left_ms > 0:
+                await self._connections.blocking_request(_resp.marker_request(marker_key, left_ms))
+        except _resp.TRANSIENT as error:
+            raise _resp.translate(error) from error
+
+    @asynccontextmanager
+    async def cancellations(self, tasks: Sequence[str]) -> AsyncIterator[AsyncIterator[Cancellation]]:
+        """Requests to cancel active jobs; see `Backend.cancellations`."""
+        if not self._ready:
+            await self._get_ready()
+        channels = {self._keyspace.task(task).cancel_channel: task for task in tasks}
+        try:
+            async with self._connections.borrow() as connection:
+                for channel in channels:
+                    await exchange(connection, Request(("SUBSCRIBE", channel)))
+                yield _messages(connection, channels)
+                # A subscribed connection must not go back to the pool.
+                await connection.disconnect()
+        except _resp.TRANSIENT as error:
+            raise _resp.translate(error) from error
+
+    def open_feed(self) -> EventFeed:
+        """A new reader of event streams; see `EventFeed`."""
+        return _RedisFeed(self._connections, self._keyspace)
+
+    def blocking(self) -> SyncBackend:
+        """The same server for threads."""
+        return self._make_blocking()
+
+    async def close(self) -> None:
+        """Closes all connections of this backend."""
+        await self._connections.close()
+
+
+async def _messages(
+    connection: AbstractConnection, channels: Mapping[str, str]
+) -> AsyncIterator[Cancellation]:
+    quiet = False
+    while True:
+        message = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
+        if message is None:
+            if quiet:
+                raise redis_errors.TimeoutError("the subscription does not answer")
+            quiet = True
+            await connection.send_command("PING", check_health=False)
+            continue
+        quiet = False
+        if message[0] == b"message":
+            yield Cancellation(task=channels[message[1].decode()], job_id=message[2].decode())
+
+
+class _RedisFeed:
+    """Blocks on its own connection; `interrupt` frees it from another one."""
+
+    def __init__(self, connections: AsyncConnections, keyspace: Keyspace) -> None:
+        self._connections = connections
+        self._keyspace = keyspace
+        self._interrupted = asyncio.Event()
+        self._client_id: int | None = None
+
+    async def read(
+        self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100
+    ) -> list[StreamEvent]:
+        """Reads events; see `EventFeed.read`."""
+        try:
+            if not positions:
+                await self._idle(block_ms)
+                return []
+            request = _resp.events_request(self._keyspace, dict(positions), block_ms, limit)
+            async with self._connections.borrow() as connection:
+                client_id: int = await exchange(connection, Request(("CLIENT", "ID")))
+                if self._interrupted.is_set():
+                    return []
+                self._client_id = client_id
+                return _resp.decode_events(self._keyspace, await exchange(connection, request))
+        except (*_resp.TRANSIENT, redis_errors.ResponseError) as error:
+            raise _resp.translate(error) from error
+        finally:
+            self._client_id = None
+            self._interrupted.clear()
+
+    async def _idle(self, block_ms: int) -> None:
+        try:
+            async with asyncio.timeout(block_ms / 1000):
+                await self._interrupted.wait()
+        except TimeoutError:
+            return
+
+    async def interrupt(self) -> None:
+        """Frees a waiting read; see `EventFeed.interrupt`."""
+        self._interrupted.set()
+        while self._interrupted.is_set() and self._client_id is not None:
+            try:
+                freed = await self._connections.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
+            except (*_resp.TRANSIENT, redis_errors.ResponseError):
+                return  # not allowed, or not connected: the block time ends by itself
+            if freed:
+                return
+            await asyncio.sleep(0.001)
+
+    async def close(self) -> None:
+        """Ends a waiting read; its connection goes back to the pool."""
+        await self.interrupt()

@@ -1,0 +1,166 @@
+"""An operation as requests on a Redis connection: what is sent, what is retried, how errors are named.
+
+Shared by the asyncio and the synchronous backend, which only know how to perform one request.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from redis import exceptions as redis_errors
+
+from taskora.contracts import BackendError
+
+from taskora.wire._backend import Clock
+from taskora.wire._call import Arg, Call
+from taskora.wire._commands import command_for
+from taskora.wire._events import StreamEvent, decode_event
+from taskora.wire._flows import Flow, Pause
+from taskora.wire._keys import Keyspace
+from taskora.wire._operations import Operation
+
+R = TypeVar("R")
+
+CONNECT_TIMEOUT: Final = 5.0
+REPLY_TIMEOUT: Final = 10.0
+# A blocked read must outlast its block time, or a quiet server would look like a dead one.
+BLOCK_MARGIN: Final = 5.0
+_RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
+_OLDEST_SERVER: Final = (7, 0)
+
+# Failures after which the same request may succeed: the connection broke, or the server is starting or changing roles.
+TRANSIENT: Final = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.ReadOnlyError,
+    redis_errors.TryAgainError,
+    redis_errors.ClusterDownError,
+    redis_errors.MasterDownError,
+    OSError,
+    asyncio.IncompleteReadError,
+)
+_REFUSED: Final = (
+    redis_errors.AuthenticationError,
+    redis_errors.AuthorizationError,
+    redis_errors.NoPermissionError,
+    redis_errors.MaxConnectionsError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One command to send, and how long to wait for its reply."""
+
+    args: tuple[Arg, ...]
+    timeout: float = REPLY_TIMEOUT
+
+
+def operation_requests(operation: Operation[R], keyspace: Keyspace, clock: Clock | None) -> Flow[R]:
+    """Carries out an operation; sends it again, marked as a repetition, when a connection fails.
+
+    Raises:
+        BackendError: it failed for good.
+    """
+    last: Exception | None = None
+    for pause in (*_RETRY_PAUSES, None):
+        command = command_for(operation, keyspace, None if clock is None else clock.now_ms())
+        try:
+            reply = yield from _script_requests(command.call)
+        except Exception as error:
+            if not is_transient(error):
+                raise translate(error) from error
+            last = error
+        else:
+            return command.decode(reply)
+        if pause is not None:
+            yield Pause(pause)
+            operation = operation.again()
+    raise translate(last) from last
+
+
+def _script_requests(call: Call[Any]) -> Flow[Any]:
+    operands = (len(call.keys), *call.keys, *call.args)
+    try:
+        return (yield Request(("EVALSHA", call.script.sha, *operands)))
+    except redis_errors.NoScriptError:
+        return (yield Request(("EVAL", call.script.text, *operands)))
+
+
+def check_server() -> Flow[None]:
+    """Refuses servers that are too old. Where `INFO` is not allowed, the first script decides.
+
+    Raises:
+        BackendError: the server is older than Redis 7.0.
+    """
+    try:
+        info: bytes = yield Request(("INFO", "server"))
+    except redis_errors.NoPermissionError:
+        return
+    version = _server_version(info)
+    if version is not None and version < _OLDEST_SERVER:
+        raise BackendError(
+            f"the server speaks Redis {'.'.join(map(str, version))}, taskora needs Redis 7.0 or Valkey 7.2 or newer: "
+            "upgrade the server"
+        )
+
+
+def _server_version(info: bytes) -> tuple[int, ...] | None:
+    for line in info.decode("utf-8", "replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "redis_version":
+            parts = value.strip().split(".")[:2]
+            return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else None
+    return None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same request may succeed later."""
+    return isinstance(error, TRANSIENT) and not isinstance(error, _REFUSED)
+
+
+def translate(error: BaseException | None) -> BackendError:
+    """The one place where errors of the client library become ours."""
+    text = f"{type(error).__name__}: {error}"
+    if isinstance(error, BackendError):
+        return error
+    if isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
+        return BackendError(
+            f"the server refused the credentials ({text}): check user name and password in the URL"
+        )
+    if isinstance(error, redis_errors.NoPermissionError):
+        return BackendError(f"the user may not do this ({text}): extend its ACL")
+    if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in text:
+        return BackendError(
+            f"the server is out of memory ({text}): free memory or raise maxmemory, nothing was written"
+        )
+    if error is not None and is_transient(error):
+        return BackendError(
+            f"the server cannot be reached ({text}): check that it runs and that the address is right"
+        )
+    return BackendError(f"the server refused a request ({text})")
+
+
+def marker_request(marker_key: str, timeout_ms: float) -> Request:
+    """Waits for a wake-up token. A timeout of 0 would block for ever."""
+    seconds = max(timeout_ms, 1.0) / 1000
+    return Request(("BZPOPMIN", marker_key, f"{seconds:.3f}"), timeout=seconds + BLOCK_MARGIN)
+
+
+def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int, limit: int) -> Request:
+    """Reads events of several tasks after the given positions."""
+    keys = [keyspace.task(task).events_key for task in positions]
+    args = ("XREAD", "COUNT", limit, "BLOCK", max(block_ms, 1), "STREAMS", *keys, *positions.values())
+    return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN)
+
+
+def decode_events(keyspace: Keyspace, reply: Sequence[Any] | None) -> list[StreamEvent]:
+    """Decodes the reply to `events_request`."""
+    events: list[StreamEvent] = []
+    for key, entries in reply or ():
+        task = keyspace.task_of(key.decode())
+        for position, flat in entries:
+            event = decode_event(task, position, flat or ())
+            if event is not None:
+                events.append(event)
+    return events

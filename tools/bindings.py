@@ -1,0 +1,214 @@
+"""Generates `taskora.wire._transitions` from the Lua files, so that slots and their order are said once.
+
+Usage: `python tools/bindings.py` writes the file; `--check` only compares it and exits 1 when it is stale.
+"""
+
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LUA = ROOT / "lua"
+TARGET = ROOT / "packages/wire/src/taskora/wire/_transitions.py"
+
+INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
+NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
+KEY = re.compile(r"^local (\w+) = KEYS\[(\d+)\][ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
+ARG = re.compile(r"^local (\w+) = (?:tonumber\()?ARGV\[(\d+)\]\)?[ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
+ITEMS = re.compile(r"^local ([A-Z_]+) = (\d+)\s+--\s+items\s+(\(.+\))\.\.\.$", re.MULTILINE)
+RETURNS = re.compile(r"^-- returns: ([^{\n]+?)(?:  .*)?$", re.MULTILINE)
+
+# Slots of keys that belong to no task; all others are attributes of TaskKeys.
+FREE_KEYS = {"finished_key", "meta_key", "migration_lock_key", "base"}
+ARG_TYPES = {"clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
+PACK = {"clock": '"" if {0} is None else {0}', "flag": '"1" if {0} else "0"', "int": "{0}", "str": "{0}"}
+
+
+class BindingError(Exception):
+    """A Lua file breaks the conventions of the folder."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    name: str
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Script:
+    name: str
+    headline: str
+    returns: str
+    keys: tuple[Slot, ...]
+    args: tuple[Slot, ...]
+    items: Slot | None
+    text: str
+
+
+def read_scripts() -> list[Script]:
+    return [read_script(path) for path in sorted(LUA.glob("*.lua"))]
+
+
+def read_script(path: Path) -> Script:
+    source = path.read_text()
+    headline = source.split("\n", 1)[0].removeprefix("-- ")
+    if not headline.startswith(f"{path.stem}:"):
+        raise BindingError(f"{path.name}: the first line must start with '-- {path.stem}:'")
+    returns = RETURNS.search(source)
+    if returns is None or "-- emits:" not in source:
+        raise BindingError(f"{path.name}: the header must have '-- returns:' and '-- emits:'")
+    keys = read_slots(path, source, KEY)
+    args = read_slots(path, source, ARG)
+    return Script(
+        name=path.stem,
+        headline=headline,
+        returns=returns.group(1).strip(),
+        keys=keys,
+        args=args,
+        items=read_items(path, source, len(args)),
+        text=strip(expand(path, source)),
+    )
+
+
+def read_slots(path: Path, source: str, pattern: re.Pattern[str]) -> tuple[Slot, ...]:
+    found = pattern.findall(source)
+    numbers = [int(number) for _, number, _, _ in found]
+    if numbers != list(range(1, len(found) + 1)):
+        raise BindingError(f"{path.name}: slots must be declared once, in order; found {numbers}")
+    word = "KEYS" if pattern is KEY else "ARGV"
+    if source.count(f"{word}[") - source.count(f"{word}[i") != len(found):
+        raise BindingError(f"{path.name}: {word} is read outside of the declarations")
+    return tuple(Slot(name=name, kind=kind, note=note.strip()) for name, _, kind, note in found)
+
+
+def read_items(path: Path, source: str, arg_count: int) -> Slot | None:
+    found = ITEMS.search(source)
+    if found is None:
+        return None
+    if int(found.group(2)) != arg_count + 1:
+        raise BindingError(
+            f"{path.name}: {found.group(1)} must be {arg_count + 1}, after the other arguments"
+        )
+    return Slot(name=found.group(1).lower(), kind="items", note=found.group(3))
+
+
+def expand(path: Path, source: str) -> str:
+    declared = {match[0] for match in KEY.findall(source)} | {match[0] for match in ARG.findall(source)}
+    included: set[str] = set()
+
+    def replace(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name in included:
+            raise BindingError(f"{path.name}: fragment {name} is included twice")
+        included.add(name)
+        fragment = (LUA / "fragments" / f"{name}.lua").read_text()
+        check_needs(path, name, fragment, declared)
+        declared.update(re.findall(r"^local (?:function )?(\w+)", fragment, re.MULTILINE))
+        return fragment
+
+    return INCLUDE.sub(replace, source)
+
+
+def check_needs(path: Path, name: str, fragment: str, declared: set[str]) -> None:
+    for line in NEEDS.findall(fragment):
+        missing = [need for need in re.split(r",\s*", line.strip()) if need not in declared]
+        if missing:
+            raise BindingError(
+                f"{path.name}: fragment {name} needs {missing}, which nothing before it declares"
+            )
+
+
+def strip(text: str) -> str:
+    """Drops comment lines and trailing comments of declarations: servers keep scripts in memory."""
+    lines = (re.sub(r"\s+-- .*$", "", line) for line in text.splitlines())
+    return "\n".join(line for line in lines if line.strip() and not line.lstrip().startswith("--")) + "\n"
+
+
+def render(scripts: list[Script]) -> str:
+    head = (
+        '"""Generated from lua/ by tools/bindings.py: do not edit.\n\n'
+        "One function per transition; each builds the call that runs it.\n"
+        '"""\n\n'
+        "# ruff: noqa: E501\n\n"
+        "from collections.abc import Sequence\n\n"
+        "from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script\n"
+        "from taskora.wire._keys import TaskKeys\n"
+    )
+    bodies = [render_script(script) for script in scripts]
+    table = "SCRIPTS: tuple[Script, ...] = (\n" + "".join(f"    {s.name.upper()},\n" for s in scripts) + ")\n"
+    return head + "\n" + "\n\n".join(bodies) + "\n\n" + table
+
+
+def render_script(script: Script) -> str:
+    sha = hashlib.sha1(script.text.encode()).hexdigest()
+    constant = script.name.upper()
+    return (
+        f"{constant} = Script(\n"
+        f'    name="{script.name}",\n'
+        f'    sha="{sha}",\n'
+        f'    text="""\\\n{script.text.replace(chr(92), chr(92) * 2)}""",\n'
+        ")\n\n\n"
+        f"def {script.name}(\n    *,\n{render_parameters(script)}) -> Call[{script.returns}]:\n"
+        f'    """{render_doc(script)}"""\n'
+        f"    return Call(\n        script={constant},\n        keys=({render_keys(script)}),\n"
+        f"        args={render_args(script)},\n    )\n"
+    )
+
+
+def is_task_key(slot: Slot) -> bool:
+    return slot.name not in FREE_KEYS
+
+
+def parameter(slot: Slot) -> str:
+    return "now_ms" if slot.kind == "clock" else slot.name
+
+
+def render_parameters(script: Script) -> str:
+    lines = ["    keys: TaskKeys,\n"] if any(is_task_key(slot) for slot in script.keys) else []
+    lines += [f"    {slot.name}: str,\n" for slot in script.keys if not is_task_key(slot)]
+    for slot in script.args:
+        if slot.kind not in ARG_TYPES:
+            raise BindingError(f"{script.name}: unknown argument type {slot.kind!r} of {slot.name}")
+        lines.append(f"    {parameter(slot)}: {ARG_TYPES[slot.kind]},\n")
+    if script.items:
+        lines.append(f"    {script.items.name}: Sequence[Arg],\n")
+    return "".join(lines)
+
+
+def render_doc(script: Script) -> str:
+    name, _, rest = script.headline.partition(": ")
+    text = f"{name}: {rest}".rstrip(";")
+    if script.items is None:
+        return text
+    return f"{text}\n\n    `{script.items.name}` is flat: {script.items.note} repeated.\n    "
+
+
+def render_keys(script: Script) -> str:
+    names = [f"keys.{slot.name}" if is_task_key(slot) else slot.name for slot in script.keys]
+    return ", ".join(names) + ("," if len(names) == 1 else "")
+
+
+def render_args(script: Script) -> str:
+    packed = [PACK[slot.kind].format(parameter(slot)) for slot in script.args]
+    if script.items:
+        packed.append(f"*{script.items.name}")
+    return "(" + ", ".join(packed) + ("," if len(packed) == 1 else "") + ")"
+
+
+def main() -> int:
+    text = render(read_scripts())
+    if "--check" in sys.argv[1:]:
+        if not TARGET.exists() or TARGET.read_text() != text:
+            print(f"{TARGET.relative_to(ROOT)} is stale: run `python tools/bindings.py`")
+            return 1
+        return 0
+    TARGET.write_text(text)
+    print(f"wrote {TARGET.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
