@@ -100,13 +100,17 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
     (JobCancelledError(job_id="j1"), "Job j1 was cancelled: no reason given", {"reason": None}),
     (
         ExpiredError(job_id="j1", task="t"),
-        "Job j1 of task 't' expired before a worker started it; add workers, or give it a longer time to live",
+        (
+            "Job j1 of task 't' expired before a worker started it; "
+            "add workers, or give it a longer time to live"
+        ),
         {"job_id": "j1", "task": "t"},
     ),
     (
         StalledError(job_id="j1", task="t", count=2, max_count=1),
         (
-            "Job j1 of task 't' stalled 2 times (limit 1): its worker died, or was blocked for longer than its lease; "
+            "Job j1 of task 't' stalled 2 times (limit 1): its worker died, "
+            "or was blocked for longer than its lease; "
             "look for crashes, lack of memory, and code that blocks the event loop"
         ),
         {"job_id": "j1", "task": "t", "count": 2, "max_count": 1},
@@ -220,7 +224,7 @@ class Copies(unittest.TestCase):
                 ("copy", copy.deepcopy(error)),
             ]:
                 with self.subTest(type(error).__name__, by=name):
-                    self.assertIs(type(clone), type(error))
+                    self.assertEqual(clone.__class__, error.__class__)
                     self.assertEqual(str(clone), text)
                     self.assertEqual(repr(clone), repr(error))
                     self.assertEqual(vars(clone), vars(error))
@@ -229,7 +233,7 @@ class Copies(unittest.TestCase):
 class Secrets(unittest.TestCase):
     def test_a_password_never_gets_into_the_message(self) -> None:
         cases = {
-            "cannot reach redis://user:hunter2@host:6379/0: refused": "cannot reach redis://***@host:6379/0: refused",
+            "no answer from redis://me:hunter2@host:6379/0": "no answer from redis://***@host:6379/0",
             "rediss://:hunter2@host and redis://host2": "rediss://***@host and redis://host2",
             "redis://:hun/ter2@x@host:6379": "redis://***@host:6379",
             "redis://host?db=1&password=hunter2&ssl=1": "redis://host?db=1&password=***&ssl=1",

@@ -182,10 +182,14 @@ class Decision(unittest.TestCase):
 
 class Options(unittest.TestCase):
     def test_an_option_that_breaks_its_rule_is_refused_with_field_value_and_rule(self) -> None:
-        forms = 'a duration: a timedelta, a number of seconds, or a string such as "250ms", "30s", "1.5h" or "1h30m"'
+        forms = (
+            "a duration: a timedelta, a number of seconds, "
+            'or a string such as "250ms", "30s", "1.5h" or "1h30m"'
+        )
         patterns = "a tuple of exception classes or their names"
         not_patterns: list[Any] = [
-            "KeyError", KeyError, None, [KeyError], (int,), (KeyError(),), ("not a name",), ("",), ("a.",), (None,),
+            "KeyError", KeyError, None, [KeyError], (int,), (KeyError(),), ("not a name",), ("",), ("a.",),
+            (None,),
         ]  # fmt: skip
         cases: list[tuple[str, str, list[Any]]] = [
             ("attempts", "an integer, 1 or more", [0, -1, True, 1.5, "3", None]),
