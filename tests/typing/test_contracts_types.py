@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-CASES = sorted((Path(__file__).parent / "cases").glob("*.py"))
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CASES = sorted((HERE / "cases").glob("*.py"))
 MARKER = re.compile(r"# E: (\w+(?:,\w+)*)$")
 
 Lines = dict[str, str]
@@ -56,13 +57,16 @@ def marked(line: str) -> list[str]:
 
 
 def mypy_errors() -> Lines:
-    reports = [json.loads(line) for line in run("mypy", "--strict", "--output=json").splitlines()]
+    report = run("mypy", "--strict", "--output=json", *map(str, CASES))
+    reports = [json.loads(line) for line in report.splitlines()]
     errors = [report for report in reports if report["severity"] == "error"]
     return {place(error["file"], error["line"]): error["message"] for error in errors}
 
 
 def pyright_errors() -> Lines:
-    report = json.loads(run("pyright", "--outputjson", "--pythonpath", sys.executable))
+    # The settings of the repository leave the cases out, even where they are named on the command line.
+    settings = str(HERE / "pyrightconfig.json")
+    report = json.loads(run("pyright", "--outputjson", "--pythonpath", sys.executable, "--project", settings))
     errors: list[dict[str, Any]] = [
         diagnostic for diagnostic in report["generalDiagnostics"] if diagnostic["severity"] == "error"
     ]
@@ -75,8 +79,9 @@ def place(file: str, line: int) -> str:
 
 
 def run(checker: str, *options: str) -> str:
-    """Run a checker, with the settings of the repository, over all cases at once."""
-    command = [sys.executable, "-m", checker, *options, *map(str, CASES)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    """Run a checker with the settings of the repository, once for all cases, and return its report."""
+    done = subprocess.run(
+        [sys.executable, "-m", checker, *options], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     return done.stdout

@@ -188,9 +188,7 @@ class Static(unittest.TestCase):
         self.assertFalse(static_contract[int, str]("ping").validates_input)
 
     def test_options_are_those_of_any_other_contract(self) -> None:
-        contract = static_contract[int, str](
-            "ping", retry=Retry(), timeout="1m", stall=Stall(), ttl=Ttl(), version=2
-        )
+        contract = static_contract[int, str]("ping", retry=Retry(), timeout="1m", stall=Stall(), ttl=Ttl(), version=2)
         self.assertEqual(
             (contract.retry, contract.timeout_ms, contract.stall, contract.ttl, contract.version),
             (Retry(), 60_000, Stall(), Ttl(), 2),

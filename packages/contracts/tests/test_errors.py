@@ -71,10 +71,7 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
     ),
     (
         JobTimeoutError(job_id="j1", task="t", timeout_ms=200, during="wait"),
-        (
-            "Job j1 of task 't' did not complete within 200ms; "
-            "the job goes on; wait for longer, or look at its state"
-        ),
+        ("Job j1 of task 't' did not complete within 200ms; the job goes on; wait for longer, or look at its state"),
         {"job_id": "j1", "task": "t", "timeout_ms": 200, "during": "wait"},
     ),
     (
@@ -100,10 +97,7 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
     (JobCancelledError(job_id="j1"), "Job j1 was cancelled: no reason given", {"reason": None}),
     (
         ExpiredError(job_id="j1", task="t"),
-        (
-            "Job j1 of task 't' expired before a worker started it; "
-            "add workers, or give it a longer time to live"
-        ),
+        ("Job j1 of task 't' expired before a worker started it; add workers, or give it a longer time to live"),
         {"job_id": "j1", "task": "t"},
     ),
     (
@@ -154,6 +148,18 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
             "this process speaks version 6 (compatible back to 6); upgrade taskora in this process"
         ),
         {"code": "theirs_too_new", "ours": OURS, "theirs": WireVersions(version=8, min_compat=7)},
+    ),
+    (
+        WireVersionError(
+            code="theirs_too_old",
+            ours=OURS,
+            theirs=WireVersions(version=5, min_compat=4, written_by="taskora-wire-5"),
+        ),
+        "Wire versions do not fit (theirs_too_old): "
+        "the server holds version 5 (compatible back to 4, written by taskora-wire-5), "
+        "this process speaks version 6 (compatible back to 6); "
+        "upgrade the processes that share this server, or use another prefix or database",
+        {"code": "theirs_too_old"},
     ),
     (BackendError("out of memory"), "out of memory", {}),
 ]

@@ -60,9 +60,7 @@ class Growth(unittest.TestCase):
                 self.assertEqual(delays(Retry(backoff=backoff, jitter=False), 1, 2, 3, 4), expected)
 
     def test_exponential_from_one_second_with_jitter_is_the_default(self) -> None:
-        self.assertEqual(
-            Retry(), Retry(attempts=3, backoff="exponential", delay="1s", max_delay=None, jitter=True)
-        )
+        self.assertEqual(Retry(), Retry(attempts=3, backoff="exponential", delay="1s", max_delay=None, jitter=True))
 
     def test_the_delay_is_where_it_starts(self) -> None:
         self.assertEqual(delays(Retry(delay="250ms", jitter=False), 1, 2, 3), [250, 500, 1000])
@@ -81,17 +79,13 @@ class Growth(unittest.TestCase):
             with self.subTest(backoff=backoff):
                 retry = Retry(backoff=backoff, jitter=False)
                 self.assertEqual(delays(retry, 10**12), [LONGEST_MS])
-                self.assertEqual(
-                    delays(Retry(backoff=backoff, max_delay="5m", jitter=False), 10**12), [300_000]
-                )
+                self.assertEqual(delays(Retry(backoff=backoff, max_delay="5m", jitter=False), 10**12), [300_000])
         self.assertEqual(delays(Retry(delay="1ms", jitter=False), 40, 10_000), [2**39, LONGEST_MS])
 
     def test_a_function_that_gives_no_duration_is_named(self) -> None:
         with self.assertRaisesRegex(UsageError, r"^backoff\(2\) must be a duration: .*, got 'later'$"):
             delays(Retry(backoff=lambda _: "later"), 2)
-        with self.assertRaisesRegex(
-            UsageError, r"^backoff\(1\) must be zero or a positive duration, got -1$"
-        ):
+        with self.assertRaisesRegex(UsageError, r"^backoff\(1\) must be zero or a positive duration, got -1$"):
             delays(Retry(backoff=lambda _: -1), 1)
 
 
@@ -175,17 +169,12 @@ class Decision(unittest.TestCase):
         request = RetryError(delay="5s")
         for retry in (Retry(), Retry(retry_on=(KeyError,)), Retry(no_retry_on=(RetryError, Exception))):
             with self.subTest(retry=retry):
-                self.assertEqual(
-                    [retry.should_retry(request, attempt) for attempt in (1, 2, 3)], [True, True, False]
-                )
+                self.assertEqual([retry.should_retry(request, attempt) for attempt in (1, 2, 3)], [True, True, False])
 
 
 class Options(unittest.TestCase):
     def test_an_option_that_breaks_its_rule_is_refused_with_field_value_and_rule(self) -> None:
-        forms = (
-            "a duration: a timedelta, a number of seconds, "
-            'or a string such as "250ms", "30s", "1.5h" or "1h30m"'
-        )
+        forms = 'a duration: a timedelta, a number of seconds, or a string such as "250ms", "30s", "1.5h" or "1h30m"'
         patterns = "a tuple of exception classes or their names"
         not_patterns: list[Any] = [
             "KeyError", KeyError, None, [KeyError], (int,), (KeyError(),), ("not a name",), ("",), ("a.",),

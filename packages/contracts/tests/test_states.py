@@ -23,9 +23,7 @@ class States(unittest.TestCase):
             JobState("stalled")
 
     def test_half_of_the_states_are_final(self) -> None:
-        self.assertEqual(
-            {state for state in JobState if state.is_terminal}, {COMPLETED, FAILED, CANCELLED, EXPIRED}
-        )
+        self.assertEqual({state for state in JobState if state.is_terminal}, {COMPLETED, FAILED, CANCELLED, EXPIRED})
 
     def test_a_job_begins_waiting_or_delayed(self) -> None:
         self.assertEqual(INITIAL_STATES, {W, D})

@@ -113,13 +113,9 @@ def define_task(
     name: str, *, input: TypeForm[I], output: TypeForm[O], **options: Unpack[ContractOptions]
 ) -> TaskContract[I, O]: ...
 @overload
-def define_task(
-    name: str, *, input: TypeForm[I], **options: Unpack[ContractOptions]
-) -> TaskContract[I, object]: ...
+def define_task(name: str, *, input: TypeForm[I], **options: Unpack[ContractOptions]) -> TaskContract[I, object]: ...
 @overload
-def define_task(
-    name: str, *, output: TypeForm[O], **options: Unpack[ContractOptions]
-) -> TaskContract[None, O]: ...
+def define_task(name: str, *, output: TypeForm[O], **options: Unpack[ContractOptions]) -> TaskContract[None, O]: ...
 @overload
 def define_task(name: str, **options: Unpack[ContractOptions]) -> TaskContract[None, object]: ...
 def define_task(
@@ -172,9 +168,7 @@ def timeout_milliseconds(timeout: Duration | None) -> int | None:
 
 def _check_annotation(field_name: str, annotation: object) -> None:
     if _is_plain_value(annotation):
-        raise ContractError.for_field(
-            field_name, annotation, "a type or another annotation, not a value or a name"
-        )
+        raise ContractError.for_field(field_name, annotation, "a type or another annotation, not a value or a name")
 
 
 def _is_plain_value(annotation: object) -> bool:

@@ -44,9 +44,7 @@ def to_milliseconds(
     if exact is None or exact != exact:
         raise error.for_field(field, value, f"a duration: {_FORMS}")
     if exact < 0 or (exact == 0 and not allow_zero):
-        raise error.for_field(
-            field, value, "zero or a positive duration" if allow_zero else "a positive duration"
-        )
+        raise error.for_field(field, value, "zero or a positive duration" if allow_zero else "a positive duration")
     if exact > LONGEST_MS:
         raise error.for_field(field, value, "at most 100 years (36525d)")
     rounded = round(exact)

@@ -97,8 +97,7 @@ class ExpiredError(TaskoraError):
 
     def __init__(self, *, job_id: str, task: str | None = None) -> None:
         super().__init__(
-            f"{_job(job_id, task)} expired before a worker started it; "
-            "add workers, or give it a longer time to live"
+            f"{_job(job_id, task)} expired before a worker started it; add workers, or give it a longer time to live"
         )
         self.job_id = job_id
         self.task = task

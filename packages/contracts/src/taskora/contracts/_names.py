@@ -32,9 +32,7 @@ def check_job_id(value: object, *, field: str = "job_id") -> str:
     if not (isinstance(value, str) and _SAFE.fullmatch(value)):
         raise UsageError.for_field(field, value, _SAFE_RULE)
     if value in RESERVED_JOB_IDS:
-        raise UsageError.for_field(
-            field, value, f"none of the reserved words {', '.join(sorted(RESERVED_JOB_IDS))}"
-        )
+        raise UsageError.for_field(field, value, f"none of the reserved words {', '.join(sorted(RESERVED_JOB_IDS))}")
     return value
 
 

@@ -25,9 +25,7 @@ class Stall:
     interval_ms: int = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(
-            self, "interval_ms", to_milliseconds(self.interval, field="interval", error=ContractError)
-        )
+        object.__setattr__(self, "interval_ms", to_milliseconds(self.interval, field="interval", error=ContractError))
         if not is_integer(self.max_count) or self.max_count < 0:
             raise ContractError.for_field("max_count", self.max_count, "an integer, 0 or more")
 

@@ -52,9 +52,7 @@ class Retry:
         if not is_integer(self.attempts) or self.attempts < 1:
             raise ContractError.for_field("attempts", self.attempts, "an integer, 1 or more")
         if not callable(self.backoff) and self.backoff not in _STRATEGIES:
-            raise ContractError.for_field(
-                "backoff", self.backoff, f"one of {', '.join(_STRATEGIES)}, or a function"
-            )
+            raise ContractError.for_field("backoff", self.backoff, f"one of {', '.join(_STRATEGIES)}, or a function")
         if not isinstance(cast("object", self.jitter), bool):
             raise ContractError.for_field("jitter", self.jitter, "True or False")
         _check_patterns("retry_on", self.retry_on)
@@ -62,9 +60,7 @@ class Retry:
         delay_ms = to_milliseconds(self.delay, field="delay", error=ContractError, allow_zero=True)
         object.__setattr__(self, "delay_ms", delay_ms)
         max_delay_ms = (
-            None
-            if self.max_delay is None
-            else to_milliseconds(self.max_delay, field="max_delay", error=ContractError)
+            None if self.max_delay is None else to_milliseconds(self.max_delay, field="max_delay", error=ContractError)
         )
         object.__setattr__(self, "max_delay_ms", max_delay_ms)
 
@@ -122,9 +118,7 @@ def matches(error: BaseException, patterns: tuple[ErrorPattern, ...]) -> bool:
     names: set[str] = set()
     for cls in type(error).__mro__:
         names |= {cls.__name__, f"{cls.__module__}.{cls.__qualname__}"}
-    return any(
-        pattern in names if isinstance(pattern, str) else isinstance(error, pattern) for pattern in patterns
-    )
+    return any(pattern in names if isinstance(pattern, str) else isinstance(error, pattern) for pattern in patterns)
 
 
 def _check_patterns(field_name: str, patterns: object) -> None:
@@ -133,9 +127,7 @@ def _check_patterns(field_name: str, patterns: object) -> None:
 
 
 def _are_patterns(patterns: object) -> bool:
-    return isinstance(patterns, tuple) and all(
-        _is_pattern(item) for item in cast("tuple[object, ...]", patterns)
-    )
+    return isinstance(patterns, tuple) and all(_is_pattern(item) for item in cast("tuple[object, ...]", patterns))
 
 
 def _is_pattern(item: object) -> bool:
