@@ -14,13 +14,11 @@ from typing import Any
 
 import redis
 
+from taskora.wire.backends._keeper import Keeper
+
 SERVER_KINDS = ("valkey9", "redis7")
 START_DEADLINE_S = 10.0
 START_ATTEMPTS = 5
-
-# The shell holds the server and reads a pipe that only the test process writes to. When that process ends,
-# however it ends, the pipe closes and the server goes with it.
-KEEPER = '"$@" >"$LOG" 2>&1 & server=$!; read -r _; kill -9 "$server"; wait "$server" 2>/dev/null; exit 0'
 
 
 class ServerMissingError(Exception):
@@ -69,7 +67,7 @@ def running(kind: str, *options: str) -> Generator[Server]:
                     yield server
                     return
             finally:
-                _end(keeper)
+                keeper.end()
         raise AssertionError(f"{binary} found no free port in {START_ATTEMPTS} attempts")
 
 
@@ -98,16 +96,11 @@ def _redis_binary() -> str:
     return binary
 
 
-def _launch(binary: str, directory: Path, options: tuple[str, ...]) -> tuple[subprocess.Popen[bytes], int]:
+def _launch(binary: str, directory: Path, options: tuple[str, ...]) -> tuple[Keeper, int]:
     port = _free_port()
     command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
     command += ["--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no", *options]
-    keeper = subprocess.Popen(
-        ["/bin/sh", "-c", KEEPER, "keeper", *command],
-        stdin=subprocess.PIPE,
-        env={"LOG": str(directory / "log"), "PATH": "/usr/bin:/bin"},
-        start_new_session=True,
-    )
+    keeper = Keeper(command, log=directory / "log", ending="KILL")  # nothing on disk is worth saving
     return keeper, port
 
 
@@ -122,9 +115,7 @@ def _wait_until_ready(kind: str, port: int, directory: Path) -> Server | None:
             if (directory / "socket").exists() and _serves(client, directory):
                 return _describe(kind, port, directory, client.info("server"))
         time.sleep(0.01)
-    raise AssertionError(
-        f"no answer from {kind} in {START_DEADLINE_S} s; its log ends:\n{_text(log)[-2000:]}"
-    )
+    raise AssertionError(f"no answer from {kind} in {START_DEADLINE_S} s; its log ends:\n{_text(log)[-2000:]}")
 
 
 def _serves(client: redis.Redis, directory: Path) -> bool:
@@ -142,12 +133,6 @@ def _describe(kind: str, port: int, directory: Path, info: dict[str, Any]) -> Se
         log=directory / "log",
         pid=info["process_id"],
     )
-
-
-def _end(keeper: subprocess.Popen[bytes]) -> None:
-    assert keeper.stdin is not None
-    keeper.stdin.close()
-    keeper.wait(timeout=10)
 
 
 def _connect(port: int, **options: Any) -> redis.Redis:
