@@ -155,10 +155,12 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
             ours=OURS,
             theirs=WireVersions(version=5, min_compat=4, written_by="taskora-wire-5"),
         ),
-        "Wire versions do not fit (theirs_too_old): "
-        "the server holds version 5 (compatible back to 4, written by taskora-wire-5), "
-        "this process speaks version 6 (compatible back to 6); "
-        "upgrade the processes that share this server, or use another prefix or database",
+        (
+            "Wire versions do not fit (theirs_too_old): "
+            "the server holds version 5 (compatible back to 4, written by taskora-wire-5), "
+            "this process speaks version 6 (compatible back to 6); "
+            "upgrade the processes that share this server, or use another prefix or database"
+        ),
         {"code": "theirs_too_old"},
     ),
     (BackendError("out of memory"), "out of memory", {}),
