@@ -34,9 +34,7 @@ class Cancellation:
 class EventFeed(Protocol):
     """A reader of event streams with a connection of its own."""
 
-    async def read(
-        self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100
-    ) -> list[StreamEvent]:
+    async def read(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Events after the given positions, by task; waits up to `block_ms` for the first one.
 
         Returns an empty list when the time is over, and when `interrupt` was called.
@@ -64,9 +62,7 @@ class SyncBackend(Protocol):
         """
         ...
 
-    def read_events(
-        self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100
-    ) -> list[StreamEvent]:
+    def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Events after the given positions, by task; waits up to `block_ms` for the first one."""
         ...
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
 from taskora.contracts import JobState
-
 from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
 from taskora.wire._call import Arg, Call, ExchangeReply
@@ -124,12 +123,8 @@ def _extend_leases(
 
 
 @_builds(op.RecoverStalled)
-def _recover_stalled(
-    operation: op.RecoverStalled, keyspace: Keyspace, now_ms: int | None
-) -> Command[op.Recovered]:
-    call = lua.recover_stalled(
-        keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count
-    )
+def _recover_stalled(operation: op.RecoverStalled, keyspace: Keyspace, now_ms: int | None) -> Command[op.Recovered]:
+    call = lua.recover_stalled(keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count)
 
     def decode(reply: list[list[bytes]]) -> op.Recovered:
         recovered, failed, cancelled = (_texts(ids) for ids in reply)
@@ -168,9 +163,7 @@ def _retry_dead(operation: op.RetryDead, keyspace: Keyspace, now_ms: int | None)
 @_builds(op.RemoveFinished)
 def _remove_finished(operation: op.RemoveFinished, keyspace: Keyspace, _now_ms: int | None) -> Command[bool]:
     keys = keyspace.task(operation.task)
-    call = lua.remove_finished(
-        keys=keys, finished_key=keys.finished_key(operation.state), job_id=operation.job_id
-    )
+    call = lua.remove_finished(keys=keys, finished_key=keys.finished_key(operation.state), job_id=operation.job_id)
     return Command(call, bool)
 
 
@@ -199,9 +192,7 @@ def _handshake(operation: op.Handshake, keyspace: Keyspace, now_ms: int | None) 
     )
 
     def decode(reply: list[bytes]) -> StoredMeta:
-        wire_version, min_compat, written_by, written_at = (
-            text.decode("utf-8", "backslashreplace") for text in reply
-        )
+        wire_version, min_compat, written_by, written_at = (text.decode("utf-8", "backslashreplace") for text in reply)
         return StoredMeta(
             wire_version=wire_version, min_compat=min_compat, written_by=written_by, written_at=written_at
         )
@@ -210,9 +201,7 @@ def _handshake(operation: op.Handshake, keyspace: Keyspace, now_ms: int | None) 
 
 
 @_builds(op.ReadMigrationLock)
-def _read_migration_lock(
-    _operation: op.ReadMigrationLock, keyspace: Keyspace, _now_ms: int | None
-) -> Command[bytes]:
+def _read_migration_lock(_operation: op.ReadMigrationLock, keyspace: Keyspace, _now_ms: int | None) -> Command[bytes]:
     return Command(lua.read_migration_lock(migration_lock_key=keyspace.migration_lock_key), bytes)
 
 
@@ -220,9 +209,7 @@ def _read_migration_lock(
 def _read_statuses(
     operation: op.ReadStatuses, keyspace: Keyspace, _now_ms: int | None
 ) -> Command[tuple[JobStatus | None, ...]]:
-    call = lua.read_fields(
-        keys=keyspace.task(operation.task), fields=_STATUS_FIELD_NAMES, job_ids=operation.job_ids
-    )
+    call = lua.read_fields(keys=keyspace.task(operation.task), fields=_STATUS_FIELD_NAMES, job_ids=operation.job_ids)
     return Command(call, lambda reply: tuple(decode_status(row) for row in reply))
 
 
@@ -244,9 +231,7 @@ def _read_logs(operation: op.ReadLogs, keyspace: Keyspace, _now_ms: int | None) 
 
 
 @_builds(op.ListJobs)
-def _list_jobs(
-    operation: op.ListJobs, keyspace: Keyspace, _now_ms: int | None
-) -> Command[tuple[JobRecord, ...]]:
+def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, _now_ms: int | None) -> Command[tuple[JobRecord, ...]]:
     keys = keyspace.task(operation.task)
     call = lua.list_jobs(
         keys=keys,
@@ -291,9 +276,7 @@ def _last_event(operation: op.LastEvent, keyspace: Keyspace, _now_ms: int | None
 def _scan_tasks(operation: op.ScanTasks, keyspace: Keyspace, _now_ms: int | None) -> Command[op.TaskPage]:
     def decode(reply: tuple[bytes, list[bytes]]) -> op.TaskPage:
         cursor, keys = reply
-        return op.TaskPage(
-            cursor=cursor.decode(), tasks=tuple(keyspace.task_of(key.decode()) for key in keys)
-        )
+        return op.TaskPage(cursor=cursor.decode(), tasks=tuple(keyspace.task_of(key.decode()) for key in keys))
 
     call = lua.scan_tasks(base=keyspace.base, pattern=keyspace.task_pattern, cursor=operation.cursor)
     return Command(call, decode)

@@ -22,7 +22,7 @@ class Pause:
 
 
 def ask(operation: Operation[R]) -> Flow[R]:
-    """`yield from ask(operation)` has the operation's reply as its typed value."""
+    """Asks the driver for an operation; `yield from` gives its reply, typed."""
     reply: R = yield operation
     return reply
 
@@ -34,7 +34,7 @@ def drive(flow: Flow[R], perform: Callable[[Any], Any]) -> R:
         while True:
             try:
                 reply = perform(step)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
                 step = flow.throw(error)
             else:
                 step = flow.send(reply)
@@ -49,7 +49,7 @@ async def drive_async(flow: Flow[R], perform: Callable[[Any], Awaitable[Any]]) -
         while True:
             try:
                 reply = await perform(step)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
                 step = flow.throw(error)
             else:
                 step = flow.send(reply)

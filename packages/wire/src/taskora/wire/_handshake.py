@@ -4,7 +4,6 @@ import json
 from typing import Final, cast
 
 from taskora.contracts import BackendError
-
 from taskora.wire._flows import Flow, Pause, ask
 from taskora.wire._operations import Handshake, ReadMigrationLock
 from taskora.wire._version import OURS, WIRE_VERSION, check_meta

@@ -11,7 +11,6 @@ from enum import Enum
 from typing import Generic, Literal, Self, TypeAlias, TypeVar
 
 from taskora.contracts import JobState
-
 from taskora.wire._job import JobRecord, JobStatus, LogEntry
 from taskora.wire._version import Meta, StoredMeta
 

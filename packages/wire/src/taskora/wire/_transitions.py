@@ -3,7 +3,6 @@
 One function per transition; each builds the call that runs it.
 """
 
-# ruff: noqa: E501
 
 from collections.abc import Sequence
 

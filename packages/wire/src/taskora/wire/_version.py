@@ -28,9 +28,7 @@ class StoredMeta:
     written_at: str
 
 
-OURS: Final = Meta(
-    wire_version=WIRE_VERSION, min_compat=MIN_COMPAT, written_by=f"taskora-wire-{WIRE_VERSION}"
-)
+OURS: Final = Meta(wire_version=WIRE_VERSION, min_compat=MIN_COMPAT, written_by=f"taskora-wire-{WIRE_VERSION}")
 
 
 def check_meta(stored: StoredMeta, ours: Meta = OURS) -> None:
@@ -58,6 +56,4 @@ def _describe(meta: Meta) -> WireVersions:
 
 
 def _shown(stored: StoredMeta) -> WireVersions:
-    return WireVersions(
-        version=stored.wire_version, min_compat=stored.min_compat, written_by=stored.written_by
-    )
+    return WireVersions(version=stored.wire_version, min_compat=stored.min_compat, written_by=stored.written_by)

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -35,31 +35,44 @@ class AsyncConnections:
             return await exchange(connection, request)
 
     @asynccontextmanager
-    async def borrow(self) -> AsyncIterator[AbstractConnection]:
+    async def borrow(self) -> AsyncGenerator[AbstractConnection]:
         """A connection for one user.
 
         It is kept afterwards only if nothing was raised or cancelled meanwhile: a reply that is still under way would
         be taken for the answer to the next command. Errors that the server answered with leave it clean.
         """
-        if self._closed:
-            raise redis_errors.ConnectionError("this backend is closed")
-        connection = self._idle.pop() if self._idle else self._make()
-        self._busy.add(connection)
+        connection = await self.acquire()
         clean = False
         try:
-            if not connection.is_connected:
-                await connection.connect()
             yield connection
             clean = True
         except redis_errors.ResponseError:
             clean = connection.is_connected
             raise
         finally:
-            self._busy.discard(connection)
-            if clean and not self._closed:
-                self._idle.append(connection)
-            else:
-                await connection.disconnect(nowait=True)
+            await self.release(connection, clean=clean)
+
+    async def acquire(self) -> AbstractConnection:
+        """A connected connection, to be given back by `release`."""
+        if self._closed:
+            raise redis_errors.ConnectionError("this backend is closed")
+        connection = self._idle.pop() if self._idle else self._make()
+        self._busy.add(connection)
+        try:
+            if not connection.is_connected:
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+        except BaseException:
+            await self.release(connection, clean=False)
+            raise
+        return connection
+
+    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+        """Takes a connection back; one that is not clean is closed."""
+        self._busy.discard(connection)
+        if clean and not self._closed:
+            self._idle.append(connection)
+        else:
+            await connection.disconnect(nowait=True)
 
     async def close(self) -> None:
         """Closes every connection, also those in use."""
@@ -75,9 +88,10 @@ async def exchange(connection: AbstractConnection, request: Request) -> Any:
 
     The deadline is ours: redis-py returns None for a read that timed out, which is also a valid reply.
     """
+    untyped: Any = connection
     try:
         async with asyncio.timeout(request.timeout):
-            await connection.send_command(*request.args)
-            return await connection.read_response(disable_decoding=True, timeout=math.inf)
+            await untyped.send_command(*request.args)
+            return await untyped.read_response(disable_decoding=True, timeout=math.inf)
     except TimeoutError as error:
         raise redis_errors.TimeoutError(f"no reply within {request.timeout:g}s") from error

@@ -1,7 +1,7 @@
 """From what a user has (a URL, a client, a backend) to a backend."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 from urllib.parse import urlsplit
 
 import redis
@@ -14,12 +14,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from taskora.contracts import UsageError
-
 from taskora.wire._backend import Backend, Clock, SyncBackend
 from taskora.wire._keys import Keyspace
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import CONNECT_TIMEOUT, REPLY_TIMEOUT
+
+B = TypeVar("B")
 
 Client: TypeAlias = redis.Redis | redis.asyncio.Redis
 Target: TypeAlias = str | Client | Backend
@@ -52,14 +53,12 @@ def open_backend(target: Target, *, prefix: str | None = None, clock: Clock | No
         return _redis_backend(options, keyspace, clock)
     if isinstance(target, redis.Redis | redis.asyncio.Redis):
         return _redis_backend(_client_options(target), keyspace, clock)
-    if hasattr(target, "wait_for_work"):
-        return _accept(target, prefix)
-    raise _refuse(target)
+    if not hasattr(target, "wait_for_work"):
+        raise _refuse(target)
+    return _accept(target, prefix)
 
 
-def open_sync_backend(
-    target: SyncTarget, *, prefix: str | None = None, clock: Clock | None = None
-) -> SyncBackend:
+def open_sync_backend(target: SyncTarget, *, prefix: str | None = None, clock: Clock | None = None) -> SyncBackend:
     """A backend for threads. A client is only read for its settings, and stays open.
 
     Raises:
@@ -74,9 +73,9 @@ def open_sync_backend(
         return _sync_redis_backend(options, keyspace, clock)
     if isinstance(target, redis.Redis | redis.asyncio.Redis):
         return _sync_redis_backend(_client_options(target), keyspace, clock)
-    if hasattr(target, "read_events"):
-        return _accept(target, prefix)
-    raise _refuse(target)
+    if not hasattr(target, "read_events"):
+        raise _refuse(target)
+    return _accept(target, prefix)
 
 
 def _scheme_of(url: str) -> str:
@@ -97,23 +96,19 @@ def _url_options(url: str) -> dict[str, Any]:
         raise UsageError(f"url cannot be read: {error}") from None
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdigit():
-        raise UsageError.for_field(
-            "url path", parts.path, "a database number, as in redis://localhost:6379/0"
-        )
+        raise UsageError.for_field("url path", parts.path, "a database number, as in redis://localhost:6379/0")
     if not port_is_valid:
         raise UsageError.for_field("url port", 0, "from 1 to 65535")
     return options
 
 
 def _embedded_options(url: str) -> dict[str, Any]:
-    from taskora.wire.backends._embedded import join_embedded_server  # noqa: PLC0415 - needs an extra
+    from taskora.wire.backends._embedded import join_embedded_server
 
     return _url_options(join_embedded_server(url))
 
 
 def _client_options(client: Client) -> dict[str, Any]:
-    if isinstance(client, RedisCluster | AsyncRedisCluster):
-        raise UsageError("cluster clients are not supported yet; give a client of a standalone server")
     pool = client.connection_pool
     options = dict(cast("Mapping[str, Any]", pool.connection_kwargs))
     options["connection_class"] = pool.connection_class
@@ -122,9 +117,7 @@ def _client_options(client: Client) -> dict[str, Any]:
 
 def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> RedisBackend:
     return RedisBackend(
-        _connection_factory(
-            options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0)
-        ),
+        _connection_factory(options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0)),
         lambda: _sync_redis_backend(options, keyspace, clock),
         keyspace=keyspace,
         clock=clock,
@@ -145,8 +138,8 @@ def _connection_factory(
     one shape on all servers.
     """
     settings = {name: value for name, value in options.items() if name not in _OURS}
-    chosen = options.get("connection_class", default)
-    connection_class = counterparts.get(chosen, chosen)
+    chosen: type = options.get("connection_class", default)
+    connection_class: Callable[..., Any] = counterparts.get(chosen, chosen)
     settings |= {
         "socket_timeout": None if default is async_connections.Connection else REPLY_TIMEOUT,
         "socket_connect_timeout": options.get("socket_connect_timeout") or CONNECT_TIMEOUT,
@@ -165,17 +158,19 @@ _OURS: Final = frozenset(
 )  # fmt: skip
 
 
-def _shared_memory(url: str, prefix: str | None) -> Any:
-    from taskora.wire.backends._memory import shared_memory  # noqa: PLC0415 - only where it is used
+def _shared_memory(url: str, prefix: str | None) -> Backend:
+    from taskora.wire.backends._memory import shared_memory
 
     return shared_memory(url, prefix=prefix)
 
 
-def _accept(backend: Any, prefix: str | None) -> Any:
+def _accept(backend: B, prefix: str | None) -> B:
     if prefix is not None:
         raise UsageError.for_field("prefix", prefix, "None when a backend is given, since that has its own")
     return backend
 
 
 def _refuse(target: object) -> UsageError:
+    if isinstance(target, RedisCluster | AsyncRedisCluster):
+        return UsageError("cluster clients are not supported yet; give a client of a standalone server")
     return UsageError.for_field("url", target, f"a URL ({_SCHEMES}), a redis-py client, or a backend")

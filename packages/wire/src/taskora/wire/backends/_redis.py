@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -53,9 +53,7 @@ class RedisBackend:
         return await self._run(operation)
 
     async def _run(self, operation: Operation[R]) -> R:
-        return await drive_async(
-            _resp.operation_requests(operation, self._keyspace, self._clock), self._perform
-        )
+        return await drive_async(_resp.operation_requests(operation, self._keyspace, self._clock), self._perform)
 
     async def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):
@@ -89,7 +87,7 @@ class RedisBackend:
             raise _resp.translate(error) from error
 
     @asynccontextmanager
-    async def cancellations(self, tasks: Sequence[str]) -> AsyncIterator[AsyncIterator[Cancellation]]:
+    async def cancellations(self, tasks: Sequence[str]) -> AsyncGenerator[AsyncIterator[Cancellation]]:
         """Requests to cancel active jobs; see `Backend.cancellations`."""
         if not self._ready:
             await self._get_ready()
@@ -117,12 +115,10 @@ class RedisBackend:
         await self._connections.close()
 
 
-async def _messages(
-    connection: AbstractConnection, channels: Mapping[str, str]
-) -> AsyncIterator[Cancellation]:
+async def _messages(connection: Any, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:
     quiet = False
     while True:
-        message = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
+        message: list[bytes] | None = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
         if message is None:
             if quiet:
                 raise redis_errors.TimeoutError("the subscription does not answer")
@@ -135,34 +131,54 @@ async def _messages(
 
 
 class _RedisFeed:
-    """Blocks on its own connection; `interrupt` frees it from another one."""
+    """Blocks on a connection of its own; `interrupt` frees it from another one."""
 
     def __init__(self, connections: AsyncConnections, keyspace: Keyspace) -> None:
         self._connections = connections
         self._keyspace = keyspace
         self._interrupted = asyncio.Event()
-        self._client_id: int | None = None
+        self._connection: AbstractConnection | None = None
+        self._client_id = 0
+        self._blocked = False
 
-    async def read(
-        self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100
-    ) -> list[StreamEvent]:
+    async def read(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Reads events; see `EventFeed.read`."""
         try:
             if not positions:
                 await self._idle(block_ms)
                 return []
-            request = _resp.events_request(self._keyspace, dict(positions), block_ms, limit)
-            async with self._connections.borrow() as connection:
-                client_id: int = await exchange(connection, Request(("CLIENT", "ID")))
-                if self._interrupted.is_set():
-                    return []
-                self._client_id = client_id
-                return _resp.decode_events(self._keyspace, await exchange(connection, request))
+            return await self._read(_resp.events_request(self._keyspace, dict(positions), block_ms, limit))
         except (*_resp.TRANSIENT, redis_errors.ResponseError) as error:
             raise _resp.translate(error) from error
         finally:
-            self._client_id = None
             self._interrupted.clear()
+
+    async def _read(self, request: Request) -> list[StreamEvent]:
+        connection = await self._connected()
+        if self._interrupted.is_set():
+            return []
+        self._blocked = True
+        clean = False
+        try:
+            events = _resp.decode_events(self._keyspace, await exchange(connection, request))
+            clean = True
+            return events
+        finally:
+            self._blocked = False
+            if not clean:
+                await self._disconnect(clean=False)
+
+    async def _connected(self) -> AbstractConnection:
+        if self._connection is None:
+            connection = await self._connections.acquire()
+            self._connection = connection
+            self._client_id = await exchange(connection, Request(("CLIENT", "ID")))
+        return self._connection
+
+    async def _disconnect(self, *, clean: bool) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await self._connections.release(connection, clean=clean)
 
     async def _idle(self, block_ms: int) -> None:
         try:
@@ -174,7 +190,7 @@ class _RedisFeed:
     async def interrupt(self) -> None:
         """Frees a waiting read; see `EventFeed.interrupt`."""
         self._interrupted.set()
-        while self._interrupted.is_set() and self._client_id is not None:
+        while self._interrupted.is_set() and self._blocked:
             try:
                 freed = await self._connections.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
             except (*_resp.TRANSIENT, redis_errors.ResponseError):
@@ -184,5 +200,5 @@ class _RedisFeed:
             await asyncio.sleep(0.001)
 
     async def close(self) -> None:
-        """Ends a waiting read; its connection goes back to the pool."""
-        await self.interrupt()
+        """Gives the connection back; nobody may be reading."""
+        await self._disconnect(clean=True)

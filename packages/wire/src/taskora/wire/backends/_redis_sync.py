@@ -3,12 +3,11 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from redis import exceptions as redis_errors
-from redis.connection import AbstractConnection
 
 from taskora.wire._backend import Clock
 from taskora.wire._events import StreamEvent
@@ -27,7 +26,7 @@ class SyncRedisBackend:
 
     def __init__(
         self,
-        make_connection: Callable[[], AbstractConnection],
+        make_connection: Callable[[], Any],
         *,
         keyspace: Keyspace,
         clock: Clock | None = None,
@@ -42,7 +41,7 @@ class SyncRedisBackend:
     def _start_pool(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._idle: list[AbstractConnection] = []
+        self._idle: list[Any] = []
 
     def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `SyncBackend.run`."""
@@ -69,7 +68,7 @@ class SyncRedisBackend:
             return connection.read_response(disable_decoding=True, timeout=request.timeout)
 
     @contextmanager
-    def _borrow(self) -> Iterator[AbstractConnection]:
+    def _borrow(self) -> Generator[Any]:
         if self._closed:
             raise redis_errors.ConnectionError("this backend is closed")
         if self._pid != os.getpid():
@@ -91,9 +90,7 @@ class SyncRedisBackend:
             else:
                 connection.disconnect()
 
-    def read_events(
-        self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100
-    ) -> list[StreamEvent]:
+    def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Reads events; see `SyncBackend.read_events`."""
         request = _resp.events_request(self._keyspace, dict(positions), block_ms, limit)
         try:

@@ -11,7 +11,6 @@ from typing import Any, Final, TypeVar
 from redis import exceptions as redis_errors
 
 from taskora.contracts import BackendError
-
 from taskora.wire._backend import Clock
 from taskora.wire._call import Arg, Call
 from taskora.wire._commands import command_for
@@ -125,9 +124,7 @@ def translate(error: BaseException | None) -> BackendError:
     if isinstance(error, BackendError):
         return error
     if isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
-        return BackendError(
-            f"the server refused the credentials ({text}): check user name and password in the URL"
-        )
+        return BackendError(f"the server refused the credentials ({text}): check user name and password in the URL")
     if isinstance(error, redis_errors.NoPermissionError):
         return BackendError(f"the user may not do this ({text}): extend its ACL")
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in text:
@@ -135,9 +132,7 @@ def translate(error: BaseException | None) -> BackendError:
             f"the server is out of memory ({text}): free memory or raise maxmemory, nothing was written"
         )
     if error is not None and is_transient(error):
-        return BackendError(
-            f"the server cannot be reached ({text}): check that it runs and that the address is right"
-        )
+        return BackendError(f"the server cannot be reached ({text}): check that it runs and that the address is right")
     return BackendError(f"the server refused a request ({text})")
 
 
@@ -150,7 +145,7 @@ def marker_request(marker_key: str, timeout_ms: float) -> Request:
 def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int, limit: int) -> Request:
     """Reads events of several tasks after the given positions."""
     keys = [keyspace.task(task).events_key for task in positions]
-    args = ("XREAD", "COUNT", limit, "BLOCK", max(block_ms, 1), "STREAMS", *keys, *positions.values())
+    args: tuple[Arg, ...] = ("XREAD", "COUNT", limit, "BLOCK", max(block_ms, 1), "STREAMS", *keys, *positions.values())
     return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN)
 
 
