@@ -1,1 +1,77 @@
-"""Dispatch jobs, await results, inspect queues."""
+"""Dispatching jobs and following them, without importing any handler."""
+
+from taskora.producer._async.handle import AsyncJobHandle
+from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
+from taskora.producer._async.producer import AsyncProducer
+from taskora.producer._async.task import AsyncBoundTask
+from taskora.producer._async_session import AsyncSession, AsyncTarget
+from taskora.producer._dispatching import (
+    DEFAULT_MAX_PAYLOAD,
+    HIGHEST_PRIORITY,
+    DispatchItem,
+    DispatchOptions,
+    DispatchRules,
+)
+from taskora.producer._event_reader import EventReader
+from taskora.producer._events import (
+    ActiveEvent,
+    AnyJobEvent,
+    CancelledEvent,
+    CompletedEvent,
+    DelayedEvent,
+    ExpiredEvent,
+    FailedEvent,
+    JobEvent,
+    ProgressEvent,
+    PromotedEvent,
+    RetryingEvent,
+    StalledEvent,
+    WaitingEvent,
+)
+from taskora.producer._inspection import JobInfo, TaskStats, TimelineEntry
+from taskora.producer._payload import PayloadCodec, Payloads
+from taskora.producer._session import SyncTarget
+from taskora.producer._sync.handle import JobHandle
+from taskora.producer._sync.inspector import DeadLetters, Inspector
+from taskora.producer._sync.producer import Producer
+from taskora.producer._sync.task import BoundTask
+
+__all__ = [
+    "DEFAULT_MAX_PAYLOAD",
+    "HIGHEST_PRIORITY",
+    "ActiveEvent",
+    "AnyJobEvent",
+    "AsyncBoundTask",
+    "AsyncDeadLetters",
+    "AsyncInspector",
+    "AsyncJobHandle",
+    "AsyncProducer",
+    "AsyncSession",
+    "AsyncTarget",
+    "BoundTask",
+    "CancelledEvent",
+    "CompletedEvent",
+    "DeadLetters",
+    "DelayedEvent",
+    "DispatchItem",
+    "DispatchOptions",
+    "DispatchRules",
+    "EventReader",
+    "ExpiredEvent",
+    "FailedEvent",
+    "Inspector",
+    "JobEvent",
+    "JobHandle",
+    "JobInfo",
+    "PayloadCodec",
+    "Payloads",
+    "Producer",
+    "ProgressEvent",
+    "PromotedEvent",
+    "RetryingEvent",
+    "StalledEvent",
+    "SyncTarget",
+    "TaskStats",
+    "TimelineEntry",
+    "WaitingEvent",
+]

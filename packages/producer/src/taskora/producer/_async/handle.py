@@ -1,0 +1,73 @@
+"""Handles: what a dispatch gives back."""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+from taskora.contracts import Duration, JobState
+from taskora.producer._async_session import AsyncSession
+from taskora.producer._inspection import plain_value
+from taskora.producer._results import Deadline, ResultReader
+from taskora.wire import Cancel, CancelReply, LogEntry, ReadLogs, ReadStatuses
+
+O = TypeVar("O")  # noqa: E741 - output
+
+
+class AsyncJobHandle(Generic[O]):
+    """One job, wherever it runs.
+
+    Attributes:
+        id: Id of the job this handle follows.
+        enqueued: Whether the dispatch created it.
+        existing_id: Id of the job that was there already, if the dispatch created none.
+    """
+
+    __slots__ = ("_reader", "_session", "enqueued", "existing_id", "id")
+
+    def __init__(self, session: AsyncSession, reader: ResultReader[O], job_id: str, *, enqueued: bool) -> None:
+        self._session: Final = session
+        self._reader: Final = reader
+        self.id: Final = job_id
+        self.enqueued: Final = enqueued
+        self.existing_id: Final = None if enqueued else job_id
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self._reader.task
+
+    async def result(self, timeout: Duration | None = None) -> O:  # noqa: ASYNC109 - a deadline of the job, not ours
+        """Waits for the job's result; without a timeout for as long as the job takes.
+
+        Raises:
+            JobTimeoutError: the timeout passed first; the job goes on.
+            JobFailedError: the job failed for good.
+            JobCancelledError: it was cancelled.
+            ExpiredError: it did not start within its time to live.
+            UnknownJobError: there is no such job, or retention has removed it.
+            ValidationError: the result does not fit the contract.
+        """
+        status = await self._session.settled(self.task, self.id, Deadline.after(timeout))
+        return self._reader.read(self.id, status)
+
+    async def state(self) -> JobState | None:
+        """Where the job stands; None when there is no such job."""
+        (status,) = await self._session.run(ReadStatuses(task=self.task, job_ids=(self.id,)))
+        return None if status is None else status.state
+
+    async def progress(self) -> object:
+        """The last progress that the handler reported, as a plain value; None if there was none."""
+        (status,) = await self._session.run(ReadStatuses(task=self.task, job_ids=(self.id,)))
+        return None if status is None else plain_value(status.progress, self._session.json)
+
+    async def logs(self) -> tuple[LogEntry, ...]:
+        """What the handler logged, oldest first."""
+        return await self._session.run(ReadLogs(task=self.task, job_id=self.id))
+
+    async def cancel(self, reason: str = "") -> bool:
+        """Cancels the job, or asks the worker that runs it to; false if it has ended or never was."""
+        reply = await self._session.run(Cancel(task=self.task, job_id=self.id, reason=reason))
+        return reply in (CancelReply.CANCELLED, CancelReply.REQUESTED)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.task}/{self.id}>"

@@ -1,0 +1,108 @@
+"""The inspector and the dead-letter queue."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Final
+
+from taskora.contracts import JobState, TaskContract
+from taskora.producer._async_session import AsyncSession
+from taskora.producer._dead_letters import discard_dead, retry_all_dead, retry_dead
+from taskora.producer._inspection import DEFAULT_LIMIT, JobInfo, TaskName, TaskStats, find_job, list_jobs, stats
+
+
+class AsyncInspector:
+    """Looks at jobs; changes nothing.
+
+    Without a task, all tasks that ever had a job are looked at, and `limit` and `offset` count per task.
+    """
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session: Final = session
+
+    async def stats(self, task: TaskName | None = None) -> dict[str, TaskStats]:
+        """Counts by task."""
+        return await self._session.drive(stats(task))
+
+    async def find(self, task: TaskName, job_id: str | None = None) -> JobInfo | None:
+        """`find(id)` looks in all tasks, `find(contract_or_name, id)` in one; None when there is no such job."""
+        if job_id is None:
+            wanted = task.name if isinstance(task, TaskContract) else task
+            return await self._session.drive(find_job(wanted, None, self._session.plain))
+        return await self._session.drive(find_job(job_id, task, self._session.plain))
+
+    async def waiting(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that are ready, in the order in which they will leave."""
+        return await self._list(JobState.WAITING, task, limit, offset)
+
+    async def active(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that are running, oldest claim first."""
+        return await self._list(JobState.ACTIVE, task, limit, offset)
+
+    async def delayed(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that were dispatched to run later, by due time."""
+        return await self._list(JobState.DELAYED, task, limit, offset)
+
+    async def retrying(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that wait for their next attempt, by due time."""
+        return await self._list(JobState.RETRYING, task, limit, offset)
+
+    async def completed(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that have a result, newest first."""
+        return await self._list(JobState.COMPLETED, task, limit, offset)
+
+    async def failed(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that failed for good, newest first."""
+        return await self._list(JobState.FAILED, task, limit, offset)
+
+    async def expired(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that did not start in time, newest first."""
+        return await self._list(JobState.EXPIRED, task, limit, offset)
+
+    async def cancelled(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[JobInfo]:
+        """Jobs that were cancelled, newest first."""
+        return await self._list(JobState.CANCELLED, task, limit, offset)
+
+    async def _list(self, state: JobState, task: TaskName | None, limit: int, offset: int) -> list[JobInfo]:
+        return await self._session.drive(list_jobs(state, task, limit, offset, self._session.plain))
+
+
+class AsyncDeadLetters:
+    """The jobs that failed for good."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session: Final = session
+
+    async def list(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> builtins.list[JobInfo]:
+        """Failed jobs, newest first; without a task, limit and offset count per task."""
+        return await self._session.drive(list_jobs(JobState.FAILED, task, limit, offset, self._session.plain))
+
+    async def retry(self, job_id: str) -> bool:
+        """Makes a failed job wait again, with all its attempts; false when it is not here."""
+        return await self._session.drive(retry_dead(job_id))
+
+    async def retry_all(self, task: TaskName | None = None) -> int:
+        """Makes every failed job wait again; returns how many."""
+        return await self._session.drive(retry_all_dead(task))
+
+    async def discard(self, job_id: str) -> bool:
+        """Deletes a failed job; false when it is not here."""
+        return await self._session.drive(discard_dead(job_id))

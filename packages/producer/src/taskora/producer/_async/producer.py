@@ -1,0 +1,83 @@
+"""Producers: where dispatching starts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final, Self, TypeVar, cast
+
+from taskora.contracts import TaskContract, UsageError, is_contract
+from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
+from taskora.producer._async.task import AsyncBoundTask
+from taskora.producer._async_session import AsyncSession, AsyncTarget
+from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
+from taskora.producer._events import AnyJobEvent
+from taskora.wire import Serializer
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+
+
+class AsyncProducer:
+    """Dispatches jobs and follows them. Imports no handler, and runs none.
+
+    Connects on first use. Use it as a context manager, or call `close`.
+
+    Args:
+        target: A URL (`redis://`, `rediss://`, `unix://`, `memory://`, `embedded://`), a redis-py client, whose
+            settings are used and which stays open, or a backend.
+        prefix: Separates applications that share a server.
+        serializer: How payloads become bytes; JSON by default. Workers must use the same.
+        validate_on_dispatch: Whether payloads are checked before they are sent.
+        max_payload: The largest encoded payload, in bytes.
+
+    Attributes:
+        inspector: Looks at jobs.
+        dead_letters: The jobs that failed for good.
+    """
+
+    def __init__(
+        self,
+        target: AsyncTarget,
+        *,
+        prefix: str | None = None,
+        serializer: Serializer | None = None,
+        validate_on_dispatch: bool = True,
+        max_payload: int = DEFAULT_MAX_PAYLOAD,
+    ) -> None:
+        self._session: Final = AsyncSession(target, prefix=prefix, serializer=serializer)
+        self._rules: Final = DispatchRules(validate=validate_on_dispatch, max_payload=max_payload)
+        self._tasks: Final[dict[str, AsyncBoundTask[Any, Any]]] = {}
+        self.inspector: Final = AsyncInspector(self._session)
+        self.dead_letters: Final = AsyncDeadLetters(self._session)
+
+    def register(self, contract: TaskContract[I, O]) -> AsyncBoundTask[I, O]:
+        """Binds a contract; the same one again gives the same object.
+
+        Raises:
+            UsageError: another contract of that name is registered, or this is no contract.
+            ContractError: its types cannot be validated.
+        """
+        if not is_contract(contract):
+            raise UsageError.for_field("contract", contract, "a TaskContract, made by define_task or static_contract")
+        bound = self._tasks.get(contract.name)
+        if bound is None:
+            bound = self._tasks[contract.name] = AsyncBoundTask(self._session, contract, self._rules)
+        elif bound.contract != contract:
+            raise UsageError(
+                f"task {contract.name!r} is registered with another contract: give each task one definition"
+            )
+        return cast("AsyncBoundTask[I, O]", bound)
+
+    def events(self, contract: TaskContract[I, O]) -> AsyncIterator[AnyJobEvent[O]]:
+        """The events of a task's jobs from now on, for as long as the loop goes on."""
+        return self._session.events(contract)
+
+    async def close(self) -> None:
+        """Closes what this producer opened; a client or backend it was given stays open."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()

@@ -1,0 +1,182 @@
+"""Looking at jobs: what operators and tests see."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from taskora.contracts import JobState, TaskContract, UsageError, check_task_name
+from taskora.wire import CountJobs, Flow, JobCounts, JobRecord, ListJobs, LogEntry, ReadJob, ScanTasks, Serializer, ask
+
+TaskName: TypeAlias = "str | TaskContract[Any, Any]"
+DEFAULT_LIMIT: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """When a job entered a state, in epoch milliseconds."""
+
+    state: JobState
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInfo:
+    """A job as it stands. `data`, `result` and `progress` are plain values, or text where they cannot be decoded.
+
+    `fields` holds the stored record as it is, fields of other programs included.
+    """
+
+    id: str
+    task: str
+    state: JobState
+    attempt: int
+    max_attempts: int
+    priority: int
+    version: int
+    timestamp_ms: int
+    processed_on_ms: int | None
+    finished_on_ms: int | None
+    data: object
+    result: object
+    progress: object
+    error: str | None
+    cancel_reason: str | None
+    stalled_count: int
+    logs: tuple[LogEntry, ...]
+    timeline: tuple[TimelineEntry, ...]
+    fields: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskStats:
+    """Counts of one task. `delayed` includes jobs that wait for a retry; the age is in seconds."""
+
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    expired: int
+    cancelled: int
+    oldest_waiting_age: float | None
+
+
+def task_name(task: TaskName) -> str:
+    """The name that a name or a contract stands for."""
+    return task.name if isinstance(task, TaskContract) else check_task_name(task, field="task")
+
+
+def all_tasks() -> Flow[list[str]]:
+    """The names of all tasks that ever had a job, sorted."""
+    names: set[str] = set()
+    cursor = "0"
+    while True:
+        page = yield from ask(ScanTasks(cursor=cursor))
+        names.update(page.tasks)
+        cursor = page.cursor
+        if cursor == "0":
+            return sorted(names)
+
+
+def named_tasks(task: TaskName | None) -> Flow[list[str]]:
+    """One task, or all of them."""
+    if task is None:
+        return (yield from all_tasks())
+    return [task_name(task)]
+
+
+def stats(task: TaskName | None) -> Flow[dict[str, TaskStats]]:
+    """Counts by task."""
+    found: dict[str, TaskStats] = {}
+    for name in (yield from named_tasks(task)):
+        counts = yield from ask(CountJobs(task=name))
+        found[name] = _stats(counts)
+    return found
+
+
+def _stats(counts: JobCounts) -> TaskStats:
+    age_ms = counts.oldest_waiting_age_ms
+    return TaskStats(
+        waiting=counts.waiting,
+        active=counts.active,
+        delayed=counts.delayed,
+        completed=counts.completed,
+        failed=counts.failed,
+        expired=counts.expired,
+        cancelled=counts.cancelled,
+        oldest_waiting_age=None if age_ms is None else age_ms / 1000,
+    )
+
+
+def list_jobs(
+    state: JobState, task: TaskName | None, limit: int, offset: int, serializer: Serializer
+) -> Flow[list[JobInfo]]:
+    """Jobs in one state; without a task, `limit` and `offset` count per task."""
+    _check_page("limit", limit)
+    _check_page("offset", offset)
+    found: list[JobInfo] = []
+    for name in (yield from named_tasks(task)):
+        records = yield from ask(ListJobs(task=name, state=state, offset=offset, limit=limit))
+        found += [job_info(name, record, serializer) for record in records]
+    return found
+
+
+def _check_page(field: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise UsageError.for_field(field, value, "an integer, 0 or more")
+
+
+def find_job(job_id: str, task: TaskName | None, serializer: Serializer) -> Flow[JobInfo | None]:
+    """One job by id; without a task it is looked for in all of them."""
+    for name in (yield from named_tasks(task)):
+        record = yield from ask(ReadJob(task=name, job_id=job_id))
+        if record is not None:
+            return job_info(name, record, serializer)
+    return None
+
+
+def job_info(task: str, record: JobRecord, serializer: Serializer) -> JobInfo:
+    """A stored record, for people."""
+    status = record.status
+    return JobInfo(
+        id=record.job_id,
+        task=task,
+        state=status.state,
+        attempt=status.attempt,
+        max_attempts=record.max_attempts,
+        priority=record.priority,
+        version=record.version,
+        timestamp_ms=record.timestamp_ms,
+        processed_on_ms=status.processed_on_ms,
+        finished_on_ms=status.finished_on_ms,
+        data=plain_value(record.data, serializer),
+        result=plain_value(status.result, serializer),
+        progress=plain_value(status.progress, serializer),
+        error=status.error,
+        cancel_reason=status.cancel_reason,
+        stalled_count=record.stalled_count,
+        logs=record.logs,
+        timeline=_timeline(record),
+        fields=record.fields,
+    )
+
+
+def _timeline(record: JobRecord) -> tuple[TimelineEntry, ...]:
+    status = record.status
+    first = JobState.DELAYED if record.delay_ms else JobState.WAITING
+    entries = [TimelineEntry(state=first, timestamp_ms=record.timestamp_ms)]
+    if status.processed_on_ms is not None:
+        entries.append(TimelineEntry(state=JobState.ACTIVE, timestamp_ms=status.processed_on_ms))
+    if status.finished_on_ms is not None and status.state.is_terminal:
+        entries.append(TimelineEntry(state=status.state, timestamp_ms=status.finished_on_ms))
+    return tuple(entries)
+
+
+def plain_value(raw: bytes | None, serializer: Serializer) -> object:
+    """A payload as plain values; what cannot be decoded is shown as text."""
+    if not raw:
+        return None
+    try:
+        return serializer.loads(raw)
+    except Exception:  # noqa: BLE001 - a listing must survive whatever one job holds
+        return raw.decode("utf-8", "backslashreplace")

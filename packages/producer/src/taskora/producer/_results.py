@@ -1,0 +1,122 @@
+"""What a finished job means to whoever waits for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+from taskora.contracts import (
+    BackendError,
+    Duration,
+    ExpiredError,
+    JobCancelledError,
+    JobFailedError,
+    JobState,
+    JobTimeoutError,
+    UnknownJobError,
+    to_milliseconds,
+)
+from taskora.producer._payload import PayloadCodec
+from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, StreamEvent, ask
+
+O = TypeVar("O")  # noqa: E741 - output
+
+FINAL_EVENTS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
+# Events are hints that may be missed: a waiter looks at the job itself at least this often.
+RECHECK_MS: Final = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitEvents:
+    """Asks the driver of a flow to wait for events of a task; the reply is a list of them."""
+
+    task: str
+    position: str
+    block_ms: int
+
+
+@dataclass(slots=True)
+class Deadline:
+    """When to stop waiting; None for never."""
+
+    timeout_ms: int | None
+    _end: float | None = None
+
+    def __post_init__(self) -> None:
+        self._end = None if self.timeout_ms is None else monotonic() + self.timeout_ms / 1000
+
+    @classmethod
+    def after(cls, timeout: Duration | None) -> "Deadline":
+        """The deadline of a call that takes a `timeout`."""
+        return cls(None if timeout is None else to_milliseconds(timeout, field="timeout", allow_zero=True))
+
+    def left_ms(self) -> int | None:
+        """Milliseconds left, 0 when it has passed, None when there is no end."""
+        return None if self._end is None else max(0, int((self._end - monotonic()) * 1000))
+
+    def error(self, task: str, job_id: str) -> JobTimeoutError:
+        """What a wait raises that lasted until the deadline."""
+        return JobTimeoutError(job_id=job_id, task=task, timeout_ms=self.timeout_ms or 0, during="wait")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultReader(Generic[O]):
+    """Turns the end of a job into its result, or into the error that says why there is none."""
+
+    task: str
+    codec: PayloadCodec[O]
+
+    def read(self, job_id: str, status: JobStatus | None) -> O:
+        """The result.
+
+        Raises:
+            JobFailedError, JobCancelledError, ExpiredError: how else the job ended.
+            UnknownJobError: there is no such job, or no longer.
+            ValidationError: the result does not fit the contract.
+        """
+        task = self.task
+        if status is None:
+            raise UnknownJobError(job_id=job_id, task=task)
+        match status.state:
+            case JobState.COMPLETED:
+                return self.codec.decode(status.result or b"")
+            case JobState.CANCELLED:
+                raise JobCancelledError(job_id=job_id, task=task, reason=status.cancel_reason or None)
+            case JobState.EXPIRED:
+                raise ExpiredError(job_id=job_id, task=task)
+            case _:
+                raise JobFailedError(job_id=job_id, task=task, error=status.error or "", attempts=status.attempt)
+
+
+def is_settled(status: JobStatus | None) -> bool:
+    """Whether there is nothing more to wait for: the job ended, or does not exist."""
+    return status is None or status.state.is_terminal
+
+
+def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobStatus | None]:
+    """Waits for the end of one job on a connection of the caller's own. The reply is None for a job that is not there.
+
+    Raises:
+        JobTimeoutError: the deadline passed.
+        BackendError: the storage was out of reach until the deadline.
+    """
+    position: str | None = None
+    while True:
+        block_ms = RECHECK_MS
+        try:
+            if position is None:
+                # Before the job is looked at, so that nothing that happens in between is missed.
+                position = yield from ask(LastEvent(task=task))
+            (status,) = yield from ask(ReadStatuses(task=task, job_ids=(job_id,)))
+            if is_settled(status):
+                return status
+            left_ms = deadline.left_ms()
+            if left_ms == 0:
+                raise deadline.error(task, job_id)
+            block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
+            events: Sequence[StreamEvent] = yield AwaitEvents(task, position, block_ms)
+            position = events[-1].position if events else position
+        except BackendError:
+            if deadline.left_ms() == 0:
+                raise
+            yield Pause(0.2)

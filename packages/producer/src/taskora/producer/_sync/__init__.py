@@ -1,0 +1,1 @@
+"""The synchronous surface, generated from `_async` by tools/unasync.py: do not edit."""

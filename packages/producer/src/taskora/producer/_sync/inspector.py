@@ -1,0 +1,92 @@
+"""The inspector and the dead-letter queue."""
+
+from __future__ import annotations
+
+import builtins
+from typing import Final
+
+from taskora.contracts import JobState, TaskContract
+from taskora.producer._dead_letters import discard_dead, retry_all_dead, retry_dead
+from taskora.producer._inspection import DEFAULT_LIMIT, JobInfo, TaskName, TaskStats, find_job, list_jobs, stats
+from taskora.producer._session import Session
+
+
+class Inspector:
+    """Looks at jobs; changes nothing.
+
+    Without a task, all tasks that ever had a job are looked at, and `limit` and `offset` count per task.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session: Final = session
+
+    def stats(self, task: TaskName | None = None) -> dict[str, TaskStats]:
+        """Counts by task."""
+        return self._session.drive(stats(task))
+
+    def find(self, task: TaskName, job_id: str | None = None) -> JobInfo | None:
+        """`find(id)` looks in all tasks, `find(contract_or_name, id)` in one; None when there is no such job."""
+        if job_id is None:
+            wanted = task.name if isinstance(task, TaskContract) else task
+            return self._session.drive(find_job(wanted, None, self._session.plain))
+        return self._session.drive(find_job(job_id, task, self._session.plain))
+
+    def waiting(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that are ready, in the order in which they will leave."""
+        return self._list(JobState.WAITING, task, limit, offset)
+
+    def active(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that are running, oldest claim first."""
+        return self._list(JobState.ACTIVE, task, limit, offset)
+
+    def delayed(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that were dispatched to run later, by due time."""
+        return self._list(JobState.DELAYED, task, limit, offset)
+
+    def retrying(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that wait for their next attempt, by due time."""
+        return self._list(JobState.RETRYING, task, limit, offset)
+
+    def completed(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that have a result, newest first."""
+        return self._list(JobState.COMPLETED, task, limit, offset)
+
+    def failed(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that failed for good, newest first."""
+        return self._list(JobState.FAILED, task, limit, offset)
+
+    def expired(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that did not start in time, newest first."""
+        return self._list(JobState.EXPIRED, task, limit, offset)
+
+    def cancelled(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
+        """Jobs that were cancelled, newest first."""
+        return self._list(JobState.CANCELLED, task, limit, offset)
+
+    def _list(self, state: JobState, task: TaskName | None, limit: int, offset: int) -> list[JobInfo]:
+        return self._session.drive(list_jobs(state, task, limit, offset, self._session.plain))
+
+
+class DeadLetters:
+    """The jobs that failed for good."""
+
+    def __init__(self, session: Session) -> None:
+        self._session: Final = session
+
+    def list(
+        self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> builtins.list[JobInfo]:
+        """Failed jobs, newest first; without a task, limit and offset count per task."""
+        return self._session.drive(list_jobs(JobState.FAILED, task, limit, offset, self._session.plain))
+
+    def retry(self, job_id: str) -> bool:
+        """Makes a failed job wait again, with all its attempts; false when it is not here."""
+        return self._session.drive(retry_dead(job_id))
+
+    def retry_all(self, task: TaskName | None = None) -> int:
+        """Makes every failed job wait again; returns how many."""
+        return self._session.drive(retry_all_dead(task))
+
+    def discard(self, job_id: str) -> bool:
+        """Deletes a failed job; false when it is not here."""
+        return self._session.drive(discard_dead(job_id))
