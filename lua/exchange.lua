@@ -24,13 +24,20 @@ local prefix = KEYS[12]           -- prefix  every key of the task starts with i
 
 local given_now_ms = ARGV[1]      -- clock   epoch milliseconds, or empty for the server's clock
 local token = ARGV[2]             -- str     fencing token of the jobs claimed by this call
-local lease_ms = ARGV[3]          -- int     lifetime of a lease
+local lease_ms = tonumber(ARGV[3])  -- int   lifetime of a lease
 local slots = tonumber(ARGV[4])   -- int     how many jobs the lane can take
 local on_expire = ARGV[5]         -- str     fail | discard
 local resend = ARGV[6]            -- flag    this call may have been executed before
 local OUTCOMES = 7                -- items   (kind, job_id, token, payload, delay_ms)...
 
+-- Found out in the middle of the work, this would lose the jobs that were just popped.
+if lease_ms < 1 then
+  return redis.error_reply('ERR lease_ms must be at least 1')
+end
+
 --@include clock
+--@include batches
+--@include fields
 --@include events
 --@include ready
 --@include holdings

@@ -13,12 +13,13 @@ local min_compat = ARGV[3]    -- int
 local written_by = ARGV[4]    -- str
 
 --@include clock
+--@include fields
 
 if redis.call('EXISTS', meta_key) == 0 then
   redis.call('HSET', meta_key, 'wireVersion', wire_version, 'minCompat', min_compat, 'writtenBy', written_by,
     'writtenAt', now)
 end
-local stored = redis.call('HMGET', meta_key, 'wireVersion', 'minCompat', 'writtenBy', 'writtenAt')
+local stored = fields_of(meta_key, 'wireVersion', 'minCompat', 'writtenBy', 'writtenAt')
 for i = 1, 4 do
   stored[i] = stored[i] or ''
 end

@@ -17,6 +17,8 @@ local state = ARGV[1]               -- str     a job state
 local offset = tonumber(ARGV[2])    -- int
 local limit = tonumber(ARGV[3])     -- int
 
+local PAGE = 1000
+
 local function newest_last(list_key, first, count)
   local ids = {}
   if count > 0 then
@@ -39,23 +41,27 @@ end
 
 local function delayed_ids()
   local ids = {}
-  local skipped = 0
-  for _, id in ipairs(redis.call('ZRANGE', delayed_key, 0, -1)) do
-    if redis.call('HGET', prefix .. id, 'state') == state then
-      skipped = skipped + 1
-      if skipped > offset then
-        ids[#ids + 1] = id
+  local matching, first = 0, 0
+  local page
+  repeat
+    page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
+    for _, id in ipairs(page) do
+      if #ids < limit and redis.call('HGET', prefix .. id, 'state') == state then
+        matching = matching + 1
+        if matching > offset then
+          ids[#ids + 1] = id
+        end
       end
     end
-    if #ids == limit then
-      break
-    end
-  end
+    first = first + PAGE
+  until #ids == limit or #page < PAGE
   return ids
 end
 
 local ids
-if state == 'waiting' then
+if limit < 1 then
+  ids = {} -- a range that ends before its start would mean all
+elseif state == 'waiting' then
   ids = waiting_ids()
 elseif state == 'active' then
   ids = newest_last(active_key, offset, limit)

@@ -21,6 +21,8 @@ local given_now_ms = ARGV[1]       -- clock   epoch milliseconds, or empty for t
 local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before it fails
 
 --@include clock
+--@include batches
+--@include fields
 --@include events
 --@include ready
 --@include holdings
@@ -57,11 +59,14 @@ local function recover(id)
     return -- its worker is alive; it stays a candidate
   end
   redis.call('SREM', stalled_key, id)
-  if redis.call('LREM', active_key, -1, id) == 0 or redis.call('EXISTS', job_key) == 0 then
+  if redis.call('LREM', active_key, -1, id) == 0 then
     return -- it ended between two sweeps
   end
-  local fields = redis.call('HMGET', job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
-    'attempt', 'cancelReason')
+  local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
+    'attempt', 'cancelReason', 'state')
+  if not fields[8] then
+    return -- its hash is gone: nothing to give back
+  end
   if release_concurrency(fields[2]) then
     wake_now()
   end
@@ -84,8 +89,7 @@ for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
 end
 count_finished('failed', #failed)
 
-local active = redis.call('LRANGE', active_key, 0, -1)
-for first = 1, #active, 1000 do -- Lua passes some 8000 arguments at most
-  redis.call('SADD', stalled_key, unpack(active, first, math.min(first + 999, #active)))
-end
+in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
+  redis.call('SADD', stalled_key, ...)
+end)
 return { recovered, failed, cancelled }

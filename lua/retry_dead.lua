@@ -1,8 +1,8 @@
 -- retry_dead: failed -> waiting
 --
 -- Called by operators, for one job or for the oldest `limit` when no id is given. A job that is not in the
--- dead-letter queue is left as it is. The new life starts clean: first attempt, no error, no old cancellation and no
--- old stalls.
+-- dead-letter queue is left as it is. The new life starts clean: first attempt, no error, no old cancellation, no old
+-- stalls, and no time to live, since it did start in time once.
 --
 -- returns: list[bytes]  the ids that wait again
 -- emits: waiting
@@ -21,12 +21,14 @@ local limit = tonumber(ARGV[3])   -- int     how many, when no id is given
 --@include events
 --@include ready
 
-local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, 0, limit - 1)
+local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0,
+  math.max(limit, 0))
 local revived = {}
 for _, id in ipairs(ids) do
   local job_key = prefix .. id
   if redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
-    redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount')
+    redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount',
+      'expireAt')
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)

@@ -89,9 +89,7 @@ def read_items(path: Path, source: str, arg_count: int) -> Slot | None:
     if found is None:
         return None
     if int(found.group(2)) != arg_count + 1:
-        raise BindingError(
-            f"{path.name}: {found.group(1)} must be {arg_count + 1}, after the other arguments"
-        )
+        raise BindingError(f"{path.name}: {found.group(1)} must be {arg_count + 1}, after the other arguments")
     return Slot(name=found.group(1).lower(), kind="items", note=found.group(3))
 
 
@@ -116,9 +114,7 @@ def check_needs(path: Path, name: str, fragment: str, declared: set[str]) -> Non
     for line in NEEDS.findall(fragment):
         missing = [need for need in re.split(r",\s*", line.strip()) if need not in declared]
         if missing:
-            raise BindingError(
-                f"{path.name}: fragment {name} needs {missing}, which nothing before it declares"
-            )
+            raise BindingError(f"{path.name}: fragment {name} needs {missing}, which nothing before it declares")
 
 
 def strip(text: str) -> str:

@@ -4,19 +4,17 @@
 local claims = {}
 local blocked = {}
 
--- Priorities are strict: the prioritized set is emptied first, highest priority first.
-local function pop_ready(count)
+local function pop_prioritized(count)
   local ids = {}
   local scored = redis.call('ZPOPMIN', prioritized_key, count)
   for i = 1, #scored, 2 do
     ids[#ids + 1] = scored[i]
   end
-  if #ids < count then
-    for _, id in ipairs(redis.call('RPOP', wait_key, count - #ids) or {}) do
-      ids[#ids + 1] = id
-    end
-  end
   return ids
+end
+
+local function pop_listed(count)
+  return redis.call('RPOP', wait_key, count) or {}
 end
 
 local function takes_slot(concurrency_key, limit_text)
@@ -25,11 +23,17 @@ local function takes_slot(concurrency_key, limit_text)
     return true
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if tonumber(redis.call('GET', counter) or '0') >= limit then
+  local held = redis.pcall('GET', counter)
+  local used = type(held) == 'string' and tonumber(held) or 0
+  if used >= limit then
     return false
   end
-  redis.call('INCR', counter)
+  redis.call('SET', counter, string.format('%d', used + 1)) -- not INCR: it fails on a damaged counter
   return true
+end
+
+local function add_claim(id, fields)
+  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
 end
 
 local function start(id, job_key, fields)
@@ -37,12 +41,12 @@ local function start(id, job_key, fields)
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
-  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+  add_claim(id, fields)
 end
 
 local function try_start(id)
   local job_key = prefix .. id
-  local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
+  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
     'concurrencyLimit', 'dedupKey', 'priority')
   if not fields[1] and not fields[2] then
     return -- a ghost: the id was queued, its hash is gone
@@ -59,18 +63,25 @@ local function try_start(id)
   end
 end
 
-local function claim_ready(slots)
+local function claim_from(pop, slots)
   local tries = slots + 100
   while #claims < slots and tries > 0 do
-    local ids = pop_ready(math.min(slots - #claims, tries))
+    local ids = pop(math.min(slots - #claims, tries))
     if #ids == 0 then
-      break
+      return
     end
     tries = tries - #ids
     for _, id in ipairs(ids) do
       try_start(id)
     end
   end
+end
+
+-- Priorities are strict: the prioritized set is emptied first, highest priority first. Each source has tries of its
+-- own, so that blocked jobs in one cannot hide the other.
+local function claim_ready(slots)
+  claim_from(pop_prioritized, slots)
+  claim_from(pop_listed, slots)
   for _, entry in ipairs(blocked) do
     push_ready(entry[1], entry[2], now_ms)
   end
@@ -83,8 +94,7 @@ local function reclaim_own()
     local id = active[i]
     local job_key = prefix .. id
     if redis.call('GET', job_key .. ':lock') == token then
-      local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts')
-      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+      add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
     end
   end
 end

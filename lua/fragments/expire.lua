@@ -9,7 +9,7 @@ end
 local function expire(id, job_key, dedup_key)
   release_dedup(dedup_key, id)
   if on_expire == 'discard' then
-    redis.call('DEL', job_key)
+    redis.call('DEL', job_key, job_key .. ':logs')
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)

@@ -14,7 +14,8 @@ local function release_concurrency(concurrency_key)
     return false
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if redis.call('DECR', counter) <= 0 then
+  local left = redis.pcall('DECR', counter)
+  if type(left) ~= 'number' or left <= 0 then -- gone, or no number: nobody can tell how many hold it
     redis.call('DEL', counter)
   end
   return true

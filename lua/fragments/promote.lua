@@ -11,7 +11,7 @@ local function promote_due()
   redis.call('ZREM', delayed_key, unpack(due))
   for _, id in ipairs(due) do
     local job_key = prefix .. id
-    local fields = redis.call('HMGET', job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+    local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
     if is_expired(fields[1]) then
       expire(id, job_key, fields[5])
     elseif fields[4] or fields[3] then -- an id without a hash is a ghost: nothing to run

@@ -3,6 +3,7 @@
 
 local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
 
+local settled = {}
 local settled_ids = {}
 local settled_locks = {}
 local finished = { completed = 0, failed = 0 }
@@ -58,22 +59,32 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
   end
 end
 
+local function leave_active(id, lock_key)
+  -- Comes before every other write: a server that is out of memory permits it, and then permits the rest.
+  redis.call('LREM', active_key, -1, id)
+  settled[id] = true
+  settled_ids[#settled_ids + 1] = id
+  settled_locks[#settled_locks + 1] = lock_key
+end
+
 local function settle(kind, id, token, payload, delay_ms)
   local job_key = prefix .. id
   local lock_key = job_key .. ':lock'
-  if redis.call('GET', lock_key) ~= token then
+  if settled[id] or redis.call('GET', lock_key) ~= token then
     return resend == '1' and REPEATED or LOST
   end
-  local fields = redis.call('HMGET', job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey',
-    'dedupKey', 'priority', 'ts')
+  local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
+    'priority', 'ts', 'state')
+  if not fields[8] then -- the job was deleted while it ran: its outcome must not create half a job
+    leave_active(id, lock_key)
+    return LOST
+  end
   -- A job that somebody cancelled must not run again: the worker keeps the lease, runs its cancel hook and
   -- settles it as cancelled. A result that is ready or a final failure stands as it is.
   if fields[2] and (kind == 'retrying' or kind == 'released') then
     return CANCEL_REQUESTED
   end
-  redis.call('LREM', active_key, -1, id)
-  settled_ids[#settled_ids + 1] = id
-  settled_locks[#settled_locks + 1] = lock_key
+  leave_active(id, lock_key)
   if release_concurrency(fields[4]) then
     wake_now()
   end
@@ -83,10 +94,12 @@ end
 
 -- Must run before anything is claimed: a job given back may be claimed again by this very call.
 local function flush_settled()
-  if #settled_ids > 0 then
-    redis.call('DEL', unpack(settled_locks))
-    redis.call('SREM', stalled_key, unpack(settled_ids))
-  end
+  in_batches(settled_locks, function(...)
+    redis.call('DEL', ...)
+  end)
+  in_batches(settled_ids, function(...)
+    redis.call('SREM', stalled_key, ...)
+  end)
   count_finished('completed', finished.completed)
   count_finished('failed', finished.failed)
 end

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 from taskora.contracts import JobState, TaskContract, UsageError, check_task_name
 from taskora.wire import CountJobs, Flow, JobCounts, JobRecord, ListJobs, LogEntry, ReadJob, ScanTasks, Serializer, ask
 
-TaskName: TypeAlias = "str | TaskContract[Any, Any]"
+TaskName: TypeAlias = str | TaskContract[Any, Any]
 DEFAULT_LIMIT: Final = 20
 
 

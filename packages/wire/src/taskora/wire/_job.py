@@ -161,7 +161,7 @@ def decode_log(raw: bytes) -> LogEntry:
     entry = cast("dict[str, object]", body)
     level, timestamp, meta = entry.get("level"), entry.get("timestamp"), entry.get("meta")
     return LogEntry(
-        level=level if level in {"info", "warn", "error"} else "info",
+        level=cast("LogLevel", level) if level in ("info", "warn", "error") else "info",
         message=str(entry.get("message", "")),
         timestamp_ms=int(timestamp) if isinstance(timestamp, int | float) and timestamp == timestamp else 0,
         meta=cast("dict[str, object]", meta) if isinstance(meta, dict) else None,

@@ -3,6 +3,7 @@
 One function per transition; each builds the call that runs it.
 """
 
+# ruff: noqa: E501
 
 from collections.abc import Sequence
 
@@ -11,7 +12,7 @@ from taskora.wire._keys import TaskKeys
 
 CANCEL = Script(
     name="cancel",
-    sha="5e49521d4eb3f71808c791203cb564a93b987c8b",
+    sha="81716ef05841bc324653d68715cbe588ba668881",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -48,7 +49,8 @@ local function release_concurrency(concurrency_key)
     return false
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if redis.call('DECR', counter) <= 0 then
+  local left = redis.pcall('DECR', counter)
+  if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
   return true
@@ -285,7 +287,7 @@ def enqueue(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="6069ff4d2dc7c7bb7794d7d8d3301b42f228c3bc",
+    sha="32b9022c49a2a0c510960df82ed8ff5d4293f82b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -301,11 +303,14 @@ local events_key = KEYS[11]
 local prefix = KEYS[12]
 local given_now_ms = ARGV[1]
 local token = ARGV[2]
-local lease_ms = ARGV[3]
+local lease_ms = tonumber(ARGV[3])
 local slots = tonumber(ARGV[4])
 local on_expire = ARGV[5]
 local resend = ARGV[6]
 local OUTCOMES = 7
+if lease_ms < 1 then
+  return redis.error_reply('ERR lease_ms must be at least 1')
+end
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -318,6 +323,16 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
@@ -345,7 +360,8 @@ local function release_concurrency(concurrency_key)
     return false
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if redis.call('DECR', counter) <= 0 then
+  local left = redis.pcall('DECR', counter)
+  if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
   return true
@@ -360,6 +376,7 @@ local function count_finished(result, amount)
   end
 end
 local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
+local settled = {}
 local settled_ids = {}
 local settled_locks = {}
 local finished = { completed = 0, failed = 0 }
@@ -408,20 +425,28 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
     give_back(id, job_key, fields, delay_ms)
   end
 end
+local function leave_active(id, lock_key)
+  redis.call('LREM', active_key, -1, id)
+  settled[id] = true
+  settled_ids[#settled_ids + 1] = id
+  settled_locks[#settled_locks + 1] = lock_key
+end
 local function settle(kind, id, token, payload, delay_ms)
   local job_key = prefix .. id
   local lock_key = job_key .. ':lock'
-  if redis.call('GET', lock_key) ~= token then
+  if settled[id] or redis.call('GET', lock_key) ~= token then
     return resend == '1' and REPEATED or LOST
   end
-  local fields = redis.call('HMGET', job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey',
-    'dedupKey', 'priority', 'ts')
+  local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
+    'priority', 'ts', 'state')
+  if not fields[8] then
+    leave_active(id, lock_key)
+    return LOST
+  end
   if fields[2] and (kind == 'retrying' or kind == 'released') then
     return CANCEL_REQUESTED
   end
-  redis.call('LREM', active_key, -1, id)
-  settled_ids[#settled_ids + 1] = id
-  settled_locks[#settled_locks + 1] = lock_key
+  leave_active(id, lock_key)
   if release_concurrency(fields[4]) then
     wake_now()
   end
@@ -429,10 +454,12 @@ local function settle(kind, id, token, payload, delay_ms)
   return SETTLED
 end
 local function flush_settled()
-  if #settled_ids > 0 then
-    redis.call('DEL', unpack(settled_locks))
-    redis.call('SREM', stalled_key, unpack(settled_ids))
-  end
+  in_batches(settled_locks, function(...)
+    redis.call('DEL', ...)
+  end)
+  in_batches(settled_ids, function(...)
+    redis.call('SREM', stalled_key, ...)
+  end)
   count_finished('completed', finished.completed)
   count_finished('failed', finished.failed)
 end
@@ -443,7 +470,7 @@ end
 local function expire(id, job_key, dedup_key)
   release_dedup(dedup_key, id)
   if on_expire == 'discard' then
-    redis.call('DEL', job_key)
+    redis.call('DEL', job_key, job_key .. ':logs')
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)
@@ -459,7 +486,7 @@ local function promote_due()
   redis.call('ZREM', delayed_key, unpack(due))
   for _, id in ipairs(due) do
     local job_key = prefix .. id
-    local fields = redis.call('HMGET', job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+    local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
     if is_expired(fields[1]) then
       expire(id, job_key, fields[5])
     elseif fields[4] or fields[3] then
@@ -471,18 +498,16 @@ local function promote_due()
 end
 local claims = {}
 local blocked = {}
-local function pop_ready(count)
+local function pop_prioritized(count)
   local ids = {}
   local scored = redis.call('ZPOPMIN', prioritized_key, count)
   for i = 1, #scored, 2 do
     ids[#ids + 1] = scored[i]
   end
-  if #ids < count then
-    for _, id in ipairs(redis.call('RPOP', wait_key, count - #ids) or {}) do
-      ids[#ids + 1] = id
-    end
-  end
   return ids
+end
+local function pop_listed(count)
+  return redis.call('RPOP', wait_key, count) or {}
 end
 local function takes_slot(concurrency_key, limit_text)
   local limit = tonumber(limit_text or '0') or 0
@@ -490,22 +515,27 @@ local function takes_slot(concurrency_key, limit_text)
     return true
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if tonumber(redis.call('GET', counter) or '0') >= limit then
+  local held = redis.pcall('GET', counter)
+  local used = type(held) == 'string' and tonumber(held) or 0
+  if used >= limit then
     return false
   end
-  redis.call('INCR', counter)
+  redis.call('SET', counter, string.format('%d', used + 1))
   return true
+end
+local function add_claim(id, fields)
+  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
 end
 local function start(id, job_key, fields)
   redis.call('LPUSH', active_key, id)
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
-  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+  add_claim(id, fields)
 end
 local function try_start(id)
   local job_key = prefix .. id
-  local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
+  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
     'concurrencyLimit', 'dedupKey', 'priority')
   if not fields[1] and not fields[2] then
     return
@@ -521,18 +551,22 @@ local function try_start(id)
     blocked[#blocked + 1] = { id, tonumber(fields[9] or '0') or 0 }
   end
 end
-local function claim_ready(slots)
+local function claim_from(pop, slots)
   local tries = slots + 100
   while #claims < slots and tries > 0 do
-    local ids = pop_ready(math.min(slots - #claims, tries))
+    local ids = pop(math.min(slots - #claims, tries))
     if #ids == 0 then
-      break
+      return
     end
     tries = tries - #ids
     for _, id in ipairs(ids) do
       try_start(id)
     end
   end
+end
+local function claim_ready(slots)
+  claim_from(pop_prioritized, slots)
+  claim_from(pop_listed, slots)
   for _, entry in ipairs(blocked) do
     push_ready(entry[1], entry[2], now_ms)
   end
@@ -543,8 +577,7 @@ local function reclaim_own()
     local id = active[i]
     local job_key = prefix .. id
     if redis.call('GET', job_key .. ':lock') == token then
-      local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts')
-      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+      add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
     end
   end
 end
@@ -637,7 +670,7 @@ def extend_leases(
 
 HANDSHAKE = Script(
     name="handshake",
-    sha="00d80d10528f5bc9592e86c6b34c38f54fb71394",
+    sha="99d7d48cd596ffdc1b7048df312006da92044353",
     text="""\
 local meta_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -656,11 +689,15 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 if redis.call('EXISTS', meta_key) == 0 then
   redis.call('HSET', meta_key, 'wireVersion', wire_version, 'minCompat', min_compat, 'writtenBy', written_by,
     'writtenAt', now)
 end
-local stored = redis.call('HMGET', meta_key, 'wireVersion', 'minCompat', 'writtenBy', 'writtenAt')
+local stored = fields_of(meta_key, 'wireVersion', 'minCompat', 'writtenBy', 'writtenAt')
 for i = 1, 4 do
   stored[i] = stored[i] or ''
 end
@@ -710,7 +747,7 @@ def last_event(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="1b8d36be0c69e4a63a1bcfddfd7d71b1f4de285a",
+    sha="95cc029c2e6664799b5842ba0487f4f4f2ea44e1",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -721,6 +758,7 @@ local prefix = KEYS[6]
 local state = ARGV[1]
 local offset = tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
+local PAGE = 1000
 local function newest_last(list_key, first, count)
   local ids = {}
   if count > 0 then
@@ -741,22 +779,26 @@ local function waiting_ids()
 end
 local function delayed_ids()
   local ids = {}
-  local skipped = 0
-  for _, id in ipairs(redis.call('ZRANGE', delayed_key, 0, -1)) do
-    if redis.call('HGET', prefix .. id, 'state') == state then
-      skipped = skipped + 1
-      if skipped > offset then
-        ids[#ids + 1] = id
+  local matching, first = 0, 0
+  local page
+  repeat
+    page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
+    for _, id in ipairs(page) do
+      if #ids < limit and redis.call('HGET', prefix .. id, 'state') == state then
+        matching = matching + 1
+        if matching > offset then
+          ids[#ids + 1] = id
+        end
       end
     end
-    if #ids == limit then
-      break
-    end
-  end
+    first = first + PAGE
+  until #ids == limit or #page < PAGE
   return ids
 end
 local ids
-if state == 'waiting' then
+if limit < 1 then
+  ids = {}
+elseif state == 'waiting' then
   ids = waiting_ids()
 elseif state == 'active' then
   ids = newest_last(active_key, offset, limit)
@@ -966,7 +1008,7 @@ def read_migration_lock(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="c2a7e92e4ece29cdf36f71748357a101085d106f",
+    sha="058e0cc3dde4b7266581d93b07467c7e9a561582",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -991,6 +1033,16 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
@@ -1018,7 +1070,8 @@ local function release_concurrency(concurrency_key)
     return false
   end
   local counter = prefix .. 'conc:' .. concurrency_key
-  if redis.call('DECR', counter) <= 0 then
+  local left = redis.pcall('DECR', counter)
+  if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
   return true
@@ -1059,11 +1112,14 @@ local function recover(id)
     return
   end
   redis.call('SREM', stalled_key, id)
-  if redis.call('LREM', active_key, -1, id) == 0 or redis.call('EXISTS', job_key) == 0 then
+  if redis.call('LREM', active_key, -1, id) == 0 then
     return
   end
-  local fields = redis.call('HMGET', job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
-    'attempt', 'cancelReason')
+  local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
+    'attempt', 'cancelReason', 'state')
+  if not fields[8] then
+    return
+  end
   if release_concurrency(fields[2]) then
     wake_now()
   end
@@ -1084,10 +1140,9 @@ for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
   recover(id)
 end
 count_finished('failed', #failed)
-local active = redis.call('LRANGE', active_key, 0, -1)
-for first = 1, #active, 1000 do
-  redis.call('SADD', stalled_key, unpack(active, first, math.min(first + 999, #active)))
-end
+in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
+  redis.call('SADD', stalled_key, ...)
+end)
 return { recovered, failed, cancelled }
 """,
 )
@@ -1190,7 +1245,7 @@ def report(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="23c0ed749b4b1e9191e38e54fa27346ce219e7a4",
+    sha="6a0513130aa5823c7b71b55b785424df721ea5af",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1230,12 +1285,14 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
-local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, 0, limit - 1)
+local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0,
+  math.max(limit, 0))
 local revived = {}
 for _, id in ipairs(ids) do
   local job_key = prefix .. id
   if redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
-    redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount')
+    redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount',
+      'expireAt')
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
