@@ -1,0 +1,21 @@
+"""exchange: settles attempts that ended, promotes due jobs, and claims ready ones."""
+
+from taskora.wire._operations import Exchange, Exchanged
+from taskora.wire.backends._memory._claim import claim_ready, promote_due, reclaim_own
+from taskora.wire.backends._memory._settle import settle
+from taskora.wire.backends._memory._task import TaskStore
+
+
+def exchange(task: TaskStore, operation: Exchange, now_ms: int) -> Exchanged:
+    """Settles, promotes and claims, in this order."""
+    settlements = tuple(settle(task, outcome, now_ms, resend=operation.resend) for outcome in operation.outcomes)
+    promote_due(task, operation.on_expire, now_ms)
+    claims = reclaim_own(task, operation.token, now_ms) if operation.resend else []
+    claim_ready(task, operation, claims, now_ms)
+    next_due = task.delayed.first()
+    due_ms = None if next_due is None else int(next_due[0])
+    if task.has_ready():
+        task.marker.set(0)
+    elif due_ms is not None:
+        task.marker.set(due_ms)
+    return Exchanged(now_ms=now_ms, due_ms=due_ms, settlements=settlements, claims=tuple(claims))

@@ -1,0 +1,72 @@
+"""cancel, retry_dead, remove_finished, prune: what people and retention do to jobs."""
+
+from taskora.contracts import JobState
+from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead
+from taskora.wire.backends._memory._record import forget, state, write
+from taskora.wire.backends._memory._task import TaskStore
+
+
+def cancel(task: TaskStore, operation: Cancel, now_ms: int) -> CancelReply:
+    """Cancels a job that waits; asks the worker of one that runs."""
+    job_id = operation.job_id
+    record = task.jobs.get(job_id)
+    found = None if record is None else state(record)
+    if record is None or found is None:
+        return CancelReply.UNKNOWN
+    if found.is_terminal:
+        return CancelReply.ENDED
+    if operation.reason:
+        write(record, cancelReason=operation.reason)
+    if found is JobState.ACTIVE:
+        write(record, cancelledAt=now_ms)
+        task.publish_cancellation(job_id)
+        return CancelReply.REQUESTED
+    _withdraw(task, job_id)
+    task.finish(job_id, JobState.CANCELLED, now_ms)
+    task.emit(now_ms, "cancelled", job_id, reason=operation.reason)
+    return CancelReply.CANCELLED
+
+
+def _withdraw(task: TaskStore, job_id: str) -> None:
+    task.waiting.pop(job_id, None)
+    task.prioritized.discard(job_id)
+    task.delayed.discard(job_id)
+
+
+def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> tuple[str, ...]:
+    """Puts failed jobs back, as if they were new."""
+    dead = task.finished[JobState.FAILED]
+    if operation.job_id is None:
+        revived = dead.take(operation.limit)
+    else:
+        revived = [operation.job_id] if dead.discard(operation.job_id) else []
+    for job_id in revived:
+        record = task.jobs[job_id]
+        forget(record, "error", "finishedOn", "result", "cancelledAt", "cancelReason", "stalledCount")
+        write(record, state="waiting", attempt=1, ts=now_ms)
+        task.push_ready(job_id, order_ms=now_ms)
+        task.emit(now_ms, "waiting", job_id)
+    if revived:
+        task.marker.set(0)
+    return tuple(revived)
+
+
+def remove_finished(task: TaskStore, operation: RemoveFinished, _now_ms: int) -> bool:
+    """Deletes one ended job."""
+    found = task.finished[operation.state].discard(operation.job_id)
+    if found:
+        task.erase(operation.job_id)
+    return found
+
+
+def prune(task: TaskStore, operation: Prune, now_ms: int) -> int:
+    """Deletes ended jobs by age, then by number."""
+    ended = task.finished[operation.state]
+    removed: list[str] = []
+    if operation.max_age_ms is not None:
+        removed += ended.take(operation.limit, up_to=now_ms - operation.max_age_ms)
+    if operation.max_items is not None:
+        removed += ended.take(min(len(ended) - operation.max_items, operation.limit - len(removed)))
+    for job_id in removed:
+        task.erase(job_id)
+    return len(removed)

@@ -1,0 +1,36 @@
+"""Job hashes: the same fields, and the same bytes in them, as in Redis."""
+
+from typing import TypeAlias
+
+from taskora.contracts import JobState
+from taskora.wire._job import integer_of, state_of
+
+Record: TypeAlias = dict[str, bytes]
+Value: TypeAlias = bytes | str | int
+
+
+def encoded(value: Value) -> bytes:
+    """A field value as it is stored."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def write(record: Record, **fields: Value) -> None:
+    """Sets fields."""
+    for name, value in fields.items():
+        record[name] = encoded(value)
+
+
+def forget(record: Record, *names: str) -> None:
+    """Removes fields."""
+    for name in names:
+        record.pop(name, None)
+
+
+def number(record: Record, name: str) -> int:
+    """An integer field; 0 when it is absent."""
+    return integer_of(record.get(name)) or 0
+
+
+def state(record: Record) -> JobState | None:
+    """Where the job stands."""
+    return state_of(record.get("state"))

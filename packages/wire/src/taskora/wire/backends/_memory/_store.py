@@ -1,0 +1,129 @@
+"""Everything stored under one prefix, and the one door to it."""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Final, TypeAlias, TypeVar, cast
+
+from taskora.wire import _operations as op
+from taskora.wire._backend import Clock
+from taskora.wire._events import StreamEvent
+from taskora.wire._version import StoredMeta
+from taskora.wire.backends._memory import _inspect, _leases, _manage
+from taskora.wire.backends._memory._enqueue import enqueue
+from taskora.wire.backends._memory._exchange import exchange
+from taskora.wire.backends._memory._subscriber import Subscriber
+from taskora.wire.backends._memory._task import TaskStore
+from taskora.wire.backends._memory._waiting import Sleeper
+
+R = TypeVar("R")
+M = TypeVar("M")
+Transition: TypeAlias = Callable[[TaskStore, Any, int], Any]
+OfTask: TypeAlias = Any  # an operation that has a `task`
+
+_TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
+    op.Enqueue: enqueue,
+    op.Exchange: exchange,
+    op.ExtendLeases: _leases.extend_leases,
+    op.Report: _leases.report,
+    op.RecoverStalled: _leases.recover_stalled,
+    op.Cancel: _manage.cancel,
+    op.RetryDead: _manage.retry_dead,
+    op.RemoveFinished: _manage.remove_finished,
+    op.Prune: _manage.prune,
+    op.ReadStatuses: _inspect.read_statuses,
+    op.ReadJob: _inspect.read_job,
+    op.ReadLogs: _inspect.read_logs,
+    op.ListJobs: _inspect.list_jobs,
+    op.CountJobs: _inspect.count_jobs,
+    op.LastEvent: _inspect.last_event,
+}
+
+
+class WallClock:
+    """The time of this machine."""
+
+    def now_ms(self) -> int:
+        """Epoch milliseconds."""
+        return time.time_ns() // 1_000_000
+
+
+class Store:
+    """The tasks of one prefix. One lock makes every operation atomic, from whatever thread it comes."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.lock: Final = threading.RLock()
+        self.clock: Final = clock
+        self.migration_lock = b""
+        self._meta: StoredMeta | None = None
+        self._tasks: dict[str, TaskStore] = {}
+
+    def task(self, name: str) -> TaskStore:
+        """What is stored of a task."""
+        found = self._tasks.get(name)
+        if found is None:
+            found = self._tasks[name] = TaskStore(name)
+        return found
+
+    def execute(self, operation: op.Operation[R]) -> R:
+        """Carries out one operation."""
+        transition = _TRANSITIONS.get(type(operation))
+        with self.lock:
+            now_ms = self.clock.now_ms()
+            if transition is None:
+                return cast("R", self._keyspace_operation(operation, now_ms))
+            task = self.task(cast("OfTask", operation).task)
+            reply = transition(task, operation, now_ms)
+            task.deliver()
+            return cast("R", reply)
+
+    def _keyspace_operation(self, operation: op.Operation[Any], now_ms: int) -> object:
+        match operation:
+            case op.Handshake(ours=ours):
+                self._meta = self._meta or StoredMeta(
+                    wire_version=str(ours.wire_version),
+                    min_compat=str(ours.min_compat),
+                    written_by=ours.written_by,
+                    written_at=str(now_ms),
+                )
+                return self._meta
+            case op.ReadMigrationLock():
+                return self.migration_lock
+            case op.ScanTasks():
+                with_events = (name for name, task in self._tasks.items() if task.events)
+                return op.TaskPage(cursor="0", tasks=tuple(with_events))
+            case _:
+                raise TypeError(f"{type(operation).__name__} is not an operation that memory can carry out")
+
+    def events_after(self, positions: Mapping[str, str], limit: int) -> list[StreamEvent]:
+        """Up to `limit` events of each task after its position."""
+        with self.lock:
+            streams = [self.task(name).events.after(position, limit) for name, position in positions.items()]
+        return [event for stream in streams for event in stream]
+
+    def reading(self, tasks: Iterable[str], sleeper: Sleeper) -> AbstractContextManager[None]:
+        """Wakes `sleeper`, in this context, whenever one of the tasks has a new event."""
+        return self._member([self.task(name).readers for name in tasks], sleeper)
+
+    def subscribed(self, tasks: Iterable[str], subscriber: Subscriber) -> AbstractContextManager[None]:
+        """Tells `subscriber`, in this context, which jobs of the tasks shall stop."""
+        return self._member([self.task(name).subscribers for name in tasks], subscriber)
+
+    @contextmanager
+    def _member(self, groups: Sequence[set[M]], member: M) -> Generator[None]:
+        with self.lock:
+            for group in groups:
+                group.add(member)
+        try:
+            yield
+        finally:
+            with self.lock:
+                for group in groups:
+                    group.discard(member)
+
+    def notify_time(self) -> None:
+        """Makes everybody who waits for an instant look at the clock."""
+        with self.lock:
+            for task in self._tasks.values():
+                task.marker.wake_all()
