@@ -1,5 +1,6 @@
 """The second half of exchange: delayed, retrying -> waiting | expired;  waiting -> active | expired."""
 
+from collections.abc import Callable
 from typing import Final
 
 from taskora.contracts import JobState
@@ -33,12 +34,17 @@ def reclaim_own(task: TaskStore, token: str, now_ms: int) -> list[Claim]:
 
 def claim_ready(task: TaskStore, operation: Exchange, claims: list[Claim], now_ms: int) -> None:
     """Adds ready jobs to `claims` until all slots are taken; passes over a bounded number that cannot run."""
-    tries = operation.slots + _EXTRA_TRIES
-    while len(claims) < operation.slots and tries > 0:
-        job_id = task.pop_ready()
+    for pop in (task.pop_prioritized, task.pop_waiting):
+        _claim_from(pop, task, operation, claims, now_ms)
+
+
+def _claim_from(
+    pop: Callable[[], str | None], task: TaskStore, operation: Exchange, claims: list[Claim], now_ms: int
+) -> None:
+    for _ in range(operation.slots + _EXTRA_TRIES):
+        job_id = pop() if len(claims) < operation.slots else None
         if job_id is None:
             return
-        tries -= 1
         record = task.jobs.get(job_id)
         if record is None:
             continue  # a ghost
@@ -71,7 +77,7 @@ def _claim(job_id: str, record: Record, token: str) -> Claim:
 
 def _expire(task: TaskStore, job_id: str, on_expire: OnExpire, now_ms: int) -> None:
     if on_expire == "discard":
-        del task.jobs[job_id]
+        task.erase(job_id)
     else:
         task.finish(job_id, JobState.EXPIRED, now_ms)
     task.emit(now_ms, "expired", job_id)

@@ -1,5 +1,6 @@
 """exchange: settles attempts that ended, promotes due jobs, and claims ready ones."""
 
+from taskora.contracts import BackendError
 from taskora.wire._operations import Exchange, Exchanged
 from taskora.wire.backends._memory._claim import claim_ready, promote_due, reclaim_own
 from taskora.wire.backends._memory._settle import settle
@@ -8,6 +9,8 @@ from taskora.wire.backends._memory._task import TaskStore
 
 def exchange(task: TaskStore, operation: Exchange, now_ms: int) -> Exchanged:
     """Settles, promotes and claims, in this order."""
+    if operation.lease_ms < 1:
+        raise BackendError(f"lease_ms must be at least 1, got {operation.lease_ms}: nothing was settled or claimed")
     settlements = tuple(settle(task, outcome, now_ms, resend=operation.resend) for outcome in operation.outcomes)
     promote_due(task, operation.on_expire, now_ms)
     claims = reclaim_own(task, operation.token, now_ms) if operation.resend else []

@@ -20,7 +20,7 @@ def _extend(task: TaskStore, lease: Lease, lease_ms: int, now_ms: int) -> LeaseS
         return LeaseState.LOST
     task.leases[lease.job_id] = StoredLease(lease.token, now_ms + lease_ms)
     task.stalled.discard(lease.job_id)
-    cancelled = "cancelledAt" in task.jobs[lease.job_id]
+    cancelled = "cancelledAt" in task.jobs.get(lease.job_id, ())
     return LeaseState.CANCEL_REQUESTED if cancelled else LeaseState.HELD
 
 
@@ -47,7 +47,10 @@ def recover_stalled(task: TaskStore, operation: RecoverStalled, now_ms: int) -> 
         if task.is_leased(job_id, now_ms):
             continue
         del task.active[job_id]
-        if "cancelledAt" in task.jobs[job_id]:
+        record = task.jobs.get(job_id)
+        if record is None:
+            continue  # deleted while it ran
+        if "cancelledAt" in record:
             cancelled.append(job_id)
             _cancel(task, job_id, now_ms)
         elif _count_stall(task, job_id) > operation.max_count:

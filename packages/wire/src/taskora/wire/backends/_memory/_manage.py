@@ -1,9 +1,21 @@
 """cancel, retry_dead, remove_finished, prune: what people and retention do to jobs."""
 
+from typing import Final
+
 from taskora.contracts import JobState
 from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead
 from taskora.wire.backends._memory._record import forget, state, write
 from taskora.wire.backends._memory._task import TaskStore
+
+_OF_AN_OLD_LIFE: Final = (
+    "error",
+    "finishedOn",
+    "result",
+    "cancelledAt",
+    "cancelReason",
+    "stalledCount",
+    "expireAt",
+)
 
 
 def cancel(task: TaskStore, operation: Cancel, now_ms: int) -> CancelReply:
@@ -42,7 +54,7 @@ def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> tuple[str,
         revived = [operation.job_id] if dead.discard(operation.job_id) else []
     for job_id in revived:
         record = task.jobs[job_id]
-        forget(record, "error", "finishedOn", "result", "cancelledAt", "cancelReason", "stalledCount")
+        forget(record, *_OF_AN_OLD_LIFE)
         write(record, state="waiting", attempt=1, ts=now_ms)
         task.push_ready(job_id, order_ms=now_ms)
         task.emit(now_ms, "waiting", job_id)

@@ -2,7 +2,7 @@
 
 from taskora.contracts import JobState
 from taskora.wire._operations import Outcome, OutcomeKind, Settlement
-from taskora.wire.backends._memory._record import number, write
+from taskora.wire.backends._memory._record import Record, number, write
 from taskora.wire.backends._memory._task import TaskStore
 
 _RUN_AGAIN = {OutcomeKind.RETRYING, OutcomeKind.RELEASED}
@@ -13,18 +13,21 @@ def settle(task: TaskStore, outcome: Outcome, now_ms: int, *, resend: bool) -> S
     job_id = outcome.job_id
     if not task.holds_lease(job_id, outcome.token, now_ms):
         return Settlement.REPEATED if resend else Settlement.LOST
-    if "cancelledAt" in task.jobs[job_id] and outcome.kind in _RUN_AGAIN:
+    record = task.jobs.get(job_id)
+    if record is not None and "cancelledAt" in record and outcome.kind in _RUN_AGAIN:
         return Settlement.CANCEL_REQUESTED
     task.active.pop(job_id, None)
     task.leases.pop(job_id)
     task.stalled.discard(job_id)
-    _apply(task, outcome, now_ms)
+    if record is None:  # deleted while it ran
+        return Settlement.LOST
+    _apply(task, outcome, record, now_ms)
     return Settlement.SETTLED
 
 
-def _apply(task: TaskStore, outcome: Outcome, now_ms: int) -> None:
+def _apply(task: TaskStore, outcome: Outcome, record: Record, now_ms: int) -> None:
     job_id = outcome.job_id
-    attempt = number(task.jobs[job_id], "attempt")
+    attempt = number(record, "attempt")
     match outcome.kind:
         case OutcomeKind.COMPLETED:
             task.finish(job_id, JobState.COMPLETED, now_ms, result=outcome.payload)
@@ -34,7 +37,7 @@ def _apply(task: TaskStore, outcome: Outcome, now_ms: int) -> None:
             task.emit(now_ms, "failed", job_id, attempt=attempt, error=outcome.payload)
         case OutcomeKind.CANCELLED:
             task.finish(job_id, JobState.CANCELLED, now_ms)
-            task.emit(now_ms, "cancelled", job_id, reason=task.jobs[job_id].get("cancelReason", b""))
+            task.emit(now_ms, "cancelled", job_id, reason=record.get("cancelReason", b""))
         case OutcomeKind.RETRYING:
             _retry_later(task, outcome, attempt + 1, now_ms)
         case OutcomeKind.RELEASED:

@@ -64,10 +64,13 @@ class TaskStore:
         else:
             self.waiting[job_id] = None
 
-    def pop_ready(self) -> str | None:
-        """Takes the job that is to run next."""
-        if first := self.prioritized.take(1):
-            return first[0]
+    def pop_prioritized(self) -> str | None:
+        """Takes the oldest job of the highest priority."""
+        first = self.prioritized.take(1)
+        return first[0] if first else None
+
+    def pop_waiting(self) -> str | None:
+        """Takes the job without priority that came first."""
         return self.waiting.popitem(last=False)[0] if self.waiting else None
 
     def has_ready(self) -> bool:

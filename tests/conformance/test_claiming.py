@@ -1,0 +1,108 @@
+import pytest
+
+from taskora.contracts import JobState
+from taskora.wire import Claim
+from tests.conformance.clock import START_MS
+from tests.conformance.subject import TASK, Subject, ids, job, released
+
+
+async def test_a_claim_hands_out_everything_that_is_needed_to_run(subject: Subject) -> None:
+    await subject.enqueue("a")
+    subject.advance(7)
+    reply = await subject.exchange("T1", slots=1)
+    assert reply.claims == (Claim(job_id="a", token="T1", data=b'"a"', version=1, attempt=1, timestamp_ms=START_MS),)
+    assert (reply.now_ms, reply.due_ms, reply.settlements) == (START_MS + 7, None, ())
+
+
+async def test_a_claimed_job_is_active_and_fenced(subject: Subject) -> None:
+    await subject.enqueue(job("a", ttl_ms=1000))
+    subject.advance(7)
+    await subject.exchange("T1", slots=1)
+    record = await subject.record("a")
+    assert (record.status.state, record.status.processed_on_ms) == (JobState.ACTIVE, START_MS + 7)
+    assert record.expire_at_ms is None  # the deadline was for the start
+    assert subject.tricks.lease_of(TASK, "a") == "T1"
+    assert await subject.events() == ["waiting a", "active a attempt=1"]
+
+
+async def test_jobs_leave_in_the_order_in_which_they_came(subject: Subject) -> None:
+    for job_id in ("c", "a", "b"):
+        await subject.enqueue(job_id)
+    assert ids(await subject.exchange(slots=2)) == ["c", "a"]
+    assert ids(await subject.exchange(slots=2)) == ["b"]
+
+
+async def test_priorities_are_strict_and_no_priority_comes_last(subject: Subject) -> None:
+    await subject.enqueue("none-1", job("low", priority=1), job("high-1", priority=9), job("high-2", priority=9))
+    subject.advance(60_000)
+    await subject.enqueue("none-2", job("high-3", priority=9))
+    order = ["high-1", "high-2", "high-3", "low", "none-1", "none-2"]
+    assert await subject.listed(JobState.WAITING) == order
+    assert ids(await subject.exchange(slots=10)) == order
+
+
+async def test_equal_priority_and_age_are_ordered_by_id(subject: Subject) -> None:
+    await subject.enqueue(*(job(job_id, priority=3) for job_id in ("b", "c", "a")))
+    assert ids(await subject.exchange(slots=3)) == ["a", "b", "c"]
+
+
+async def test_no_more_is_claimed_than_there_are_slots(subject: Subject) -> None:
+    await subject.enqueue(*"abc")
+    assert ids(await subject.exchange(slots=0)) == []
+    assert ids(await subject.exchange(slots=2)) == ["a", "b"]
+    assert await subject.listed(JobState.ACTIVE) == ["a", "b"]
+
+
+async def test_without_work_nothing_is_claimed(subject: Subject) -> None:
+    reply = await subject.exchange(slots=5)
+    assert (reply.claims, reply.due_ms) == ((), None)
+
+
+async def test_the_reply_says_when_the_next_job_is_due(subject: Subject) -> None:
+    await subject.enqueue(job("later", delay_ms=900), job("sooner", delay_ms=300))
+    assert (await subject.exchange(slots=1)).due_ms == START_MS + 300
+
+
+async def test_a_repeated_request_gets_the_claims_it_had_already_made(subject: Subject) -> None:
+    await subject.enqueue(*"abc")
+    first = await subject.exchange("T1", slots=2)
+    again = await subject.exchange("T1", slots=2, resend=True)
+    assert again.claims == first.claims
+    assert await subject.listed(JobState.WAITING) == ["c"]
+
+
+async def test_a_repeated_request_fills_the_slots_that_were_empty_before(subject: Subject) -> None:
+    await subject.enqueue("a")
+    await subject.exchange("T1", slots=3)
+    await subject.enqueue("b")
+    assert ids(await subject.exchange("T1", slots=3, resend=True)) == ["a", "b"]
+
+
+async def test_a_repeated_request_that_was_never_executed_claims_as_usual(subject: Subject) -> None:
+    await subject.claim("a", token="other")
+    await subject.enqueue("b")
+    assert ids(await subject.exchange("T1", slots=2, resend=True)) == ["b"]
+
+
+@pytest.mark.parametrize("priority", [0, 4])
+async def test_an_id_without_a_record_is_passed_over(subject: Subject, priority: int) -> None:
+    await subject.enqueue(job("a", priority=priority), "b")
+    subject.tricks.lose_record(TASK, "a")
+    assert ids(await subject.exchange(slots=1)) == ["b"]
+    assert await subject.events() == [f"waiting {job_id}" for job_id in "ab"] + ["active b attempt=1"]
+
+
+async def test_a_due_id_without_a_record_is_dropped(subject: Subject) -> None:
+    await subject.enqueue(job("a", delay_ms=5))
+    subject.tricks.lose_record(TASK, "a")
+    subject.advance(5)
+    reply = await subject.exchange(slots=1)
+    assert (reply.claims, reply.due_ms) == ((), None)
+    assert await subject.state("a") is None
+
+
+async def test_a_job_given_back_can_be_claimed_by_the_same_call(subject: Subject) -> None:
+    await subject.claim("a", token="T1")
+    reply = await subject.exchange("T2", slots=1, outcomes=[released("a", token="T1")])
+    assert ids(reply) == ["a"]
+    assert subject.tricks.lease_of(TASK, "a") == "T2"

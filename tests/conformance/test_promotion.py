@@ -1,0 +1,107 @@
+import pytest
+
+from taskora.contracts import JobState
+from tests.conformance.clock import START_MS
+from tests.conformance.subject import Subject, ids, job, retrying
+
+
+async def test_due_jobs_leave_in_the_order_in_which_they_became_due(subject: Subject) -> None:
+    await subject.enqueue(job("third", delay_ms=30), job("first", delay_ms=10), job("second", delay_ms=20))
+    subject.advance(30)
+    assert ids(await subject.exchange(slots=3)) == ["first", "second", "third"]
+
+
+async def test_a_job_is_not_early(subject: Subject) -> None:
+    await subject.enqueue(job("a", delay_ms=10))
+    subject.advance(9)
+    assert ids(await subject.exchange(slots=1)) == []
+    subject.advance(1)
+    assert ids(await subject.exchange(slots=1)) == ["a"]
+
+
+async def test_due_jobs_are_promoted_even_when_no_slot_is_free(subject: Subject) -> None:
+    await subject.enqueue(job("a", delay_ms=10))
+    subject.advance(10)
+    await subject.exchange(slots=0)
+    assert await subject.state("a") is JobState.WAITING
+    assert await subject.events() == ["delayed a", "promoted a"]
+
+
+async def test_a_due_job_keeps_its_priority_and_its_age(subject: Subject) -> None:
+    await subject.enqueue(job("old", delay_ms=50, priority=2), job("plain", delay_ms=1))
+    subject.advance(50)
+    await subject.enqueue(job("young", priority=2))
+    assert ids(await subject.exchange(slots=3)) == ["old", "young", "plain"]
+
+
+async def test_one_call_promotes_a_hundred_jobs_at_most(subject: Subject) -> None:
+    await subject.enqueue(*(job(f"j{number:03}", delay_ms=1 + number) for number in range(130)))
+    subject.advance(200)
+    reply = await subject.exchange(slots=0)
+    assert reply.due_ms == START_MS + 101
+    assert len(await subject.listed(JobState.WAITING, limit=200)) == 100
+    await subject.exchange(slots=0)
+    assert len(await subject.listed(JobState.WAITING, limit=200)) == 130
+
+
+async def test_a_retry_that_is_due_at_once_runs_again_in_the_same_call(subject: Subject) -> None:
+    await subject.claim("a", token="T1")
+    reply = await subject.exchange("T2", slots=1, outcomes=[retrying("a", token="T1")])
+    assert [(claim.job_id, claim.attempt) for claim in reply.claims] == [("a", 2)]
+    assert await subject.events() == [
+        "waiting a",
+        "active a attempt=1",
+        f"retrying a attempt=2 nextAttemptAt={START_MS} error=boom",
+        "promoted a",
+        "active a attempt=2",
+    ]
+
+
+@pytest.mark.parametrize("delay_ms", [0, 20])
+async def test_a_job_that_did_not_start_in_time_expires(subject: Subject, delay_ms: int) -> None:
+    await subject.enqueue(job("a", delay_ms=delay_ms, ttl_ms=20))
+    subject.advance(20)
+    assert ids(await subject.exchange(slots=1)) == []
+    record = await subject.record("a")
+    assert (record.status.state, record.status.finished_on_ms) == (JobState.EXPIRED, START_MS + 20)
+    assert await subject.listed(JobState.EXPIRED) == ["a"]
+    assert (await subject.events())[1:] == ["expired a"]
+
+
+@pytest.mark.parametrize("delay_ms", [0, 20])
+async def test_an_expired_job_is_deleted_if_the_lane_wants_so(subject: Subject, delay_ms: int) -> None:
+    await subject.enqueue(job("a", delay_ms=delay_ms, ttl_ms=20))
+    subject.advance(25)
+    assert ids(await subject.exchange(slots=1, on_expire="discard")) == []
+    assert await subject.state("a") is None
+    assert await subject.listed(JobState.EXPIRED) == []
+    assert (await subject.events())[1:] == ["expired a"]
+
+
+async def test_a_job_starts_in_time_until_the_last_millisecond(subject: Subject) -> None:
+    await subject.enqueue(job("a", ttl_ms=20))
+    subject.advance(19)
+    assert ids(await subject.exchange(slots=1)) == ["a"]
+
+
+async def test_a_job_that_started_once_does_not_expire_before_its_retry(subject: Subject) -> None:
+    await subject.enqueue(job("a", ttl_ms=20))
+    await subject.exchange(slots=1)
+    await subject.settle(retrying("a", delay_ms=100))
+    subject.advance(100)
+    assert ids(await subject.exchange(slots=1)) == ["a"]
+
+
+async def test_a_claim_passes_over_expired_jobs(subject: Subject) -> None:
+    await subject.enqueue(job("a", ttl_ms=5), job("b", ttl_ms=5), "c")
+    subject.advance(5)
+    assert ids(await subject.exchange(slots=2)) == ["c"]
+    assert await subject.listed(JobState.EXPIRED) == ["b", "a"]
+
+
+async def test_a_claim_passes_over_a_bounded_number_of_expired_jobs(subject: Subject) -> None:
+    await subject.enqueue(*(job(f"j{number:03}", ttl_ms=5) for number in range(150)), "live")
+    subject.advance(5)
+    assert ids(await subject.exchange(slots=2)) == []
+    assert len(await subject.listed(JobState.EXPIRED, limit=200)) == 102
+    assert ids(await subject.exchange(slots=2)) == ["live"]

@@ -1,0 +1,95 @@
+"""What tests do to a storage behind the back of its backend: loss, damage, and the work of other programs."""
+
+from typing import Protocol
+
+import redis
+
+from taskora.wire import Keyspace
+from taskora.wire.backends import MemoryBackend
+
+
+class Tricks(Protocol):
+    """Interventions that no operation offers."""
+
+    def lose_lease(self, task: str, job_id: str) -> None:
+        """Ends a lease now, as if its worker had died long ago."""
+        ...
+
+    def lose_record(self, task: str, job_id: str) -> None:
+        """Deletes the record of a job and leaves its id where it stands."""
+        ...
+
+    def lock_for_migration(self, text: bytes) -> None:
+        """Says that somebody rewrites the keyspace."""
+        ...
+
+    def lease_of(self, task: str, job_id: str) -> str | None:
+        """The token that fences a job now."""
+        ...
+
+    def ids_by_place(self, task: str) -> dict[str, list[str]]:
+        """Every structure that holds job ids, and the ids in it in order."""
+        ...
+
+
+class MemoryTricks:
+    """Reaches into a memory backend."""
+
+    def __init__(self, backend: MemoryBackend) -> None:
+        self._store = backend._store
+
+    def lose_lease(self, task: str, job_id: str) -> None:
+        self._store.task(task).leases.pop(job_id, None)
+
+    def lose_record(self, task: str, job_id: str) -> None:
+        self._store.task(task).jobs.pop(job_id, None)
+
+    def lock_for_migration(self, text: bytes) -> None:
+        self._store.migration_lock = text
+
+    def lease_of(self, task: str, job_id: str) -> str | None:
+        lease = self._store.task(task).leases.get(job_id)
+        return None if lease is None else lease.token
+
+    def ids_by_place(self, task: str) -> dict[str, list[str]]:
+        found = self._store.task(task)
+        return {
+            "wait": [*found.waiting],
+            "prioritized": [*found.prioritized],
+            "active": [*found.active],
+            "delayed": [*found.delayed],
+            **{state.value: [*ids] for state, ids in found.finished.items()},
+        }
+
+
+class RedisTricks:
+    """Sends plain commands to the server."""
+
+    def __init__(self, client: redis.Redis, keyspace: Keyspace) -> None:
+        self._client = client
+        self._keyspace = keyspace
+
+    def lose_lease(self, task: str, job_id: str) -> None:
+        self._client.delete(self._keyspace.task(task).lock_key(job_id))
+
+    def lose_record(self, task: str, job_id: str) -> None:
+        self._client.delete(self._keyspace.task(task).job_key(job_id))
+
+    def lock_for_migration(self, text: bytes) -> None:
+        self._client.set(self._keyspace.migration_lock_key, text)
+
+    def lease_of(self, task: str, job_id: str) -> str | None:
+        token = self._client.get(self._keyspace.task(task).lock_key(job_id))
+        return token.decode() if isinstance(token, bytes) else None
+
+    def ids_by_place(self, task: str) -> dict[str, list[str]]:
+        keys = self._keyspace.task(task)
+        places = {
+            "wait": [*reversed(self._client.lrange(keys.wait_key, 0, -1))],
+            "prioritized": self._client.zrange(keys.prioritized_key, 0, -1),
+            "active": [*reversed(self._client.lrange(keys.active_key, 0, -1))],
+            "delayed": self._client.zrange(keys.delayed_key, 0, -1),
+        }
+        for state in ("completed", "failed", "cancelled", "expired"):
+            places[state] = self._client.zrange(keys.finished_key(state), 0, -1)
+        return {place: [job_id.decode() for job_id in ids] for place, ids in places.items()}
