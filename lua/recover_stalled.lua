@@ -2,8 +2,9 @@
 --
 -- Called by every worker now and then; safe to run anywhere, at any time, twice at once. Two phases: a job that was
 -- active at the previous sweep, is active still and has no lease, lost its worker; then all active jobs become the
--- candidates of the next sweep. A candidate that has meanwhile ended is only forgotten. A late worker whose job was
--- recovered is refused when it settles, because its token is gone.
+-- candidates of the next sweep. The oldest claim comes first, so that it also runs first. A candidate that has
+-- meanwhile ended is only forgotten. A late worker whose job was recovered is refused when it settles, because its
+-- token is gone.
 --
 -- returns: list[list[bytes]]  {recovered ids, failed ids, cancelled ids}
 -- emits: stalled; failed; cancelled
@@ -56,12 +57,9 @@ end
 local function recover(id)
   local job_key = prefix .. id
   if redis.call('EXISTS', job_key .. ':lock') == 1 then
-    return -- its worker is alive; it stays a candidate
+    return -- its worker is alive
   end
-  redis.call('SREM', stalled_key, id)
-  if redis.call('LREM', active_key, -1, id) == 0 then
-    return -- it ended between two sweeps
-  end
+  redis.call('LREM', active_key, -1, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
     'attempt', 'cancelReason', 'state')
   if not fields[8] then
@@ -84,11 +82,21 @@ local function recover(id)
   end
 end
 
+local candidates = {}
 for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
-  recover(id)
+  candidates[id] = true
+end
+local active = redis.call('LRANGE', active_key, 0, -1)
+for i = #active, 1, -1 do
+  local id = active[i]
+  if candidates[id] then
+    candidates[id] = nil
+    recover(id)
+  end
 end
 count_finished('failed', #failed)
 
+redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
 in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
   redis.call('SADD', stalled_key, ...)
 end)

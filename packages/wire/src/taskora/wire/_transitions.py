@@ -1008,7 +1008,7 @@ def read_migration_lock(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="058e0cc3dde4b7266581d93b07467c7e9a561582",
+    sha="d39afb6d87ab34611b6f4a25999e237cadfe6be4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1111,10 +1111,7 @@ local function recover(id)
   if redis.call('EXISTS', job_key .. ':lock') == 1 then
     return
   end
-  redis.call('SREM', stalled_key, id)
-  if redis.call('LREM', active_key, -1, id) == 0 then
-    return
-  end
+  redis.call('LREM', active_key, -1, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
     'attempt', 'cancelReason', 'state')
   if not fields[8] then
@@ -1136,10 +1133,20 @@ local function recover(id)
     requeue(id, job_key, fields, tostring(count))
   end
 end
+local candidates = {}
 for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
-  recover(id)
+  candidates[id] = true
+end
+local active = redis.call('LRANGE', active_key, 0, -1)
+for i = #active, 1, -1 do
+  local id = active[i]
+  if candidates[id] then
+    candidates[id] = nil
+    recover(id)
+  end
 end
 count_finished('failed', #failed)
+redis.call('DEL', stalled_key)
 in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
   redis.call('SADD', stalled_key, ...)
 end)
