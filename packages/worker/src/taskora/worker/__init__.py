@@ -1,1 +1,29 @@
-"""Implement contracts and run their jobs."""
+"""Running jobs: handlers, leases, retries, cancellation, shutdown."""
+
+from taskora.worker._config import Defaults, Keep, Retention
+from taskora.worker._context import Context, JobLog
+from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
+from taskora.worker._implementation import Implementation, RunOptions
+from taskora.worker._listeners import WorkerEvent
+from taskora.worker._signal import CancelSignal
+from taskora.worker._task import Implement, WorkerTask
+from taskora.worker._worker import Worker
+
+__all__ = [
+    "CallNext",
+    "CancelSignal",
+    "Context",
+    "Defaults",
+    "Handler",
+    "Implement",
+    "Implementation",
+    "JobLog",
+    "Keep",
+    "Middleware",
+    "OnCancel",
+    "Retention",
+    "RunOptions",
+    "Worker",
+    "WorkerEvent",
+    "WorkerTask",
+]

@@ -1,0 +1,65 @@
+"""How a worker is set up. Validated once, where it is written."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from taskora.contracts import Duration, Retry, Stall, UsageError, to_milliseconds
+
+DEFAULT_LEASE: Final = "30s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """Options of tasks whose contract and implementation say nothing.
+
+    Attributes:
+        retry: When failed attempts are run again; by default never.
+        timeout: How long one attempt may take; None for as long as it takes.
+        concurrency: How many jobs of one task this worker runs at once.
+        stall: What happens when a worker dies.
+    """
+
+    retry: Retry | None = None
+    timeout: Duration | None = "30s"
+    concurrency: int = 1
+    stall: Stall = field(default_factory=Stall)
+    timeout_ms: int | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        timeout_ms = None if self.timeout is None else to_milliseconds(self.timeout, field="timeout")
+        object.__setattr__(self, "timeout_ms", timeout_ms)
+        check_count("concurrency", self.concurrency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long, and how many, ended jobs are kept; None for no limit. Whichever limit is met first counts."""
+
+    max_age: Duration | None = None
+    max_items: int | None = None
+    max_age_ms: int | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        max_age_ms = None
+        if self.max_age is not None:
+            max_age_ms = to_milliseconds(self.max_age, field="max_age", allow_zero=True)
+        object.__setattr__(self, "max_age_ms", max_age_ms)
+        if self.max_items is not None:
+            check_count("max_items", self.max_items, least=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """What is kept of ended jobs, per task."""
+
+    completed: Keep = field(default_factory=lambda: Keep(max_age="1h", max_items=100))
+    failed: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
+    cancelled: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
+    expired: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
+
+
+def check_count(name: str, value: object, *, least: int = 1) -> int:
+    """The value if it is a whole number that is large enough; `UsageError` otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError.for_field(name, value, f"an integer, {least} or more")
+    return value

@@ -1,0 +1,143 @@
+"""What a handler knows of the attempt it is running, and can tell about it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, Protocol, TypeAlias
+
+from taskora.contracts import Duration, JobCancelledError, RetryError
+from taskora.wire import Claim, JsonSerializer, LogEntry, LogLevel, encode_log
+from taskora.worker._signal import CancelSignal
+
+ReportKind: TypeAlias = Literal["progress", "log"]
+
+_JSON: Final = JsonSerializer()
+
+
+class ContextPort(Protocol):
+    """Where a context's messages go. Every method may be called from any thread, and returns at once."""
+
+    def report(self, kind: ReportKind, payload: bytes) -> None:
+        """Sends progress, or a log entry."""
+        ...
+
+    def heartbeat(self) -> None:
+        """Renews the lease now."""
+        ...
+
+
+class Context:
+    """One attempt of one job.
+
+    `task`, `data` and `result` may be changed by middleware: the handler gets `data`, and `result` is stored.
+
+    Attributes:
+        id: Id of the job.
+        task: Name of the task.
+        attempt: Number of this run, from 1.
+        max_attempts: How many runs there may be.
+        data: What the handler is given.
+        result: What the handler returned.
+        log: Writes to the job's log.
+    """
+
+    __slots__ = (
+        "_claimed_ms",
+        "_dispatched_ms",
+        "_port",
+        "_signal",
+        "_timeout_ms",
+        "attempt",
+        "data",
+        "id",
+        "max_attempts",
+        "result",
+        "task",
+    )
+
+    def __init__(
+        self,
+        claim: Claim,
+        port: ContextPort,
+        *,
+        task: str,
+        max_attempts: int,
+        timeout_ms: int | None,
+        claimed_ms: int,
+    ) -> None:
+        self.id: Final = claim.job_id
+        self.task = task
+        self.attempt: Final = claim.attempt
+        self.max_attempts: Final = max_attempts
+        self.data: object = None
+        self.result: object = None
+        self._dispatched_ms = claim.timestamp_ms
+        self._claimed_ms = claimed_ms
+        self._port = port
+        self._timeout_ms = timeout_ms
+        self._signal: CancelSignal | None = None
+
+    @property
+    def timestamp(self) -> datetime:
+        """When the job was dispatched."""
+        return datetime.fromtimestamp(self._dispatched_ms / 1000, UTC)
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this attempt will be stopped; None if it may take as long as it takes."""
+        if self._timeout_ms is None:
+            return None
+        return datetime.fromtimestamp(self._claimed_ms / 1000, UTC) + timedelta(milliseconds=self._timeout_ms)
+
+    @property
+    def log(self) -> "JobLog":
+        """Writes to the job's log, which handles and the inspector show."""
+        return JobLog(self._port)
+
+    @property
+    def cancelled(self) -> CancelSignal:
+        """Set when the attempt should stop."""
+        if self._signal is None:
+            self._signal = CancelSignal()
+        return self._signal
+
+    def progress(self, value: object) -> None:
+        """Reports progress: a number, or any plain JSON value. Does not wait; order is kept."""
+        self._port.report("progress", _JSON.dumps(value))
+
+    def heartbeat(self) -> None:
+        """Renews the lease now. Rarely needed: leases are renewed from a thread of their own."""
+        self._port.heartbeat()
+
+    def retry(self, *, delay: Duration | None = None, reason: str | None = None) -> RetryError:
+        """An error to raise: run the job again, whatever the error filters say, while attempts remain."""
+        return RetryError(delay=delay, reason=reason)
+
+    def raise_if_cancelled(self) -> None:
+        """Raises `JobCancelledError` if the attempt should stop."""
+        if self._signal is not None and self._signal.is_set():
+            raise JobCancelledError(job_id=self.id, task=self.task, reason="the attempt was asked to stop")
+
+
+class JobLog:
+    """Writes to a job's log. `meta` holds JSON values; what has no JSON form is written as its `repr`."""
+
+    __slots__ = ("_port",)
+
+    def __init__(self, port: ContextPort) -> None:
+        self._port = port
+
+    def info(self, message: str, **meta: object) -> None:
+        """Logs what happened."""
+        self._write("info", message, meta)
+
+    def warn(self, message: str, **meta: object) -> None:
+        """Logs what may be wrong."""
+        self._write("warn", message, meta)
+
+    def error(self, message: str, **meta: object) -> None:
+        """Logs what is wrong."""
+        self._write("error", message, meta)
+
+    def _write(self, level: LogLevel, message: str, meta: dict[str, object]) -> None:
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        entry = LogEntry(level=level, message=message, timestamp_ms=now_ms, meta=meta or None)
+        self._port.report("log", encode_log(entry))

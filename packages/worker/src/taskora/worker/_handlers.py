@@ -1,0 +1,62 @@
+"""Handlers: the shapes they may have, and how each is called."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
+
+from taskora.contracts import UsageError
+from taskora.worker._context import Context
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+
+AsyncHandler: TypeAlias = Callable[[I], Coroutine[Any, Any, O]] | Callable[[I, Context], Coroutine[Any, Any, O]]
+SyncHandler: TypeAlias = Callable[[I], O] | Callable[[I, Context], O]
+Handler: TypeAlias = AsyncHandler[I, O] | SyncHandler[I, O]
+
+CallNext: TypeAlias = Callable[[], Awaitable[object]]
+Middleware: TypeAlias = Callable[[Context, CallNext], Awaitable[object]]
+OnCancel: TypeAlias = Callable[[I, Context], Awaitable[object]] | Callable[[I, Context], object]
+
+ExecutorChoice: TypeAlias = Literal["auto", "async", "thread", "process"]
+ExecutorKind: TypeAlias = Literal["async", "thread", "process"]
+
+
+def choose_executor(handler: Callable[..., Any], choice: ExecutorChoice, *, task: str) -> ExecutorKind:
+    """Where a handler runs: coroutines in the event loop, plain functions in a thread unless a process is asked for.
+
+    Raises:
+        UsageError: the handler cannot run there.
+    """
+    if choice not in get_args(ExecutorChoice):
+        raise UsageError.for_field("executor", choice, "one of auto, async, thread, process")
+    if not callable(handler):
+        raise UsageError.for_field(f"handler of task {task!r}", handler, "a function")
+    is_async = is_coroutine_function(handler)
+    if choice == "auto":
+        return "async" if is_async else "thread"
+    if is_async != (choice == "async"):
+        kind = "an `async def`" if choice == "async" else "a plain `def`"
+        raise UsageError(f"handler of task {task!r} must be {kind} function to run with executor={choice!r}")
+    return choice
+
+
+def is_coroutine_function(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine; sees through partials and objects that can be called."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def wants_context(handler: Callable[..., Any], *, task: str) -> bool:
+    """Whether a handler takes the context after the data.
+
+    Raises:
+        UsageError: it takes neither one nor two positional arguments.
+    """
+    parameters = inspect.signature(handler).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    keyword_only = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    if keyword_only or len(required) > 2 or (not positional and not takes_any):
+        raise UsageError(f"handler of task {task!r} must take (data) or (data, ctx), got {inspect.signature(handler)}")
+    return len(required) == 2 or (len(positional) >= 2 and positional[1].name in ("ctx", "context"))

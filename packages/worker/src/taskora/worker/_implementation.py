@@ -1,0 +1,125 @@
+"""A contract, its handler, and every option resolved."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Generic, TypedDict, TypeVar
+
+from taskora.contracts import Duration, OnExpire, Retry, Stall, TaskContract, Ttl, UsageError, to_milliseconds
+from taskora.producer import Payloads
+from taskora.wire import Serializer
+from taskora.worker._config import Defaults, check_count
+from taskora.worker._handlers import (
+    ExecutorChoice,
+    ExecutorKind,
+    Middleware,
+    OnCancel,
+    choose_executor,
+    wants_context,
+)
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+
+NO_RETRY: Final = Retry(attempts=1)
+
+
+class RunOptions(TypedDict, total=False):
+    """How a worker runs a task; what is not given comes from the contract, then from the worker's defaults.
+
+    Keys:
+        concurrency: How many jobs this worker runs at once.
+        timeout: How long one attempt may take.
+        retry: When failed attempts are run again.
+        stall: What happens when a worker dies.
+        ttl: What happens to jobs that did not start in time.
+        middleware: Wraps the handler, inside the worker's own middleware; the first is outermost.
+        executor: Where the handler runs: `"async"`, `"thread"`, `"process"`, or `"auto"`, by the kind of function.
+        version: The payload version that the handler understands; by default the contract's.
+        since: The oldest payload version that it still accepts.
+    """
+
+    concurrency: int | None
+    timeout: Duration | None
+    retry: Retry | None
+    stall: Stall | None
+    ttl: Ttl | None
+    middleware: Sequence[Middleware]
+    executor: ExecutorChoice
+    version: int | None
+    since: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implementation(Generic[I, O]):
+    """What a lane needs to know of a task."""
+
+    contract: TaskContract[I, O]
+    payloads: Payloads[I, O]
+    handler: Callable[..., Any]
+    wants_context: bool
+    executor: ExecutorKind
+    concurrency: int
+    retry: Retry
+    timeout_ms: int | None
+    stall: Stall
+    on_expire: OnExpire
+    middleware: tuple[Middleware, ...]
+    on_cancel: OnCancel[I] | None
+    version: int
+    since: int
+    task: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "task", self.contract.name)
+
+
+def resolve(
+    contract: TaskContract[I, O],
+    handler: Callable[..., Any],
+    defaults: Defaults,
+    serializer: Serializer | None,
+    *,
+    on_cancel: OnCancel[I] | None = None,
+    concurrency: int | None = None,
+    timeout: Duration | None = None,
+    retry: Retry | None = None,
+    stall: Stall | None = None,
+    ttl: Ttl | None = None,
+    middleware: Sequence[Middleware] = (),
+    executor: ExecutorChoice = "auto",
+    version: int | None = None,
+    since: int = 1,
+) -> Implementation[I, O]:
+    """Settles every option: implementation, then contract, then defaults.
+
+    Raises:
+        UsageError: an option breaks a rule, or the handler has a shape that cannot be called.
+        ContractError: the contract's types cannot be validated.
+    """
+    name = contract.name
+    chosen_ttl = ttl or contract.ttl
+    accepted = check_count("version", contract.version if version is None else version)
+    if check_count("since", since) > accepted:
+        raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
+    return Implementation(
+        contract=contract,
+        payloads=Payloads(contract, serializer),
+        handler=handler,
+        executor=choose_executor(handler, executor, task=name),
+        wants_context=wants_context(handler, task=name),
+        concurrency=check_count("concurrency", defaults.concurrency if concurrency is None else concurrency),
+        retry=retry or contract.retry or defaults.retry or NO_RETRY,
+        timeout_ms=_timeout_ms(timeout, contract, defaults),
+        stall=stall or contract.stall or defaults.stall,
+        on_expire="fail" if chosen_ttl is None else chosen_ttl.on_expire,
+        middleware=tuple(middleware),
+        on_cancel=on_cancel,
+        version=accepted,
+        since=since,
+    )
+
+
+def _timeout_ms(timeout: Duration | None, contract: TaskContract[Any, Any], defaults: Defaults) -> int | None:
+    if timeout is not None:
+        return to_milliseconds(timeout, field="timeout")
+    return defaults.timeout_ms if contract.timeout_ms is None else contract.timeout_ms

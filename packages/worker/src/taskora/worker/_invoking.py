@@ -1,0 +1,58 @@
+"""Calling a handler: in the event loop, in a thread, or in a process of its own."""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from taskora.worker._attempt import StopReason
+from taskora.worker._context import Context
+from taskora.worker._implementation import Implementation
+from taskora.worker._processes import in_process
+from taskora.worker._threads import ThreadPool
+
+Invoker: TypeAlias = Callable[[Context], Awaitable[object]]
+
+
+def invoker_for(implementation: Implementation[Any, Any], threads: ThreadPool) -> Invoker:
+    """How the handler of a task is called."""
+    match implementation.executor:
+        case "async":
+            return in_event_loop(implementation)
+        case "thread":
+            return in_thread(implementation, threads)
+        case "process":
+            return in_process(implementation)
+
+
+def in_event_loop(implementation: Implementation[Any, Any]) -> Invoker:
+    """Awaits the handler."""
+    handler = implementation.handler
+    if implementation.wants_context:
+        return lambda context: handler(context.data, context)
+    return lambda context: handler(context.data)
+
+
+def in_thread(implementation: Implementation[Any, Any], pool: ThreadPool) -> Invoker:
+    """Calls the handler in a thread, which sees the caller's context variables.
+
+    A thread cannot be stopped. A handler whose job was cancelled is waited for, so that its cancel hook never runs
+    beside it; one that ran out of time, or lost its lease, is left behind.
+    """
+    handler = implementation.handler
+
+    async def invoke(context: Context) -> object:
+        variables = contextvars.copy_context()
+        arguments = (context.data, context) if implementation.wants_context else (context.data,)
+        running = pool.submit(lambda: variables.run(handler, *arguments))
+        while True:
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                if running.done() or context.cancelled.reason != StopReason.CANCELLED.value:
+                    raise
+                task = asyncio.current_task()
+                if task is not None:
+                    task.uncancel()
+
+    return invoke

@@ -1,0 +1,175 @@
+"""The loop of one task: settle what ended, claim what is ready, in one round trip.
+
+Outcomes that gather while a round trip is under way leave together with the next one. An idle lane answers at once; a
+busy one pays one round trip per batch.
+"""
+
+import asyncio
+import logging
+import random
+import time
+import uuid
+from typing import Any, Final, Protocol
+
+from taskora.contracts import BackendError
+from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement
+from taskora.worker._attempt import Attempt, StopReason
+from taskora.worker._executor import Executor
+from taskora.worker._implementation import Implementation
+from taskora.worker._running import RunningAttempts
+
+logger = logging.getLogger("taskora.worker")
+
+BLOCK_MS: Final = 2000
+_LARGEST_CLAIM: Final = 500
+_LARGEST_SETTLEMENT: Final = 1000
+_LONGEST_PAUSE: Final = 5.0
+
+Ended = tuple[Attempt, Outcome]
+
+
+class FailureListener(Protocol):
+    """Who wants to hear of failed attempts."""
+
+    def __call__(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
+        """An attempt failed, and this is stored."""
+        ...
+
+
+class Lane:
+    """Runs the jobs of one task in this worker."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        implementation: Implementation[Any, Any],
+        executor: Executor,
+        *,
+        lease_ms: int,
+        on_failure: FailureListener,
+    ) -> None:
+        self.attempts: Final = RunningAttempts(
+            backend, implementation, executor, lease_ms=lease_ms, on_end=self._attempt_ended
+        )
+        self._backend: Final = backend
+        self._implementation: Final = implementation
+        self._lease_ms: Final = lease_ms
+        self._on_failure: Final = on_failure
+        self._ended: list[Ended] = []
+        self._unsent: tuple[Exchange, list[Ended]] | None = None
+        self._look = True
+        self._stopping = False
+        self._wake: Final = asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+        self._clock_offset_ms = 0.0
+        self._failures = 0
+
+    @property
+    def task(self) -> str:
+        """Name of the task."""
+        return self._implementation.task
+
+    async def run(self) -> None:
+        """Works until `stop_claiming` was called and every attempt is settled."""
+        try:
+            while not self._drained():
+                if self._unsent or self._ended or self._look:
+                    await self._exchange()
+                else:
+                    await self._wait()
+        finally:
+            self.attempts.close()
+            if self._watch is not None:
+                self._watch.cancel()
+
+    def _drained(self) -> bool:
+        return self._stopping and not (self.attempts or self._ended or self._unsent or self._look)
+
+    def _free_slots(self) -> int:
+        free = 0 if self._stopping else self._implementation.concurrency - self.attempts.running
+        return max(0, min(free, _LARGEST_CLAIM))
+
+    async def _wait(self) -> None:
+        if self._free_slots() and self._watch is None:
+            self._watch = asyncio.get_running_loop().create_task(self._watch_for_work())
+        self._wake.clear()
+        await self._wake.wait()
+
+    async def _watch_for_work(self) -> None:
+        """Waits for the wake-up token.
+
+        Taking it obliges to look, even if the lane is full by then: looking puts it back for others.
+        """
+        try:
+            now_ms = int(self._clock_offset_ms + time.monotonic() * 1000)
+            await self._backend.wait_for_work(self.task, timeout_ms=BLOCK_MS, now_ms=now_ms)
+        except BackendError:
+            await self._pause()
+        finally:
+            self._watch = None
+            self._look = True
+            self._wake.set()
+
+    async def _exchange(self) -> None:
+        operation, batch = self._unsent or self._next_exchange()
+        try:
+            reply = await self._backend.run(operation)
+        except BackendError as error:
+            logger.warning("exchange_failed", extra={"task": self.task, "error": str(error)})
+            self._unsent = (operation.again(), batch)
+            await self._pause()
+            return
+        self._unsent = None
+        self._failures = 0
+        self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
+        self._settle(batch, reply)
+        self._start_claims(reply)
+
+    def _next_exchange(self) -> tuple[Exchange, list[Ended]]:
+        self._look = False
+        batch, self._ended = self._ended[:_LARGEST_SETTLEMENT], self._ended[_LARGEST_SETTLEMENT:]
+        operation = Exchange(
+            task=self.task,
+            token=str(uuid.uuid4()),
+            lease_ms=self._lease_ms,
+            slots=self._free_slots(),
+            outcomes=[outcome for _, outcome in batch],
+            on_expire=self._implementation.on_expire,
+        )
+        return operation, batch
+
+    async def _pause(self) -> None:
+        """Waits longer after each failure in a row; at random, so that workers do not return together."""
+        self._failures += 1
+        longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10))
+        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+
+    def _settle(self, batch: list[Ended], reply: Exchanged) -> None:
+        for (attempt, outcome), settlement in zip(batch, reply.settlements, strict=True):
+            if settlement is Settlement.CANCEL_REQUESTED:
+                self.attempts.cancel_ended(attempt)
+                continue
+            self.attempts.forget(attempt)
+            if settlement is Settlement.LOST:
+                logger.warning("outcome_refused", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
+            elif outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRYING):
+                self._on_failure(attempt, outcome, self._implementation)
+
+    def _start_claims(self, reply: Exchanged) -> None:
+        # What a round trip claimed that was under way when the worker was told to stop goes back at once.
+        begin = self.attempts.refuse if self._stopping else self.attempts.start
+        for claim in reply.claims:
+            begin(claim, reply.now_ms)
+
+    def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
+        if attempt.stop_reason is not StopReason.LEASE_LOST:
+            self._ended.append((attempt, outcome))
+        self._wake.set()
+
+    def stop_claiming(self) -> None:
+        """Takes no more jobs, and puts the wake-up token back if this lane holds it."""
+        self._stopping = True
+        self._look = True
+        if self._watch is not None:
+            self._watch.cancel()
+        self._wake.set()

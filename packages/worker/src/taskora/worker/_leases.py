@@ -1,0 +1,130 @@
+"""The leases of this worker, and the thread that renews them.
+
+The thread has its own connection and does not use the event loop: a handler that blocks the loop must not lose the
+right to run, or its job would run twice.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
+
+from taskora.contracts import BackendError
+from taskora.wire import ExtendLeases, Lease, LeaseState, SyncBackend
+
+logger = logging.getLogger("taskora.worker")
+
+_BATCH: Final = 500
+_RETRY_SECONDS: Final = 1.0
+_LAG_WARNING_SECONDS: Final = 1.0
+
+
+class LeaseHolder(Protocol):
+    """Who has to know what became of its leases. Called in the event loop."""
+
+    def lease_changed(self, lease: Lease, state: LeaseState) -> None:
+        """A lease was lost, or its job is to be cancelled."""
+        ...
+
+
+class LeaseBook:
+    """The leases of one task that are held now. Written by the event loop, read by the renewer's thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tokens: dict[str, str] = {}
+
+    def add(self, job_id: str, token: str) -> None:
+        """Keeps a lease alive from now on."""
+        with self._lock:
+            self._tokens[job_id] = token
+
+    def remove(self, job_id: str, token: str) -> None:
+        """Lets a lease go, if it is still this one."""
+        with self._lock:
+            if self._tokens.get(job_id) == token:
+                del self._tokens[job_id]
+
+    def snapshot(self) -> list[Lease]:
+        """The leases as they are now."""
+        with self._lock:
+            return [Lease(job_id=job_id, token=token) for job_id, token in self._tokens.items()]
+
+
+class LeaseRenewer:
+    """Renews every lease of a worker three times within its lifetime."""
+
+    def __init__(
+        self,
+        make_backend: Callable[[], SyncBackend],
+        books: Mapping[str, tuple[LeaseBook, LeaseHolder]],
+        *,
+        lease_ms: int,
+    ) -> None:
+        self._make_backend: Final = make_backend
+        self._books: Final = books
+        self._lease_ms: Final = lease_ms
+        self._interval: Final = lease_ms / 3000
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pinged_at: float | None = None
+
+    def start(self) -> None:
+        """Starts the thread."""
+        loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, args=(loop,), name="taskora-leases", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Ends the thread, and waits for it without blocking the event loop."""
+        self._stopped.set()
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        backend = self._make_backend()
+        pause = self._interval
+        try:
+            while not self._stopped.wait(pause):
+                pause = self._interval
+                try:
+                    self._measure_lag(loop)
+                    for task, (book, holder) in self._books.items():
+                        self._renew(loop, backend, task, book, holder)
+                except BackendError as error:
+                    logger.warning("lease_renewal_failed", extra={"error": str(error)})
+                    pause = min(_RETRY_SECONDS, self._interval)
+                except RuntimeError:
+                    if loop.is_closed():
+                        return
+                    raise
+        finally:
+            backend.close()
+
+    def _renew(
+        self, loop: asyncio.AbstractEventLoop, backend: SyncBackend, task: str, book: LeaseBook, holder: LeaseHolder
+    ) -> None:
+        leases = book.snapshot()
+        for start in range(0, len(leases), _BATCH):
+            batch = leases[start : start + _BATCH]
+            states = backend.run(ExtendLeases(task=task, lease_ms=self._lease_ms, leases=batch))
+            for lease, state in zip(batch, states, strict=True):
+                if state is not LeaseState.HELD:
+                    loop.call_soon_threadsafe(holder.lease_changed, lease, state)
+
+    def _measure_lag(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Notices an event loop that is blocked: leases survive it, but nothing else moves meanwhile."""
+        now = time.monotonic()
+        if self._pinged_at is not None:
+            logger.warning("event_loop_blocked", extra={"seconds": round(now - self._pinged_at, 3)})
+            return
+        self._pinged_at = now
+        loop.call_soon_threadsafe(self._pong, now)
+
+    def _pong(self, sent: float) -> None:
+        self._pinged_at = None
+        lag = time.monotonic() - sent
+        if lag > _LAG_WARNING_SECONDS:
+            logger.warning("event_loop_lagged", extra={"seconds": round(lag, 3)})

@@ -1,0 +1,91 @@
+"""Listeners: what is called when something happens to a job, or to this worker."""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from taskora.contracts import UsageError
+from taskora.producer import EventReader, JobEvent, PayloadCodec
+from taskora.wire import Backend
+
+logger = logging.getLogger("taskora.worker")
+
+JobEventName: TypeAlias = Literal[
+    "waiting", "delayed", "promoted", "active", "progress", "completed",
+    "failed", "retrying", "stalled", "cancelled", "expired",
+]  # fmt: skip
+WorkerEventName: TypeAlias = Literal["worker:ready", "worker:error", "worker:closing"]
+Listener: TypeAlias = Callable[[Any], Awaitable[object] | object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerEvent:
+    """Something happened to this worker. `error` is set for `worker:error`."""
+
+    name: WorkerEventName
+    error: BaseException | None = None
+
+
+class Listeners:
+    """All listeners of a worker."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[tuple[str | None, str], list[Listener]] = {}
+
+    def add(self, name: str, listener: Listener, *, task: str | None = None) -> None:
+        """Registers a listener for `"task:<kind>"` or `"worker:<kind>"`; for one task if it is named.
+
+        Raises:
+            UsageError: there is no such event.
+        """
+        kinds = [f"task:{kind}" for kind in get_args(JobEventName)]
+        known = kinds if task is not None else [*kinds, *get_args(WorkerEventName)]
+        if name not in known:
+            raise UsageError.for_field("event", name, f"one of {', '.join(known)}")
+        self._by_kind.setdefault((task, name), []).append(listener)
+
+    def follow_jobs(self) -> bool:
+        """Whether anybody listens to events of jobs."""
+        return any(name.startswith("task:") for _, name in self._by_kind)
+
+    def hear_failures(self, task: str) -> bool:
+        """Whether somebody listens to the failures of a task, so that they need not be logged."""
+        return bool(self._by_kind.get((None, "task:failed")) or self._by_kind.get((task, "task:failed")))
+
+    async def deliver(self, name: str, event: object, *, task: str | None = None) -> None:
+        """Calls listeners one after the other. One that fails is logged and does not keep others from being called."""
+        listeners = [*self._by_kind.get((None, name), ())]
+        if task is not None:
+            listeners += self._by_kind.get((task, name), ())
+        for listener in listeners:
+            try:
+                done = listener(event)
+                if inspect.isawaitable(done):
+                    await done
+            except Exception:
+                logger.exception("listener_failed", extra={"event": name})
+
+
+class EventFollower:
+    """Reads the events of this worker's tasks and delivers them."""
+
+    name = "event_follower"
+    interval = 0.0
+
+    def __init__(self, backend: Backend, codecs: Mapping[str, PayloadCodec[Any]], listeners: Listeners) -> None:
+        self._reader: Final = EventReader(backend, codecs)
+        self._listeners: Final = listeners
+
+    async def open(self) -> None:
+        """Events from now on are delivered."""
+        await self._reader.open()
+
+    async def tick(self) -> None:
+        """Follows the events until something unexpected happens."""
+        async for event in self._reader:
+            await self._deliver(event)
+
+    async def _deliver(self, event: JobEvent) -> None:
+        await self._listeners.deliver(f"task:{event.kind}", event, task=event.task)

@@ -1,0 +1,73 @@
+"""From how an attempt ended to what is stored."""
+
+import random
+from typing import Any, Final
+
+from taskora.contracts import JobTimeoutError, RetryError
+from taskora.wire import Claim, Outcome, OutcomeKind
+from taskora.worker._attempt import Attempt, StopReason
+from taskora.worker._implementation import Implementation
+
+# How long a job whose payload is newer than this worker stays away before workers look at it again.
+PARK_MS: Final = 5000
+
+
+class TooNewError(Exception):
+    """The payload is of a newer version than this worker understands: a newer worker has to run the job."""
+
+
+class TooOldError(Exception):
+    """The payload is of an older version than this worker still accepts."""
+
+
+def completed(claim: Claim, result: bytes) -> Outcome:
+    """The attempt has a result."""
+    return Outcome(kind=OutcomeKind.COMPLETED, job_id=claim.job_id, token=claim.token, payload=result)
+
+
+def cancelled(claim: Claim) -> Outcome:
+    """The attempt was stopped because somebody cancelled the job."""
+    return Outcome(kind=OutcomeKind.CANCELLED, job_id=claim.job_id, token=claim.token)
+
+
+def released(claim: Claim, delay_ms: int = 0) -> Outcome:
+    """The job goes back without having spent an attempt."""
+    return Outcome(kind=OutcomeKind.RELEASED, job_id=claim.job_id, token=claim.token, delay_ms=delay_ms)
+
+
+def failed(claim: Claim, error: BaseException, implementation: Implementation[Any, Any]) -> Outcome:
+    """The attempt failed: again by policy, or for good."""
+    text = error_text(error)
+    if isinstance(error, TooOldError) or not implementation.retry.should_retry(error, claim.attempt):
+        return Outcome(kind=OutcomeKind.FAILED, job_id=claim.job_id, token=claim.token, payload=text)
+    delay_ms = error.delay_ms if isinstance(error, RetryError) else None
+    if delay_ms is None:
+        delay_ms = implementation.retry.backoff_ms(claim.attempt, uniform=random.random)
+    return Outcome(kind=OutcomeKind.RETRYING, job_id=claim.job_id, token=claim.token, payload=text, delay_ms=delay_ms)
+
+
+def ended_with_error(attempt: Attempt, error: BaseException, implementation: Implementation[Any, Any]) -> Outcome:
+    """An attempt that raised, for whatever reason."""
+    claim = attempt.claim
+    if isinstance(error, TooNewError):
+        return released(claim, PARK_MS)
+    match attempt.stop_reason:
+        case StopReason.TIMEOUT:
+            return failed(claim, timeout_error(attempt, implementation), implementation)
+        case StopReason.CANCELLED:
+            return cancelled(claim)
+        case StopReason.SHUTDOWN:
+            return released(claim)
+        case _:
+            return failed(claim, error, implementation)
+
+
+def timeout_error(attempt: Attempt, implementation: Implementation[Any, Any]) -> JobTimeoutError:
+    """What an attempt that took too long fails with."""
+    timeout_ms = implementation.timeout_ms or 0
+    return JobTimeoutError(job_id=attempt.claim.job_id, task=implementation.task, timeout_ms=timeout_ms)
+
+
+def error_text(error: BaseException) -> bytes:
+    """The stored text of an error: its message, or its type where it has none."""
+    return (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")

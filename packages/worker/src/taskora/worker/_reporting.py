@@ -1,0 +1,106 @@
+"""Progress and log entries on their way to the job: in order, batched, and written before the outcome."""
+
+import asyncio
+import logging
+import threading
+from collections import Counter
+from typing import Final
+
+from taskora.contracts import BackendError
+from taskora.wire import Backend, Claim, ExtendLeases, Lease, Report, ReportEntry
+from taskora.worker._context import ReportKind
+
+logger = logging.getLogger("taskora.worker")
+
+_BATCH: Final = 500
+
+
+class Reporter:
+    """Writes what the handlers of one task report. Reports of jobs whose lease has ended are refused by the storage."""
+
+    def __init__(self, backend: Backend, task: str, *, lease_ms: int) -> None:
+        self._backend: Final = backend
+        self._task: Final = task
+        self._lease_ms: Final = lease_ms
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._queue: list[ReportEntry] = []
+        self._unwritten: Counter[str] = Counter()
+        self._writer: asyncio.Task[None] | None = None
+
+    def port(self, claim: Claim) -> "JobPort":
+        """What the context of one attempt reports through."""
+        return JobPort(self, claim)
+
+    def submit(self, entry: ReportEntry) -> None:
+        """Takes an entry, from any thread."""
+        if threading.get_ident() == self._thread:
+            self._enqueue(entry)
+        else:
+            self._call(self._enqueue, entry)
+
+    def renew(self, claim: Claim) -> None:
+        """Renews a lease, from any thread."""
+        self._call(self._start_renewal, Lease(job_id=claim.job_id, token=claim.token))
+
+    def _call(self, function: object, argument: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, argument)  # type: ignore[arg-type]  # a function of one argument
+        except RuntimeError:
+            return  # the loop is closed: a thread that was left behind talks to nobody
+
+    def _enqueue(self, entry: ReportEntry) -> None:
+        self._queue.append(entry)
+        self._unwritten[entry.job_id] += 1
+        if self._writer is None:
+            self._writer = self._loop.create_task(self._write())
+
+    async def drain(self, job_id: str) -> None:
+        """Waits until everything that was reported for a job has been written."""
+        while self._unwritten[job_id] and self._writer is not None:
+            await asyncio.shield(self._writer)
+        self._unwritten.pop(job_id, None)
+
+    def has_unwritten(self, job_id: str) -> bool:
+        """Whether `drain` would wait."""
+        return self._unwritten[job_id] > 0 if job_id in self._unwritten else False
+
+    async def _write(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:_BATCH], self._queue[_BATCH:]
+                try:
+                    await self._backend.run(Report(task=self._task, entries=batch))
+                except BackendError as error:
+                    logger.warning(
+                        "reports_dropped", extra={"task": self._task, "entries": len(batch), "error": str(error)}
+                    )
+                self._unwritten.subtract(entry.job_id for entry in batch)
+        finally:
+            self._writer = None
+
+    def _start_renewal(self, lease: Lease) -> None:
+        task = self._loop.create_task(self._renew(lease))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    async def _renew(self, lease: Lease) -> None:
+        await self._backend.run(ExtendLeases(task=self._task, lease_ms=self._lease_ms, leases=(lease,)))
+
+
+class JobPort:
+    """The reporting end of one attempt's context."""
+
+    __slots__ = ("_claim", "_reporter")
+
+    def __init__(self, reporter: Reporter, claim: Claim) -> None:
+        self._reporter = reporter
+        self._claim = claim
+
+    def report(self, kind: ReportKind, payload: bytes) -> None:
+        """Sends progress, or a log entry."""
+        claim = self._claim
+        self._reporter.submit(ReportEntry(kind=kind, job_id=claim.job_id, token=claim.token, payload=payload))
+
+    def heartbeat(self) -> None:
+        """Renews the lease now."""
+        self._reporter.renew(self._claim)

@@ -1,0 +1,165 @@
+"""The attempts of one task that are under way: started, stopped, timed out, left behind."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from taskora.wire import Backend, Claim, Lease, LeaseState, Outcome
+from taskora.worker import _outcomes
+from taskora.worker._attempt import Attempt, StopReason
+from taskora.worker._context import Context
+from taskora.worker._deadlines import Deadlines
+from taskora.worker._executor import Executor
+from taskora.worker._implementation import Implementation
+from taskora.worker._leases import LeaseBook
+from taskora.worker._reporting import Reporter
+
+logger = logging.getLogger("taskora.worker")
+
+# How long an attempt may go on after it was told to stop, before it is left behind.
+STOP_GRACE_MS: Final = 5000
+
+OnEnd = Callable[[Attempt, Outcome], None]
+
+
+class RunningAttempts:
+    """Holds a claim from the moment it is made until its outcome is stored. `on_end` gets each outcome, once."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        implementation: Implementation[Any, Any],
+        executor: Executor,
+        *,
+        lease_ms: int,
+        on_end: OnEnd,
+    ) -> None:
+        self.leases: Final = LeaseBook()
+        self.running = 0
+        self._implementation: Final = implementation
+        self._executor: Final = executor
+        self._on_end: Final = on_end
+        self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms)
+        self._deadlines: Final = Deadlines(self._deadline_passed)
+        self._attempts: dict[str, Attempt] = {}
+        self._loose: set[asyncio.Task[None]] = set()
+
+    def __len__(self) -> int:
+        return len(self._attempts)
+
+    def start(self, claim: Claim, now_ms: int) -> None:
+        """Runs a job that was claimed at `now_ms`."""
+        attempt = self._hold(claim, now_ms)
+        self.running += 1
+        attempt.runner = asyncio.get_running_loop().create_task(self._run(attempt))
+        timeout_ms = self._implementation.timeout_ms
+        if timeout_ms is not None:
+            self._deadlines.add(attempt, timeout_ms)
+
+    def refuse(self, claim: Claim, now_ms: int) -> None:
+        """Gives a job back that came when nothing may be started any more."""
+        attempt = self._hold(claim, now_ms)
+        attempt.ended = True
+        self._on_end(attempt, _outcomes.released(claim))
+
+    def _hold(self, claim: Claim, now_ms: int) -> Attempt:
+        attempt = Attempt(claim, self._context(claim, now_ms))
+        self._attempts[claim.job_id] = attempt
+        self.leases.add(claim.job_id, claim.token)
+        return attempt
+
+    def _context(self, claim: Claim, now_ms: int) -> Context:
+        implementation = self._implementation
+        return Context(
+            claim,
+            self._reporter.port(claim),
+            task=implementation.task,
+            max_attempts=implementation.retry.attempts,
+            timeout_ms=implementation.timeout_ms,
+            claimed_ms=now_ms,
+        )
+
+    async def _run(self, attempt: Attempt) -> None:
+        attempt.started = True
+        outcome = await self._executor.run(attempt)
+        if attempt.ended:
+            return  # left behind: somebody else has settled it
+        attempt.ended = True
+        if self._reporter.has_unwritten(attempt.claim.job_id):
+            await self._reporter.drain(attempt.claim.job_id)
+        self._finish(attempt, outcome)
+
+    def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
+        self.running -= 1
+        if attempt.stop_reason is StopReason.LEASE_LOST:
+            self.forget(attempt)
+            logger.warning("lease_lost", extra=self.about(attempt))
+        self._on_end(attempt, outcome)
+
+    def forget(self, attempt: Attempt) -> None:
+        """The outcome is stored, or was refused: the lease is no longer ours."""
+        claim = attempt.claim
+        self.leases.remove(claim.job_id, claim.token)
+        if self._attempts.get(claim.job_id) is attempt:
+            del self._attempts[claim.job_id]
+
+    def cancel_ended(self, attempt: Attempt) -> None:
+        """The job was cancelled while its attempt ended otherwise: its hook runs, and then it is cancelled."""
+        work = asyncio.get_running_loop().create_task(self._cancel_ended(attempt))
+        self._loose.add(work)
+        work.add_done_callback(self._loose.discard)
+
+    async def _cancel_ended(self, attempt: Attempt) -> None:
+        await self._executor.run_cancel_hook(attempt)
+        self._on_end(attempt, _outcomes.cancelled(attempt.claim))
+
+    def _deadline_passed(self, attempt: Attempt) -> None:
+        if attempt.ended:
+            return
+        if attempt.stop(StopReason.TIMEOUT):
+            self._deadlines.add(attempt, STOP_GRACE_MS)
+        else:
+            self._leave_behind(attempt)
+
+    def _leave_behind(self, attempt: Attempt) -> None:
+        """Settles an attempt that does not stop; whatever it does from now on is refused."""
+        if attempt.ended:
+            return
+        attempt.ended = True
+        logger.error("attempt_left_behind", extra=self.about(attempt, reason=str(attempt.stop_reason)))
+        if attempt.runner is not None:
+            self._loose.add(attempt.runner)
+            attempt.runner.add_done_callback(self._loose.discard)
+        self._finish(attempt, _outcomes.ended_with_error(attempt, asyncio.CancelledError(), self._implementation))
+
+    def about(self, attempt: Attempt, **more: object) -> dict[str, object]:
+        """Fields of a log record."""
+        claim = attempt.claim
+        return {"task": self._implementation.task, "job": claim.job_id, "attempt": claim.attempt, **more}
+
+    def lease_changed(self, lease: Lease, state: LeaseState) -> None:
+        """The renewer learnt that a lease is lost, or that its job was cancelled."""
+        attempt = self._attempts.get(lease.job_id)
+        if attempt is not None and attempt.claim.token == lease.token:
+            attempt.stop(StopReason.LEASE_LOST if state is LeaseState.LOST else StopReason.CANCELLED)
+
+    def cancel(self, job_id: str) -> None:
+        """Somebody cancelled a job; if it runs here, it is told to stop."""
+        attempt = self._attempts.get(job_id)
+        if attempt is not None:
+            attempt.stop(StopReason.CANCELLED)
+
+    def stop_all(self) -> None:
+        """Tells every attempt to stop; their jobs go back to the queue."""
+        for attempt in list(self._attempts.values()):
+            attempt.stop(StopReason.SHUTDOWN)
+
+    def leave_all_behind(self) -> None:
+        """Gives back the jobs of attempts that do not stop."""
+        for attempt in list(self._attempts.values()):
+            self._leave_behind(attempt)
+
+    def close(self) -> None:
+        """Watches no deadline any more."""
+        self._deadlines.close()

@@ -1,0 +1,47 @@
+"""Running until the process is told to end."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from typing import Protocol
+
+from taskora.contracts import Duration
+
+logger = logging.getLogger("taskora.worker")
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Startable(Protocol):
+    """What is started and closed."""
+
+    async def start(self) -> None:
+        """Starts to work."""
+        ...
+
+    async def close(self, timeout: Duration | None) -> None:  # noqa: ASYNC109 - the grace of jobs
+        """Ends within the grace."""
+        ...
+
+
+async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grace: Duration) -> None:
+    """Starts, waits for a signal, closes. Every further signal calls `hurry`."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+
+    def hear(number: int) -> None:
+        logger.info("signal_received", extra={"signal": signal.Signals(number).name})
+        if told.is_set():
+            hurry()
+        told.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, hear, number)
+    try:
+        await worker.start()
+        await told.wait()
+        await worker.close(grace)
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,242 @@
+"""Workers: where contracts meet handlers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final, Self, TypeVar, Unpack, cast, overload
+
+from taskora.contracts import Duration, TaskContract, UsageError, is_contract, to_milliseconds
+from taskora.producer import AsyncProducer
+from taskora.wire import Backend, Serializer
+from taskora.wire.backends import Target, open_backend
+from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention
+from taskora.worker._handlers import AsyncHandler, Handler, Middleware, OnCancel, SyncHandler
+from taskora.worker._implementation import Implementation, RunOptions, resolve
+from taskora.worker._inline import InlineOptions, contract_of
+from taskora.worker._listeners import Listener, Listeners, WorkerEvent
+from taskora.worker._runtime import Runtime
+from taskora.worker._signals import run_until_signalled
+from taskora.worker._task import Implement, WorkerTask
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
+M = TypeVar("M", bound=Middleware)
+L = TypeVar("L", bound=Listener)
+
+DEFAULT_GRACE: Final = "25s"
+
+
+class Worker:
+    """Runs the jobs of the contracts it implements, and of no others.
+
+    Args:
+        target: A URL (`redis://`, `rediss://`, `unix://`, `memory://`, `embedded://`), a redis-py client, whose
+            settings are used and which stays open, or a backend.
+        prefix: Separates applications that share a server.
+        serializer: How payloads become bytes; JSON by default. Producers must use the same.
+        defaults: Options of tasks whose contract and implementation say nothing.
+        retention: What is kept of ended jobs.
+        middleware: Wraps every handler; the first is outermost.
+        lease: How long a job stays with a worker that is not heard of; renewed three times within.
+
+    Attributes:
+        producer: Dispatches over the same connection, for handlers that need to.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        prefix: str | None = None,
+        serializer: Serializer | None = None,
+        defaults: Defaults | None = None,
+        retention: Retention | None = None,
+        middleware: "list[Middleware] | tuple[Middleware, ...]" = (),
+        lease: Duration = DEFAULT_LEASE,
+    ) -> None:
+        self._backend: Final[Backend] = open_backend(target, prefix=prefix)
+        self._owns_backend: Final = self._backend is not target
+        self._serializer: Final = serializer
+        self._defaults: Final = defaults or Defaults()
+        self._retention: Final = retention or Retention()
+        self._middleware: Final[list[Middleware]] = list(middleware)
+        self._lease_ms: Final = to_milliseconds(lease, field="lease")
+        self._listeners: Final = Listeners()
+        self._implementations: Final[dict[str, Implementation[Any, Any]]] = {}
+        self._runtime: Runtime | None = None
+        self._closed = False
+        self.producer: Final = AsyncProducer(self._backend, serializer=serializer)
+
+    # Declaring.
+
+    @overload
+    def implement(
+        self, contract: TaskContract[I, O], *, on_cancel: OnCancel[I] | None = None, **options: Unpack[RunOptions]
+    ) -> Implement[I, O]: ...
+    @overload
+    def implement(
+        self,
+        contract: TaskContract[I, O],
+        handler: AsyncHandler[I, O],
+        *,
+        on_cancel: OnCancel[I] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> WorkerTask[I, O]: ...
+    @overload
+    def implement(
+        self,
+        contract: TaskContract[I, O],
+        handler: SyncHandler[I, O],
+        *,
+        on_cancel: OnCancel[I] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> WorkerTask[I, O]: ...
+    def implement(
+        self,
+        contract: TaskContract[I, O],
+        handler: Handler[I, O] | None = None,
+        *,
+        on_cancel: OnCancel[I] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Implement[I, O] | WorkerTask[I, O]:
+        """Gives a contract its handler; as a decorator, or with the handler as second argument.
+
+        The handler takes `(data)` or `(data, ctx)`. `async def` runs in the event loop, `def` in a thread, or in a
+        process with `executor="process"`. Options that are not given come from the contract, then from the defaults.
+
+        Raises:
+            UsageError: the contract has a handler already, the worker runs, or an option breaks a rule.
+        """
+
+        def declare(function: Callable[..., Any]) -> None:
+            self._declare(resolve(contract, function, self._defaults, self._serializer, on_cancel=on_cancel, **options))
+
+        self._check_open("implement", contract)
+        if handler is None:
+            return Implement(declare)
+        declare(handler)
+        return self.register(contract)
+
+    def _declare(self, implementation: Implementation[Any, Any]) -> None:
+        self._check_open("implement", implementation.contract)
+        self._implementations[implementation.task] = implementation
+
+    def _check_open(self, action: str, contract: TaskContract[Any, Any]) -> None:
+        if not is_contract(contract):
+            raise UsageError.for_field("contract", contract, "a TaskContract, made by define_task or static_contract")
+        if self._runtime is not None:
+            raise UsageError(f"cannot {action} task {contract.name!r} on a worker that has started")
+        if contract.name in self._implementations:
+            raise UsageError(f"task {contract.name!r} is implemented already in this worker")
+
+    def register(self, contract: TaskContract[I, O]) -> WorkerTask[I, O]:
+        """A task to dispatch to and to listen to; whether it is implemented here does not matter."""
+        return WorkerTask(self.producer.register(contract), self._listeners)
+
+    def task(self, name: str, **options: Unpack[InlineOptions]) -> Callable[[Handler[I, O]], WorkerTask[I, O]]:
+        """Declares a contract from a function's annotations, and implements it with that function.
+
+        Raises:
+            UsageError: an annotation is missing.
+            ContractError: the name, or a type, breaks a rule.
+        """
+
+        def declare(handler: Handler[I, O]) -> WorkerTask[I, O]:
+            contract, run_options = contract_of(name, handler, options)
+            return self.implement(
+                cast("TaskContract[I, O]", contract), cast("AsyncHandler[I, O]", handler), **run_options
+            )
+
+        return declare
+
+    def use(self, middleware: M) -> M:
+        """Adds a middleware around all handlers, inside those that are there already."""
+        if self._runtime is not None:
+            raise UsageError("cannot add a middleware to a worker that has started")
+        self._middleware.append(middleware)
+        return middleware
+
+    def on(self, event: str) -> Callable[[L], L]:
+        """Registers a listener: `"task:completed"`, `"task:failed"`, ..., `"worker:ready"`, `"worker:closing"`.
+
+        Job events are those of this worker's tasks, wherever the jobs run. Listeners are functions or coroutine
+        functions of one argument.
+
+        Raises:
+            UsageError: there is no such event.
+        """
+
+        def add(listener: L) -> L:
+            self._listeners.add(event, listener)
+            return listener
+
+        return add
+
+    @property
+    def implementations(self) -> "dict[str, Implementation[Any, Any]]":
+        """What this worker implements, by task name."""
+        return dict(self._implementations)
+
+    # Running.
+
+    async def start(self) -> None:
+        """Reaches the server, then starts to work in the background.
+
+        Raises:
+            UsageError: the worker was started before.
+            BackendError: the server cannot be reached or used.
+            WireVersionError: its data and this version do not fit together.
+        """
+        if self._runtime is not None or self._closed:
+            raise UsageError("a worker can be started once; make another one")
+        self._runtime = Runtime(
+            self._backend,
+            self._implementations,
+            middleware=tuple(self._middleware),
+            listeners=self._listeners,
+            retention=self._retention,
+            lease_ms=self._lease_ms,
+        )
+        try:
+            await self._runtime.start()
+        except BaseException:
+            await self._release()
+            raise
+        await self._listeners.deliver("worker:ready", WorkerEvent(name="worker:ready"))
+
+    async def close(self, timeout: Duration | None = DEFAULT_GRACE) -> None:  # noqa: ASYNC109 - the grace of jobs
+        """Stops claiming, lets running jobs end, then stops them; those go back without having spent an attempt.
+
+        Args:
+            timeout: How long running jobs may go on; None for as long as they take.
+        """
+        timeout_ms = None if timeout is None else to_milliseconds(timeout, field="timeout", allow_zero=True)
+        if self._closed:
+            return
+        if self._runtime is not None:
+            await self._listeners.deliver("worker:closing", WorkerEvent(name="worker:closing"))
+            await self._runtime.close(None if timeout_ms is None else timeout_ms / 1000)
+        await self._release()
+
+    async def _release(self) -> None:
+        self._closed = True
+        await self.producer.close()
+        if self._owns_backend:
+            await self._backend.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    def run(self, *, grace: Duration = DEFAULT_GRACE) -> None:
+        """Works until SIGTERM or SIGINT, then closes; a second signal ends the grace at once.
+
+        Blocks. Returns normally after a shutdown, so that the process ends with exit code 0.
+        """
+        asyncio.run(run_until_signalled(self, self._hurry, grace))
+
+    def _hurry(self) -> None:
+        if self._runtime is not None:
+            self._runtime.hurry()
