@@ -72,9 +72,9 @@ class RawTask:
         self.orphans: set[str] = set()
 
     def seed(self, keys: Mapping[str, Value]) -> None:
-        """Writes keys as they are."""
+        """Writes keys as they are; names that start with `taskora:` are whole."""
         for name, value in keys.items():
-            self._write(BASE + name, value)
+            self._write(name if name.startswith("taskora:") else BASE + name, value)
 
     def _write(self, key: str, value: Value) -> None:
         client: Any = self.client

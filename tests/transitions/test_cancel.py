@@ -1,0 +1,116 @@
+"""cancel: waiting | delayed | retrying -> cancelled; active -> active with a cancellation request."""
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from taskora.wire import Cancel, CancelReply, Exchange
+from tests.polling import eventually
+from tests.transitions.keyspace import NOW, Dump, Events, Expires, RawTask, Scores, event, job
+
+
+def _message(channel: Any) -> Any:
+    return eventually(partial(channel.get_message, timeout=0.01))
+
+
+def cancel(reason: str = "", job_id: str = "j1") -> Cancel:
+    return Cancel(task="t", job_id=job_id, reason=reason)
+
+
+PLACES: list[tuple[str, Dump]] = [
+    ("waiting", {"wait": ["j1"]}),
+    ("waiting", {"prioritized": Scores({"j1": 1})}),
+    ("delayed", {"delayed": Scores({"j1": NOW + 5})}),
+    ("retrying", {"delayed": Scores({"j1": NOW + 5})}),
+]
+
+
+@pytest.mark.parametrize(("state", "place"), PLACES)
+def test_a_job_that_does_not_run_is_cancelled_at_once(task: RawTask, state: str, place: Dump) -> None:
+    task.seed({"j1": job(state), **place})
+    assert task.run(cancel("by hand")) is CancelReply.CANCELLED
+    assert task.dump() == {
+        "j1": job("cancelled", finishedOn=NOW, cancelReason="by hand"),
+        "cancelled": Scores({"j1": NOW}),
+        "events": Events([event("cancelled", "j1", reason="by hand")]),
+    }
+
+
+def test_without_a_reason_the_event_has_an_empty_one_and_the_job_none(task: RawTask) -> None:
+    task.seed({"j1": job(), "wait": ["j1"]})
+    assert task.run(cancel()) is CancelReply.CANCELLED
+    assert task.read("j1") == job("cancelled", finishedOn=NOW)
+    assert task.read("events") == Events([event("cancelled", "j1", reason="")])
+
+
+def test_the_neighbours_stay(task: RawTask) -> None:
+    task.seed({"a": job(), "j1": job(), "b": job(), "wait": ["b", "j1", "a"]})
+    task.run(cancel())
+    assert task.read("wait") == ["b", "a"]
+
+
+@pytest.mark.parametrize(("owner", "left"), [("j1", None), ("j2", "j2")])
+def test_only_a_deduplication_key_of_its_own_is_freed(task: RawTask, owner: str, left: str | None) -> None:
+    task.seed({"j1": job(dedupKey="taskora:{t}:dedup:k"), "wait": ["j1"], "dedup:k": owner})
+    task.run(cancel())
+    assert task.read("dedup:k") == left
+
+
+def test_a_waiting_job_holds_no_concurrency_slot_to_give_back(task: RawTask) -> None:
+    task.seed({"j1": job(concurrencyKey="org", concurrencyLimit=1), "wait": ["j1"], "conc:org": "1"})
+    task.run(cancel())
+    assert task.read("conc:org") == "1"
+
+
+def test_an_active_job_keeps_running_and_its_worker_is_told(task: RawTask) -> None:
+    task.seed({"j1": job("active"), "j1:lock": Expires("tok-1"), "active": ["j1"]})
+    client: Any = task.client
+    with client.pubsub() as channel:
+        channel.subscribe("taskora:{t}:cancel")
+        assert _message(channel)["type"] == "subscribe"
+        assert task.run(cancel("by hand")) is CancelReply.REQUESTED
+        assert _message(channel)["data"] == b"j1"
+    assert task.dump() == {
+        "j1": job("active", cancelledAt=NOW, cancelReason="by hand"),
+        "j1:lock": Expires("tok-1"),
+        "active": ["j1"],
+    }
+
+
+def test_asking_twice_moves_the_time_of_the_request_only(task: RawTask) -> None:
+    task.seed({"j1": job("active"), "j1:lock": Expires("tok-1"), "active": ["j1"]})
+    task.run(cancel("first"))
+    assert task.run(cancel(), now_ms=NOW + 5) is CancelReply.REQUESTED
+    assert task.read("j1") == job("active", cancelledAt=NOW + 5, cancelReason="first")
+
+
+def test_a_repeated_request_finds_the_job_ended(task: RawTask) -> None:
+    task.seed({"j1": job(), "wait": ["j1"]})
+    task.run(cancel("by hand"))
+    before = task.dump()
+    assert task.run(cancel("by hand").again()) is CancelReply.ENDED
+    assert task.dump() == before
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "expired"])
+def test_a_job_that_has_ended_is_left_as_it_is(task: RawTask, state: str) -> None:
+    before: Dump = {"j1": job(state, finishedOn=NOW - 5), state: Scores({"j1": NOW - 5})}
+    task.seed(before)
+    assert task.run(cancel("too late")) is CancelReply.ENDED
+    assert task.dump() == before
+
+
+@pytest.mark.parametrize("leftover", [{}, {"j1": {"progress": "1"}}])
+def test_a_job_nobody_knows_is_not_created(task: RawTask, leftover: Dump) -> None:
+    task.orphans.add("j1")
+    task.seed(leftover)
+    assert task.run(cancel("by hand")) is CancelReply.UNKNOWN
+    assert task.dump() == leftover
+
+
+def test_a_parked_job_is_cancelled_before_it_comes_back(task: RawTask) -> None:
+    task.seed({"j1": job("delayed"), "delayed": Scores({"j1": NOW + 5})})
+    task.run(cancel())
+    reply = task.run(Exchange(task="t", token="tok", lease_ms=1000, slots=1), now_ms=NOW + 10)
+    assert reply.claims == ()

@@ -1,0 +1,62 @@
+"""count_jobs: reads only."""
+
+import pytest
+
+from taskora.wire import CountJobs, JobCounts
+from tests.transitions.keyspace import NOW, Dump, RawTask, Scores, job
+
+
+def counts(**numbers: int) -> JobCounts:
+    names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled")
+    oldest = numbers.pop("oldest", None)
+    return JobCounts(**{name: numbers.get(name, 0) for name in names}, oldest_waiting_age_ms=oldest)
+
+
+def test_a_task_without_jobs_has_none(task: RawTask) -> None:
+    assert task.run(CountJobs(task="t")) == counts()
+
+
+def test_every_place_is_counted(task: RawTask) -> None:
+    places: Dump = {
+        "wait": ["w"],
+        "prioritized": Scores({"p": 1}),
+        "active": ["a1", "a2", "a3"],
+        "delayed": Scores({f"d{n}": n for n in range(4)}),
+        "completed": Scores({f"c{n}": n for n in range(5)}),
+        "failed": Scores({f"f{n}": n for n in range(6)}),
+        "expired": Scores({f"e{n}": n for n in range(7)}),
+        "cancelled": Scores({f"x{n}": n for n in range(8)}),
+    }
+    task.seed(places)
+    expected = counts(waiting=2, active=3, delayed=4, completed=5, failed=6, expired=7, cancelled=8)
+    assert task.run(CountJobs(task="t")) == expected
+    assert task.dump() == places
+
+
+@pytest.mark.parametrize(
+    ("seed", "waiting", "oldest"),
+    [
+        ({"a": job(ts=NOW - 900), "b": job(ts=NOW - 5), "wait": ["b", "a"]}, 2, 900),
+        ({"a": job(ts=NOW + 900), "wait": ["a"]}, 1, 0),
+        ({"wait": ["ghost"]}, 1, None),
+    ],
+)
+def test_the_age_of_the_job_that_leaves_the_list_next(
+    task: RawTask, seed: Dump, waiting: int, oldest: int | None
+) -> None:
+    task.seed(seed)
+    found = task.run(CountJobs(task="t"))
+    assert (found.waiting, found.oldest_waiting_age_ms) == (waiting, oldest)
+
+
+def test_among_the_prioritized_the_lowest_priority_waits_longest(task: RawTask) -> None:
+    high, low, young = NOW - 10, NOW - 7000, NOW - 20
+    task.seed(
+        {
+            "high": job(priority=9, ts=high),
+            "low": job(priority=2, ts=low),
+            "young": job(priority=2, ts=young),
+            "prioritized": Scores({"high": high - 9e13, "low": low - 2e13, "young": young - 2e13}),
+        }
+    )
+    assert task.run(CountJobs(task="t")).oldest_waiting_age_ms == 7000

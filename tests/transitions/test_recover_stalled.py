@@ -1,0 +1,169 @@
+"""recover_stalled: active -> waiting | failed | cancelled."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from taskora.wire import Exchange, ExtendLeases, Lease, Recovered, RecoverStalled
+from tests.servers import Server
+from tests.transitions.keyspace import MINUTE, NOW, Dump, Events, Expires, RawTask, Scores, event, job
+
+ERROR = "Job stalled and exceeded max stalled count"
+QUIET = Recovered(recovered=(), failed=(), cancelled=())
+
+
+def sweep(max_count: int = 1) -> RecoverStalled:
+    return RecoverStalled(task="t", max_count=max_count)
+
+
+def abandoned(**fields: Any) -> Dump:
+    """A job without a lease that was active at the previous sweep, too."""
+    return {"j1": job("active", **fields), "active": ["j1"], "stalled": {"j1"}}
+
+
+def test_an_abandoned_job_waits_again_with_its_attempt(task: RawTask) -> None:
+    task.seed(abandoned(attempt=2))
+    assert task.run(sweep()) == Recovered(recovered=("j1",), failed=(), cancelled=())
+    assert task.dump() == {
+        "j1": job("waiting", attempt=2, stalledCount=1),
+        "wait": ["j1"],
+        "marker": Scores({"0": 0}),
+        "events": Events([event("stalled", "j1", count=1, action="recovered")]),
+    }
+
+
+def test_an_abandoned_job_with_a_priority_returns_to_its_place(task: RawTask) -> None:
+    task.seed(abandoned(priority=4))
+    task.run(sweep())
+    assert task.read("prioritized") == Scores({"j1": NOW - 1000 - 4e13})
+
+
+def test_a_job_that_stalls_too_often_fails(task: RawTask) -> None:
+    task.seed({**abandoned(stalledCount=1, attempt=2, dedupKey="taskora:{t}:dedup:k"), "dedup:k": "j1"})
+    assert task.run(sweep()) == Recovered(recovered=(), failed=("j1",), cancelled=())
+    assert task.dump() == {
+        "j1": job("failed", attempt=2, stalledCount=2, dedupKey="taskora:{t}:dedup:k", finishedOn=NOW, error=ERROR),
+        "failed": Scores({"j1": NOW}),
+        f"metrics:failed:{MINUTE}": Expires("1"),
+        "events": Events(
+            [event("stalled", "j1", count=2, action="failed"), event("failed", "j1", attempt=2, error=ERROR)]
+        ),
+    }
+
+
+def test_a_limit_of_three_recovers_three_times_and_fails_the_fourth(task: RawTask) -> None:
+    task.seed(abandoned())
+    for _ in range(3):
+        assert task.run(sweep(3)).recovered == ("j1",)
+        task.run(Exchange(task="t", token="tok", lease_ms=60_000, slots=1))
+        task.client.delete("taskora:{t}:j1:lock")
+        assert task.run(sweep(3)) == QUIET
+    assert task.run(sweep(3)).failed == ("j1",)
+
+
+def test_a_limit_of_none_fails_at_once(task: RawTask) -> None:
+    task.seed(abandoned())
+    assert task.run(sweep(0)).failed == ("j1",)
+
+
+def test_a_job_whose_cancellation_was_requested_ends_as_cancelled(task: RawTask) -> None:
+    record = {"cancelledAt": NOW - 5, "cancelReason": "by hand", "dedupKey": "taskora:{t}:dedup:k"}
+    task.seed({**abandoned(**record), "dedup:k": "j1"})
+    assert task.run(sweep()) == Recovered(recovered=(), failed=(), cancelled=("j1",))
+    assert task.dump() == {
+        "j1": job("cancelled", **record, finishedOn=NOW),
+        "cancelled": Scores({"j1": NOW}),
+        "events": Events([event("cancelled", "j1", reason="by hand")]),
+    }
+
+
+@pytest.mark.parametrize("fields", [{}, {"cancelledAt": NOW}, {"stalledCount": 9}])
+def test_every_way_out_gives_the_concurrency_slot_back(task: RawTask, fields: dict[str, Any]) -> None:
+    task.seed({**abandoned(concurrencyKey="org", concurrencyLimit=1, **fields), "conc:org": "1"})
+    task.run(sweep())
+    assert task.read("conc:org") is None
+    assert task.read("marker") == Scores({"0": 0})
+
+
+def test_a_deduplication_key_of_a_newer_job_stays(task: RawTask) -> None:
+    task.seed({**abandoned(stalledCount=9, dedupKey="taskora:{t}:dedup:k"), "dedup:k": "j2"})
+    task.run(sweep())
+    assert task.read("dedup:k") == "j2"
+
+
+def test_a_job_with_a_lease_stays_a_candidate(task: RawTask) -> None:
+    before: Dump = {**abandoned(), "j1:lock": Expires("tok-1")}
+    task.seed(before)
+    assert task.run(sweep()) == QUIET
+    assert task.dump() == before
+
+
+def test_the_first_sweep_only_makes_candidates(task: RawTask) -> None:
+    task.seed({"a": job("active"), "b": job("active"), "b:lock": Expires("tok"), "active": ["b", "a"]})
+    assert task.run(sweep()) == QUIET
+    assert task.read("stalled") == {"a", "b"}
+    assert task.read("active") == ["b", "a"]
+
+
+def test_a_renewed_lease_takes_a_job_out_until_the_sweep_after_next(task: RawTask) -> None:
+    task.seed({**abandoned(), "j1:lock": Expires("tok-1")})
+    task.run(ExtendLeases(task="t", lease_ms=60_000, leases=[Lease(job_id="j1", token="tok-1")]))
+    assert task.read("stalled") is None
+    assert task.run(sweep()) == QUIET
+    assert task.read("j1:lock") == Expires("tok-1")
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])
+def test_a_candidate_that_has_ended_is_only_forgotten(task: RawTask, state: str) -> None:
+    record: Dump = {"j1": job(state, finishedOn=NOW - 5), state: Scores({"j1": NOW - 5})}
+    task.seed({**record, "stalled": {"j1"}})
+    assert task.run(sweep()) == QUIET
+    assert task.dump() == record
+
+
+def test_a_candidate_that_waits_again_is_only_forgotten(task: RawTask) -> None:
+    task.seed({"j1": job(), "wait": ["j1"], "stalled": {"j1"}})
+    assert task.run(sweep()) == QUIET
+    assert task.dump() == {"j1": job(), "wait": ["j1"]}
+
+
+@pytest.mark.parametrize("leftover", [{}, {"j1": {"progress": "1"}}, {"j1": "a string"}])
+def test_a_candidate_without_a_job_is_taken_out_of_active(task: RawTask, leftover: Dump) -> None:
+    task.orphans.add("j1")
+    task.seed({**leftover, "active": ["j1"], "stalled": {"j1"}})
+    assert task.run(sweep()) == QUIET
+    assert task.dump() == leftover
+
+
+def test_a_second_sweep_finds_nothing_left_to_do(task: RawTask) -> None:
+    task.seed(abandoned())
+    task.run(sweep())
+    before = task.dump()
+    assert task.run(sweep()) == QUIET
+    assert task.dump() == before
+
+
+def test_sweeps_at_the_same_time_recover_a_job_once(task: RawTask, server: Server) -> None:
+    task.seed(abandoned())
+    with ThreadPoolExecutor(4) as threads:
+        replies = list(threads.map(_sweep_on_its_own, [server] * 4))
+    assert [reply.recovered for reply in replies].count(("j1",)) == 1
+    assert task.read("wait") == ["j1"]
+
+
+def test_more_active_jobs_than_lua_can_unpack_are_swept(task: RawTask) -> None:
+    ids = [f"j{n}" for n in range(9000)]
+    pipeline = task.client.pipeline(transaction=False)
+    for job_id in ids:
+        pipeline.hset(f"taskora:{{t}}:{job_id}", mapping={"state": "active", "_v": "1", "data": "1"})
+    pipeline.rpush("taskora:{t}:active", *ids)
+    pipeline.execute()
+    assert task.run(sweep()) == QUIET
+    assert task.read("stalled") == set(ids)
+    assert len(task.run(sweep()).recovered) == 9000
+
+
+def _sweep_on_its_own(server: Server) -> Recovered:
+    with server.client() as client:
+        return RawTask(client).run(sweep())
