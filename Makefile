@@ -27,6 +27,7 @@ check: $(UV)
 	$(RUN) pyright
 	$(RUN) lint-imports --no-logo
 	$(RUN) python tools/bindings.py --check
+	$(RUN) python tools/unasync.py --check
 
 bench: $(UV)
 	$(RUN) python -m taskora.bench $(ARGS)
@@ -36,6 +37,7 @@ fmt: $(UV)
 	$(RUN) ruff check --fix
 	$(RUN) ruff format
 	$(RUN) python tools/bindings.py
+	$(RUN) python tools/unasync.py
 	$(RUN) python tools/public_names.py --write
 
 sync: $(UV)

@@ -18,9 +18,10 @@ RULES = (
     (r"\bawait ", ""),
     (r"\b__aenter__\b", "__enter__"),
     (r"\b__aexit__\b", "__exit__"),
+    (r"\b__aiter__\b", "__iter__"),
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\bAsyncTarget\b", "SyncTarget"),
-    (r"\bAsync(BoundTask|DeadLetters|Inspector|JobHandle|Producer|Session)\b", r"\1"),
+    (r"\bAsync(BoundTask|DeadLetters|EventStream|Inspector|JobHandle|Producer|Session)\b", r"\1"),
     (r"\btaskora\.producer\._async_session\b", "taskora.producer._session"),
     (r"\btaskora\.producer\._async\b", "taskora.producer._sync"),
     (r"  # noqa: ASYNC109[^\n]*", ""),
@@ -36,8 +37,9 @@ def translate(text: str) -> str:
 
 
 def tidy(text: str) -> str:
-    """Sorts imports and folds lines that became shorter, as the formatter would."""
-    for command in (["check", "--select", "I", "--fix", "-q", "-"], ["format", "-q", "-"]):
+    """Sorts imports, folds lines that became shorter, and yields from what only asyncio has to loop over."""
+    fix = ["check", "--select", "I,UP028", "--fix", "--unsafe-fixes", "-q", "-"]
+    for command in (fix, ["format", "-q", "-"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", str(TARGET / "generated.py")]
         done = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True)
         text = done.stdout
@@ -56,6 +58,11 @@ def main() -> int:
         stale.append(source.name)
         if not check:
             target.write_text(text)
+    for target in sorted(TARGET.glob("*.py")):
+        if not (SOURCE / target.name).exists():
+            stale.append(target.name)
+            if not check:
+                target.unlink()
     if check and stale:
         print(f"packages/producer _sync is stale ({', '.join(stale)}): run `python tools/unasync.py`")
         return 1

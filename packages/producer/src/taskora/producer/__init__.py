@@ -1,5 +1,6 @@
 """Dispatching jobs and following them, without importing any handler."""
 
+from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.handle import AsyncJobHandle
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.producer import AsyncProducer
@@ -31,6 +32,7 @@ from taskora.producer._events import (
 from taskora.producer._inspection import JobInfo, TaskStats, TimelineEntry
 from taskora.producer._payload import PayloadCodec, Payloads
 from taskora.producer._session import SyncTarget
+from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
 from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.producer import Producer
@@ -43,6 +45,7 @@ __all__ = [
     "AnyJobEvent",
     "AsyncBoundTask",
     "AsyncDeadLetters",
+    "AsyncEventStream",
     "AsyncInspector",
     "AsyncJobHandle",
     "AsyncProducer",
@@ -57,6 +60,7 @@ __all__ = [
     "DispatchOptions",
     "DispatchRules",
     "EventReader",
+    "EventStream",
     "ExpiredEvent",
     "FailedEvent",
     "Inspector",

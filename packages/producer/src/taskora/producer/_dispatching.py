@@ -1,7 +1,7 @@
 """From what a caller wants to run to what is enqueued: every rule is checked before anything is sent."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypedDict, TypeVar, cast
 
@@ -15,8 +15,9 @@ O = TypeVar("O")  # noqa: E741 - output
 # The wait order is kept in a double: above this, ages within one priority would be rounded.
 HIGHEST_PRIORITY: Final = 900
 DEFAULT_MAX_PAYLOAD: Final = 1_048_576
-# A script call holds the server while it runs; longer batches are split.
+# A script call holds the server while it runs, and the server holds its arguments: larger batches are split.
 BATCH_SIZE: Final = 1000
+BATCH_BYTES: Final = 8 * 1_048_576
 
 
 class DispatchOptions(TypedDict, total=False):
@@ -52,6 +53,10 @@ class DispatchRules:
     validate: bool = True
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
+    def __post_init__(self) -> None:
+        if not _is_integer(self.max_payload) or self.max_payload < 1:
+            raise UsageError.for_field("max_payload", self.max_payload, "a number of bytes, 1 or more")
+
 
 def build_job(
     contract: TaskContract[I, O],
@@ -71,9 +76,8 @@ def build_job(
         UsageError: an option breaks a rule, or the encoded payload is too large.
         ValidationError: the payload does not fit the contract.
     """
-    if rules.validate and contract.validates_input and not skip_validation:
-        data = payloads.input.validate(data)
-    encoded = payloads.input.encode(data)
+    checked = rules.validate and contract.validates_input and not skip_validation
+    encoded = payloads.input.pack(data) if checked else payloads.input.encode(data)
     if len(encoded) > rules.max_payload:
         raise UsageError(
             f"payload of task {contract.name!r} must be at most {rules.max_payload} bytes when encoded, "
@@ -89,7 +93,7 @@ def build_job(
 
 
 def build_jobs(
-    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, items: Sequence[I | DispatchItem[I]]
+    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, items: Iterable[I | DispatchItem[I]]
 ) -> list[NewJob]:
     """Checks a whole batch; one bad item refuses all of it."""
     jobs: list[NewJob] = []
@@ -108,10 +112,32 @@ def enqueue(contract: TaskContract[I, O], jobs: Sequence[NewJob]) -> Enqueue:
     return Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=jobs)
 
 
-def _checked_priority(priority: object) -> int:
-    if not isinstance(priority, int) or isinstance(priority, bool) or not 0 <= priority <= HIGHEST_PRIORITY:
+def batch_length(jobs: Sequence[NewJob]) -> int:
+    """How many jobs, from the first on, travel in one call."""
+    weight = 0
+    for count, job in enumerate(jobs[:BATCH_SIZE]):
+        weight += len(job.data)
+        if count and weight > BATCH_BYTES:
+            return count
+    return min(len(jobs), BATCH_SIZE)
+
+
+def batches(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+    """The jobs in order, cut into what travels in one call."""
+    while jobs:
+        length = batch_length(jobs)
+        yield jobs[:length]
+        jobs = jobs[length:]
+
+
+def _checked_priority(priority: int) -> int:
+    if not _is_integer(priority) or not 0 <= priority <= HIGHEST_PRIORITY:
         raise UsageError.for_field("priority", priority, f"an integer from 0 to {HIGHEST_PRIORITY}")
     return priority
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _ttl_ms(contract: TaskContract[I, O], ttl: Duration | None) -> int:

@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
-from taskora.contracts import ValidationError
 from taskora.producer._payload import PayloadCodec
 from taskora.wire import JobStatus, StreamEvent
 
@@ -192,7 +191,7 @@ def _completed(
     if status is not None:
         try:
             result = codec.decode(status.result or b"")
-        except ValidationError:
+        except Exception:  # noqa: BLE001 - a validator of the user's may raise anything, and the stream goes on
             result = None
         if status.finished_on_ms is not None and status.processed_on_ms is not None:
             duration_ms = max(0, status.finished_on_ms - status.processed_on_ms)

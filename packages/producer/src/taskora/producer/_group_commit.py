@@ -1,65 +1,89 @@
 """Calls that are made at the same time share round trips."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 Item = TypeVar("Item")
 Reply = TypeVar("Reply")
+Entry: TypeAlias = "tuple[Item, asyncio.Future[Reply]]"
 
 
 class GroupCommit(Generic[Item, Reply]):
     """Collects items while a batch is under way, and sends what gathered as the next one.
 
-    A lone caller pays nothing for it: its item leaves at once.
+    A lone caller pays nothing for it: its item leaves at once, and alone. Everything else is sent by a task of its
+    own, so that whoever gives up takes nobody along: an item that has left is sent to its end, one that has not is
+    left out.
+
+    Args:
+        send: Sends a batch, and returns a reply per item.
+        cut: How many of the items that wait travel in one batch, at least one.
     """
 
-    def __init__(self, send: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]], *, limit: int) -> None:
+    def __init__(
+        self,
+        send: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]],
+        *,
+        cut: Callable[[Sequence[Item]], int],
+    ) -> None:
         self._send = send
-        self._limit = limit
-        self._waiting: list[tuple[Item, asyncio.Future[Reply]]] = []
+        self._cut = cut
+        self._waiting: list[Entry[Item, Reply]] = []
         self._sender: asyncio.Task[None] | None = None
         self._sending = False
 
     async def submit(self, item: Item) -> Reply:
         """Sends an item, alone or with others, and returns its reply; an error of the batch is raised to all of it."""
         if not self._sending:
-            self._sending = True
-            try:
-                (reply,) = await self._send((item,))
-                return reply
-            finally:
-                self._sending = False
-                self._send_rest()
+            return await self._lead(item)
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         return await future
 
-    def _send_rest(self) -> None:
-        if self._waiting:
-            self._sending = True
-            self._sender = asyncio.get_running_loop().create_task(self._send_batches())
+    async def _lead(self, item: Item) -> Reply:
+        self._sending = True
+        try:
+            (reply,) = await self._send((item,))
+            return reply
+        finally:
+            self._sending = bool(self._waiting)
+            if self._waiting:
+                self._sender = asyncio.get_running_loop().create_task(self._send_batches())
 
     async def _send_batches(self) -> None:
         try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
-                await self._send_batch([(item, future) for item, future in batch if not future.done()])
+            while batch := self._take():
+                await self._send_batch(batch)
         finally:
             self._sending = False
+            for _, future in self._waiting:  # only if this task is cancelled, as an event loop does when it ends
+                future.cancel()
+            self._waiting.clear()
 
-    async def _send_batch(self, batch: list[tuple[Item, asyncio.Future[Reply]]]) -> None:
-        if not batch:
-            return
+    def _take(self) -> list[Entry[Item, Reply]]:
+        self._waiting = [entry for entry in self._waiting if not entry[1].done()]
+        if not self._waiting:
+            return []
+        length = max(self._cut([item for item, _ in self._waiting]), 1)
+        batch, self._waiting = self._waiting[:length], self._waiting[length:]
+        return batch
+
+    async def _send_batch(self, batch: list[Entry[Item, Reply]]) -> None:
         try:
             replies = await self._send([item for item, _ in batch])
-        except BaseException as error:
+            settled = list(zip(batch, replies, strict=True))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
             for _, future in batch:
                 if not future.done():
-                    future.set_exception(error) if isinstance(error, Exception) else future.cancel()
-            if not isinstance(error, Exception):
-                raise
-            return
-        for (_, future), reply in zip(batch, replies, strict=True):
-            if not future.done():
-                future.set_result(reply)
+                    future.set_exception(error)
+        except BaseException:
+            for _, future in batch:
+                future.cancel()
+            raise
+        else:
+            for (_, future), reply in settled:
+                if not future.done():
+                    future.set_result(reply)

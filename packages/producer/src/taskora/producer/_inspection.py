@@ -4,11 +4,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from taskora.contracts import JobState, TaskContract, UsageError, check_task_name
-from taskora.wire import CountJobs, Flow, JobCounts, JobRecord, ListJobs, LogEntry, ReadJob, ScanTasks, Serializer, ask
+from taskora.contracts import ContractError, JobState, TaskContract, UsageError, check_job_id, check_task_name
+from taskora.wire import (
+    CountJobs,
+    Flow,
+    JobCounts,
+    JobRecord,
+    JsonSerializer,
+    ListJobs,
+    LogEntry,
+    ReadJob,
+    ScanTasks,
+    Serializer,
+    ask,
+)
 
 TaskName: TypeAlias = str | TaskContract[Any, Any]
 DEFAULT_LIMIT: Final = 20
+_JSON: Final = JsonSerializer()  # progress and logs are JSON, whatever payloads are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +76,21 @@ class TaskStats:
 
 def task_name(task: TaskName) -> str:
     """The name that a name or a contract stands for."""
-    return task.name if isinstance(task, TaskContract) else check_task_name(task, field="task")
+    if isinstance(task, TaskContract):
+        return task.name
+    try:
+        return check_task_name(task, field="task")
+    except ContractError:
+        raise UsageError.for_field("task", task, "a contract, or the name of a task") from None
+
+
+def task_and_job(first: TaskName, second: str | None) -> tuple[TaskName | None, str]:
+    """What `(job_id)` and `(task, job_id)` stand for: the task, None for all of them, and the job."""
+    if second is not None:
+        return first, second
+    if isinstance(first, str):
+        return None, first
+    raise UsageError.for_field("job_id", first, "the id of a job; after a contract comes the id")
 
 
 def all_tasks() -> Flow[list[str]]:
@@ -126,8 +153,9 @@ def _check_page(field: str, value: object) -> None:
         raise UsageError.for_field(field, value, "an integer, 0 or more")
 
 
-def find_job(job_id: str, task: TaskName | None, serializer: Serializer) -> Flow[JobInfo | None]:
+def find_job(task: TaskName | None, job_id: str, serializer: Serializer) -> Flow[JobInfo | None]:
     """One job by id; without a task it is looked for in all of them."""
+    check_job_id(job_id)
     for name in (yield from named_tasks(task)):
         record = yield from ask(ReadJob(task=name, job_id=job_id))
         if record is not None:
@@ -151,7 +179,7 @@ def job_info(task: str, record: JobRecord, serializer: Serializer) -> JobInfo:
         finished_on_ms=status.finished_on_ms,
         data=plain_value(record.data, serializer),
         result=plain_value(status.result, serializer),
-        progress=plain_value(status.progress, serializer),
+        progress=plain_value(status.progress, _JSON),
         error=status.error,
         cancel_reason=status.cancel_reason,
         stalled_count=record.stalled_count,

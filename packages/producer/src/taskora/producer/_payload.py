@@ -4,14 +4,15 @@ The declared type is whatever the contract names: a pydantic model, a dataclass,
 annotation that pydantic can validate. One codec is built per type and contract; building is the expensive part.
 """
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
 import pydantic
-from pydantic_core import PydanticSerializationError
+from pydantic_core import PydanticSerializationError, to_json
 
-from taskora.contracts import UNSET, ContractError, Issue, TaskContract, ValidationError, preview
+from taskora.contracts import UNSET, ContractError, Issue, TaskContract, UsageError, ValidationError, preview
 from taskora.wire import JsonSerializer, Serializer
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 Subject: TypeAlias = Literal["input", "output"]
 _NOTHING: Final = b"null"
+_PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
 class Payloads(Generic[I, O]):
@@ -33,6 +35,13 @@ class Payloads(Generic[I, O]):
     def __init__(self, contract: TaskContract[I, O], serializer: Serializer | None = None) -> None:
         self.input: Final = PayloadCodec[I](contract.name, "input", contract.input, serializer)
         self.output: Final = PayloadCodec[O](contract.name, "output", contract.output, serializer)
+
+
+def check_serializer(serializer: Serializer | None) -> Serializer | None:
+    """Returns a serializer that is one, or None; `UsageError` otherwise."""
+    if serializer is None or all(callable(getattr(serializer, name, None)) for name in ("dumps", "loads")):
+        return serializer
+    raise UsageError.for_field("serializer", serializer, "an object with the methods dumps and loads, or None")
 
 
 class PayloadCodec(Generic[T]):
@@ -62,6 +71,19 @@ class PayloadCodec(Generic[T]):
             ValidationError: it does not fit.
         """
         return cast("T", self._checked(self._type.validate, value))
+
+    def pack(self, value: object) -> bytes:
+        """The value as bytes that are certain to be read as the declared type.
+
+        Validating the value alone would not do: instances of models and dataclasses are taken as they are, whatever
+        was assigned to their fields, and not everything that has an encoded form reads back as what it was.
+
+        Raises:
+            ValidationError: it does not fit, or has no encoded form that does.
+        """
+        raw = self.encode(self.validate(value))
+        self.decode(raw)
+        return raw
 
     def encode(self, value: T) -> bytes:
         """The value as bytes, without checking it.
@@ -93,9 +115,18 @@ def _issues_of(error: Exception, value: object) -> tuple[Issue, ...] | None:
     if isinstance(error, pydantic.ValidationError):
         return tuple(_pydantic_issue(detail) for detail in error.errors(include_url=False))
     if isinstance(error, PydanticSerializationError | TypeError | ValueError | RecursionError):
-        # msgspec's errors and those of a serializer are ValueErrors; their text names the path.
-        return (Issue(path=(), message=str(error), rule=type(error).__name__, value=preview(value)),)
+        path, message = _split_path(str(error))
+        return (Issue(path=path, message=message, rule=type(error).__name__, value="" if path else preview(value)),)
     return None
+
+
+def _split_path(text: str) -> tuple[tuple[str | int, ...], str]:
+    """Path and message of an error text; msgspec ends its own with the path, as in "... - at `$.items[0].price`"."""
+    message, found, rest = text.rpartition(" - at `$")
+    if not found:
+        return (), text
+    parts = _PATH_PART.findall(rest.removesuffix("`"))
+    return tuple(int(index) if index.isdecimal() else index or name for name, index in parts), message
 
 
 def _pydantic_issue(detail: "ErrorDetails") -> Issue:
@@ -110,11 +141,11 @@ class _PydanticJson:
     __slots__ = ("_adapter", "validate")
 
     def __init__(self, annotation: Any) -> None:
-        self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+        self._adapter = _adapter(annotation)
         self.validate: Callable[[object], object] = self._adapter.validate_python
 
     def encode(self, value: object) -> bytes:
-        return self._adapter.dump_json(value, by_alias=True, warnings="error")
+        return self._adapter.dump_json(value, by_alias=True, warnings="none")
 
     def decode(self, raw: bytes) -> object:
         return self._adapter.validate_json(raw)
@@ -126,46 +157,72 @@ class _PydanticPlain:
     __slots__ = ("_adapter", "_serializer", "validate")
 
     def __init__(self, annotation: Any, serializer: Serializer) -> None:
-        self._adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+        self._adapter = _adapter(annotation)
         self._serializer = serializer
         self.validate: Callable[[object], object] = self._adapter.validate_python
 
     def encode(self, value: object) -> bytes:
-        return self._serializer.dumps(self._adapter.dump_python(value, mode="json", by_alias=True, warnings="error"))
+        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings="none")
+        return _dump(self._serializer, plain)
 
     def decode(self, raw: bytes) -> object:
-        return self._adapter.validate_python(_load(self._serializer, raw))
+        # As JSON, because only there a strict type accepts what a date or a UUID has become as a plain value.
+        return self._adapter.validate_json(to_json(_load(self._serializer, raw), inf_nan_mode="constants"))
 
 
 class _Msgspec:
-    """Types that hold msgspec Structs. msgspec is imported already: somebody defined the Struct with it."""
+    """Types that hold msgspec Structs."""
 
-    __slots__ = ("_annotation", "_serializer")
+    __slots__ = ("_annotation", "_decoder", "_encoder", "_msgspec", "_serializer")
 
     def __init__(self, annotation: object, serializer: Serializer | None) -> None:
+        self._msgspec: Any = sys.modules["msgspec"]  # imported already: somebody defined the Struct with it
         self._annotation = annotation
         self._serializer = serializer
+        self._encoder = self._msgspec.json.Encoder()
+        self._decoder = self._msgspec.json.Decoder(annotation)
 
     def validate(self, value: object) -> object:
-        return _msgspec().convert(_msgspec().to_builtins(value), type=self._annotation)
+        return self._convert(self._plain(value))
 
     def encode(self, value: object) -> bytes:
         if self._serializer is None:
-            return cast("bytes", _msgspec().json.encode(value))
-        return self._serializer.dumps(_msgspec().to_builtins(value))
+            return cast("bytes", self._encoder.encode(value))
+        return _dump(self._serializer, self._plain(value))
 
     def decode(self, raw: bytes) -> object:
         if self._serializer is None:
-            return _msgspec().json.decode(raw, type=self._annotation)
-        return _msgspec().convert(_load(self._serializer, raw), type=self._annotation)
+            return self._decoder.decode(raw)
+        return self._convert(_load(self._serializer, raw))
+
+    def _plain(self, value: object) -> object:
+        return self._msgspec.to_builtins(value, str_keys=True)
+
+    def _convert(self, plain: object) -> object:
+        return self._msgspec.convert(plain, type=self._annotation, str_keys=True)
+
+
+def _adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
+    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
+    if not adapter.pydantic_complete:  # a forward reference: better refused now than by the first payload
+        adapter.rebuild(raise_errors=True)
+    return adapter
+
+
+def _dump(serializer: Serializer, plain: object) -> bytes:
+    try:
+        return serializer.dumps(plain)
+    except Exception as error:
+        raise ValueError(f"{type(serializer).__name__}.dumps: {type(error).__name__}: {error}") from error
 
 
 def _load(serializer: Serializer, raw: bytes) -> object:
-    return None if raw == _NOTHING else serializer.loads(raw)
-
-
-def _msgspec() -> Any:
-    return sys.modules["msgspec"]
+    if raw == _NOTHING:
+        return None
+    try:
+        return serializer.loads(raw)
+    except Exception as error:
+        raise ValueError(f"{type(serializer).__name__}.loads: {type(error).__name__}: {error}") from error
 
 
 def _type_codec(annotation: object, serializer: Serializer | None) -> _PydanticJson | _PydanticPlain | _Msgspec:

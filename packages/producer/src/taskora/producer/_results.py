@@ -1,6 +1,6 @@
 """What a finished job means to whoever waits for it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, Generic, TypeVar
@@ -24,14 +24,14 @@ O = TypeVar("O")  # noqa: E741 - output
 FINAL_EVENTS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 # Events are hints that may be missed: a waiter looks at the job itself at least this often.
 RECHECK_MS: Final = 2000
+_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class AwaitEvents:
-    """Asks the driver of a flow to wait for events of a task; the reply is a list of them."""
+    """Asks the driver of a flow to wait for events after the given positions, by task; the reply is a list of them."""
 
-    task: str
-    position: str
+    positions: Mapping[str, str]
     block_ms: int
 
 
@@ -97,26 +97,45 @@ def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobSt
     """Waits for the end of one job on a connection of the caller's own. The reply is None for a job that is not there.
 
     Raises:
-        JobTimeoutError: the deadline passed.
-        BackendError: the storage was out of reach until the deadline.
+        JobTimeoutError: the deadline passed; its cause, if there is one, is why the storage could not be asked.
+        BackendError: the storage cannot be reached. A wait that has begun outlasts that.
     """
-    position: str | None = None
-    while True:
-        block_ms = RECHECK_MS
+    position = ""
+    if deadline.left_ms() != 0:
+        # Before the job is looked at, so that nothing that happens in between is missed.
+        position = yield from ask(LastEvent(task=task))
+    status = yield from _look(task, job_id)
+    trouble: BackendError | None = None
+    while not is_settled(status):
+        left_ms = deadline.left_ms()
+        if left_ms == 0:
+            raise deadline.error(task, job_id) from trouble
+        block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
         try:
-            if position is None:
-                # Before the job is looked at, so that nothing that happens in between is missed.
-                position = yield from ask(LastEvent(task=task))
-            (status,) = yield from ask(ReadStatuses(task=task, job_ids=(job_id,)))
-            if is_settled(status):
-                return status
-            left_ms = deadline.left_ms()
-            if left_ms == 0:
-                raise deadline.error(task, job_id)
-            block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
-            events: Sequence[StreamEvent] = yield AwaitEvents(task, position, block_ms)
-            position = events[-1].position if events else position
-        except BackendError:
-            if deadline.left_ms() == 0:
-                raise
-            yield Pause(0.2)
+            if trouble is not None:
+                yield Pause(min(_PAUSE, block_ms / 1000))
+            else:
+                position = yield from _await_occasion(task, job_id, position, block_ms)
+            trouble = None
+            status = yield from _look(task, job_id)
+        except BackendError as error:
+            trouble = error
+    return status
+
+
+def _look(task: str, job_id: str) -> Flow[JobStatus | None]:
+    (status,) = yield from ask(ReadStatuses(task=task, job_ids=(job_id,)))
+    return status
+
+
+def _await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flow[str]:
+    """Waits until an event says that the job ended, or for `block_ms`; the reply is where to go on."""
+    end = monotonic() + block_ms / 1000
+    while True:
+        left_ms = int((end - monotonic()) * 1000)
+        if left_ms <= 0:
+            return position
+        events: Sequence[StreamEvent] = yield AwaitEvents({task: position}, left_ms)
+        position = events[-1].position if events else position
+        if any(event.job_id == job_id and event.name in FINAL_EVENTS for event in events):
+            return position

@@ -1,24 +1,25 @@
 """What synchronous producers and their handles share: a backend. Each wait uses a connection of its own thread."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from taskora.contracts import BackendError, TaskContract
-from taskora.producer._dispatching import BATCH_SIZE, enqueue
-from taskora.producer._events import AnyJobEvent, job_events, needs_status
-from taskora.producer._payload import Payloads
+from taskora.contracts import TaskContract, UsageError
+from taskora.producer._dispatching import batches, enqueue
+from taskora.producer._event_cursor import EventCursor
+from taskora.producer._events import AnyJobEvent
+from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import AwaitEvents, Deadline, wait_until_settled
+from taskora.producer._waiting import closed_error
 from taskora.wire import (
     Flow,
     JobStatus,
     JsonSerializer,
-    LastEvent,
     NewJob,
     Operation,
     Pause,
-    ReadStatuses,
     Serializer,
+    StreamEvent,
     SyncBackend,
     drive,
 )
@@ -30,67 +31,107 @@ O = TypeVar("O")  # noqa: E741 - output
 R = TypeVar("R")
 SyncTarget: TypeAlias = Target
 
-_BLOCK_MS: Final = 5000
+
+class Feed:
+    """A reader of event streams for one thread; between two reads it holds nothing."""
+
+    __slots__ = ("_backend",)
+
+    def __init__(self, backend: SyncBackend) -> None:
+        self._backend = backend
+
+    def read(self, positions: Mapping[str, str], *, block_ms: int) -> list[StreamEvent]:
+        """Events after the given positions, by task; waits up to `block_ms` for the first one."""
+        return self._backend.read_events(positions, block_ms=block_ms)
 
 
 class Session:
     """One application's worth of producing, for any number of threads."""
 
     def __init__(self, target: SyncTarget, *, prefix: str | None, serializer: Serializer | None) -> None:
-        self.backend: Final[SyncBackend] = open_sync_backend(target, prefix=prefix)
         self.json: Final[Serializer] = JsonSerializer()
-        self.plain: Final[Serializer] = serializer or self.json
+        self.plain: Final[Serializer] = check_serializer(serializer) or self.json
+        self.backend: Final[SyncBackend] = open_sync_backend(target, prefix=prefix)
         self._serializer: Final = serializer
         self._owns_backend: Final = self.backend is not target
-        self.run: Final = self.backend.run
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def check_open(self) -> None:
+        """Does nothing while the producer is open.
+
+        Raises:
+            UsageError: it is closed.
+        """
+        if self._closed:
+            raise closed_error()
 
     def payloads(self, contract: TaskContract[I, O]) -> Payloads[I, O]:
         """The codecs of a contract."""
         return Payloads(contract, self._serializer)
 
-    def drive(self, flow: Flow[R]) -> R:
-        """Runs a flow of operations, pauses and waits."""
-        return drive(flow, self._perform)
+    def run(self, operation: Operation[R]) -> R:
+        """Carries out one operation."""
+        self.check_open()
+        return self.backend.run(operation)
 
-    def _perform(self, step: Operation[Any] | Pause | AwaitEvents) -> Any:
-        if isinstance(step, Pause):
-            return time.sleep(step.seconds)
-        if isinstance(step, AwaitEvents):
-            return self.backend.read_events({step.task: step.position}, block_ms=step.block_ms)
-        return self.backend.run(step)
+    def drive(self, flow: Flow[R], feed: Feed | None = None) -> R:
+        """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
+
+        def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
+            self.check_open()
+            if isinstance(step, Pause):
+                return time.sleep(step.seconds)
+            if isinstance(step, AwaitEvents):
+                assert feed is not None
+                return feed.read(step.positions, block_ms=step.block_ms)
+            return self.backend.run(step)
+
+        return drive(flow, perform)
 
     def enqueue(self, contract: TaskContract[Any, Any], job: NewJob) -> bool:
         """Enqueues a job."""
-        return self.backend.run(enqueue(contract, (job,)))[0]
+        return self.run(enqueue(contract, (job,)))[0]
 
     def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[NewJob]) -> list[bool]:
         """Enqueues a batch."""
+        self.check_open()
         flags: list[bool] = []
-        for start in range(0, len(jobs), BATCH_SIZE):
-            flags += self.backend.run(enqueue(contract, jobs[start : start + BATCH_SIZE]))
+        for batch in batches(jobs):
+            flags += self.run(enqueue(contract, batch))
         return flags
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""
-        return self.drive(wait_until_settled(task, job_id, deadline))
+        return self.drive(wait_until_settled(task, job_id, deadline), self.open_feed())
 
-    def events(self, contract: TaskContract[I, O]) -> Iterator[AnyJobEvent[O]]:
-        """The events of a task from now on."""
-        task, codec = contract.name, self.payloads(contract).output
-        position = self.run(LastEvent(task=task))
-        while True:
+    def open_feed(self) -> Feed:
+        """A new reader of event streams, to be given back by `close_feed`."""
+        self.check_open()
+        return Feed(self.backend)
+
+    def next_events(self, cursor: EventCursor, feed: Feed) -> list[AnyJobEvent[Any]]:
+        """Some events, as soon as there are any; none once the producer is closed."""
+        while not self._closed:
             try:
-                entries = self.backend.read_events({task: position}, block_ms=_BLOCK_MS)
-                ids = tuple({entry.job_id for entry in entries if needs_status(entry)})
-                statuses = dict(zip(ids, self.run(ReadStatuses(task=task, job_ids=ids)), strict=True)) if ids else {}
-            except BackendError:
-                time.sleep(1.0)
-                continue
-            for entry in entries:
-                position = entry.position
-                yield from job_events(entry, statuses.get(entry.job_id), codec)
+                events = self.drive(cursor.read(), feed)
+            except UsageError:  # closed while it read
+                return []
+            if events:
+                return events
+        return []
+
+    def close_feed(self, feed: Feed) -> None:
+        """Takes a feed back."""
 
     def close(self) -> None:
-        """Closes the backend if it was opened here."""
+        """Ends all waits at their next look, and closes the backend if it was opened here."""
+        if self._closed:
+            return
+        self._closed = True
         if self._owns_backend:
             self.backend.close()

@@ -1,18 +1,26 @@
 """Waiting for the ends of many jobs at once, over one connection."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+import logging
+import random
+from collections.abc import Iterable, Sequence
+from time import monotonic
+from typing import Final, TypeAlias
 
-from taskora.contracts import BackendError
+from taskora.contracts import BackendError, UsageError
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._results import FINAL_EVENTS, RECHECK_MS, Deadline, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
 
 _STATUS_BATCH: Final = 200
+_FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
+# Once its time is over, a wait looks at its job one last time, and no longer than this.
+_LAST_LOOK_S: Final = 1.0
 
-Waiters = dict[str, list["asyncio.Future[JobStatus | None]"]]
+_log: Final = logging.getLogger("taskora.producer")
+
+Waiter: TypeAlias = "asyncio.Future[JobStatus | None]"
 
 
 class ResultHub:
@@ -24,118 +32,185 @@ class ResultHub:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._waiters: dict[str, Waiters] = {}
+        self._waiters: dict[str, dict[str, list[Waiter]]] = {}
         self._positions: dict[str, str] = {}
+        self._opening = asyncio.Lock()
         self._checks: dict[str, GroupCommit[str, JobStatus | None]] = {}
         self._feed: EventFeed | None = None
         self._reader: asyncio.Task[None] | None = None
+        self._readers: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def wait(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """The status of a job once it has ended; None if it does not exist.
 
         Raises:
-            JobTimeoutError: the deadline passed.
+            JobTimeoutError: the deadline passed; its cause, if there is one, is why the storage could not be asked.
+            BackendError: the storage cannot be reached. A wait that has begun outlasts that.
+            UsageError: the producer was closed.
         """
         left_ms = deadline.left_ms()
+        scope = asyncio.timeout(None if left_ms is None else left_ms / 1000)
+        if left_ms != 0:
+            try:
+                async with scope:
+                    return await self._wait(task, job_id)
+            except TimeoutError:
+                if not scope.expired():
+                    raise
+        return await self._last_look(task, job_id, deadline)
+
+    async def _last_look(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
+        """A job may have ended together with the patience of its waiter."""
         try:
-            async with asyncio.timeout(None if left_ms is None else left_ms / 1000):
-                return await self._wait(task, job_id)
-        except TimeoutError:
-            # A job may have ended together with the patience of its waiter.
-            (status,) = await self._read(task, (job_id,))
-            if is_settled(status):
-                return status
-            raise deadline.error(task, job_id) from None
+            async with asyncio.timeout(None if deadline.timeout_ms == 0 else _LAST_LOOK_S):
+                status = await self._check(task, job_id)
+        except (TimeoutError, BackendError) as error:
+            if deadline.timeout_ms == 0:  # this was the first look, too
+                raise
+            raise deadline.error(task, job_id) from error
+        if is_settled(status):
+            return status
+        raise deadline.error(task, job_id)
 
     async def _wait(self, task: str, job_id: str) -> JobStatus | None:
-        future: asyncio.Future[JobStatus | None] = asyncio.get_running_loop().create_future()
-        self._waiters.setdefault(task, {}).setdefault(job_id, []).append(future)
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._waiters.setdefault(task, {}).setdefault(job_id, []).append(waiter)
         try:
             await self._watch(task)
             status = await self._check(task, job_id)
-            return status if is_settled(status) else await future
+            return status if is_settled(status) else await waiter
         finally:
-            self._forget(task, job_id, future)
+            self._forget(task, job_id, waiter)
 
     async def _watch(self, task: str) -> None:
+        """Makes sure that the events of a task are read, from before now on.
+
+        Whoever comes here is among the waiters already: the reader does not drop what it is about to rely on.
+        """
         if task not in self._positions:
-            # Before the job is looked at, so that nothing that happens in between is missed.
-            position = await self._backend.run(LastEvent(task=task))
-            self._positions.setdefault(task, position)
-            if self._feed is not None:
-                await self._feed.interrupt()
-        if self._reader is None or self._reader.done():
-            self._reader = asyncio.get_running_loop().create_task(self._read_events())
+            async with self._opening:
+                if task not in self._positions:
+                    self._positions[task] = await self._backend.run(LastEvent(task=task))
+                    if self._feed is not None:
+                        await self._feed.interrupt()
+        if self._closed:
+            raise closed_error()
+        if self._reader is None:
+            self._reader = reader = asyncio.get_running_loop().create_task(self._read())
+            self._readers.add(reader)
+            reader.add_done_callback(self._readers.discard)
 
     async def _check(self, task: str, job_id: str) -> JobStatus | None:
         checks = self._checks.get(task)
         if checks is None:
-            checks = GroupCommit[str, JobStatus | None](lambda ids: self._read(task, ids), limit=_STATUS_BATCH)
+            checks = GroupCommit[str, JobStatus | None](
+                lambda ids: self._statuses(task, ids), cut=lambda ids: min(len(ids), _STATUS_BATCH)
+            )
             self._checks[task] = checks
         return await checks.submit(job_id)
 
-    async def _read(self, task: str, job_ids: Sequence[str]) -> Sequence[JobStatus | None]:
+    async def _statuses(self, task: str, job_ids: Sequence[str]) -> Sequence[JobStatus | None]:
         return await self._backend.run(ReadStatuses(task=task, job_ids=job_ids))
 
-    def _forget(self, task: str, job_id: str, future: "asyncio.Future[JobStatus | None]") -> None:
-        waiters = self._waiters[task]
-        waiters[job_id].remove(future)
-        if not waiters[job_id]:
-            del waiters[job_id]
+    def _forget(self, task: str, job_id: str, waiter: Waiter) -> None:
+        if not waiter.cancel() and not waiter.cancelled():
+            waiter.exception()  # marks it as seen
+        jobs = self._waiters[task]
+        jobs[job_id].remove(waiter)
+        if not jobs[job_id]:
+            del jobs[job_id]
+        if not jobs:
+            del self._waiters[task]
 
-    async def _read_events(self) -> None:
-        self._feed = feed = self._backend.open_feed()
-        pause = 0.1
+    async def _read(self) -> None:
+        feed = self._feed = self._backend.open_feed()
         try:
-            while True:
-                try:
-                    events = await feed.read(dict(self._positions), block_ms=RECHECK_MS)
-                    await self._look(events)
-                    if not events and not self._drop_unwatched():
-                        return
-                    pause = 0.1
-                except BackendError:
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE)
+            await self._follow(feed)
+        except Exception as error:  # noqa: BLE001 - a bug, not an outage; nobody may wait for ever because of it
+            self._fail(error)
+            self._retire()
         finally:
-            self._feed = None
             await feed.close()
 
-    async def _look(self, events: Sequence[StreamEvent]) -> None:
-        """Looks at the jobs that events name; at all of them when there was no event for a while."""
-        named: dict[str, set[str]] = {}
-        for event in events:
-            if event.name in FINAL_EVENTS and event.job_id in self._waiters.get(event.task, {}):
-                named.setdefault(event.task, set()).add(event.job_id)
-        if not events:
-            named = {task: set(waiters) for task, waiters in self._waiters.items() if waiters}
-        for task, job_ids in named.items():
-            await self._resolve(task, sorted(job_ids))
-        for event in events:
-            if event.task in self._positions:
-                self._positions[event.task] = event.position
+    async def _follow(self, feed: EventFeed) -> None:
+        pause = _FIRST_PAUSE
+        recheck_at = monotonic() + RECHECK_MS / 1000
+        while True:
+            try:
+                events = await feed.read(dict(self._positions), block_ms=RECHECK_MS)
+                await self._look(_ended_jobs(events))
+                self._positions.update((event.task, event.position) for event in events)
+                pause = _FIRST_PAUSE
+                if events and monotonic() < recheck_at:
+                    continue
+            except BackendError as error:
+                _log.warning("result_feed_failed", extra={"error": str(error), "pause": pause})
+                await asyncio.sleep(pause * random.uniform(0.5, 1))
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            if not await self._recheck():
+                continue
+            recheck_at = monotonic() + RECHECK_MS / 1000
+            self._drop_unwatched()
+            if not self._waiters:
+                self._retire()
+                return
 
-    def _drop_unwatched(self) -> bool:
-        """After a quiet while, stops reading the streams that nobody waits on; false when none is left."""
-        for task in [task for task in self._positions if not self._waiters.get(task)]:
+    async def _recheck(self) -> bool:
+        """Looks at everything that is waited for; false when the storage is out of reach."""
+        try:
+            await self._look([(task, job_id) for task, jobs in self._waiters.items() for job_id in jobs])
+        except BackendError:
+            return False
+        return True
+
+    async def _look(self, jobs: Iterable[tuple[str, str]]) -> None:
+        wanted: dict[str, list[str]] = {}
+        for task, job_id in jobs:
+            if job_id in self._waiters.get(task, {}):
+                wanted.setdefault(task, []).append(job_id)
+        for task, job_ids in wanted.items():
+            for start in range(0, len(job_ids), _STATUS_BATCH):
+                batch = job_ids[start : start + _STATUS_BATCH]
+                for job_id, status in zip(batch, await self._statuses(task, batch), strict=True):
+                    if is_settled(status):
+                        self._settle(task, job_id, status)
+
+    def _settle(self, task: str, job_id: str, status: JobStatus | None) -> None:
+        for waiter in self._waiters.get(task, {}).get(job_id, ()):
+            if not waiter.done():
+                waiter.set_result(status)
+
+    def _drop_unwatched(self) -> None:
+        for task in [task for task in self._positions if task not in self._waiters]:
             del self._positions[task]
-        return bool(self._positions)
 
-    async def _resolve(self, task: str, job_ids: Sequence[str]) -> None:
-        for start in range(0, len(job_ids), _STATUS_BATCH):
-            batch = job_ids[start : start + _STATUS_BATCH]
-            for job_id, status in zip(batch, await self._read(task, batch), strict=True):
-                if is_settled(status):
-                    for future in self._waiters.get(task, {}).get(job_id, ()):
-                        if not future.done():
-                            future.set_result(status)
+    def _retire(self) -> None:
+        """The reader stops here: in one step with its decision, so that a new wait starts a new one."""
+        self._positions.clear()
+        self._feed = self._reader = None
+
+    def _fail(self, error: Exception) -> None:
+        for jobs in self._waiters.values():
+            for waiters in jobs.values():
+                for waiter in waiters:
+                    if not waiter.done():
+                        waiter.set_exception(error)
 
     async def close(self) -> None:
-        """Ends the reader; waits that are under way are cancelled."""
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
-        for waiters in self._waiters.values():
-            for futures in waiters.values():
-                for future in futures:
-                    future.cancel()
+        """Ends the reader; waits that are under way raise `UsageError`."""
+        self._closed = True
+        readers = tuple(self._readers)
+        for reader in readers:
+            reader.cancel()
+        self._fail(closed_error())
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
+def closed_error() -> UsageError:
+    """What a closed producer answers."""
+    return UsageError("this producer is closed: make another one, or close it later")
+
+
+def _ended_jobs(events: Sequence[StreamEvent]) -> list[tuple[str, str]]:
+    return [(event.task, event.job_id) for event in events if event.name in FINAL_EVENTS]

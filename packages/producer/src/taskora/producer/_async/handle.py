@@ -46,6 +46,7 @@ class AsyncJobHandle(Generic[O]):
             ExpiredError: it did not start within its time to live.
             UnknownJobError: there is no such job, or retention has removed it.
             ValidationError: the result does not fit the contract.
+            BackendError: the server cannot be reached. A wait that has begun outlasts that.
         """
         status = await self._session.settled(self.task, self.id, Deadline.after(timeout))
         return self._reader.read(self.id, status)

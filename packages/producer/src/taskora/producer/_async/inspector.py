@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import builtins
-from typing import Final
+from typing import Final, overload
 
-from taskora.contracts import JobState, TaskContract
+from taskora.contracts import JobState
 from taskora.producer._async_session import AsyncSession
 from taskora.producer._dead_letters import discard_dead, retry_all_dead, retry_dead
-from taskora.producer._inspection import DEFAULT_LIMIT, JobInfo, TaskName, TaskStats, find_job, list_jobs, stats
+from taskora.producer._inspection import (
+    DEFAULT_LIMIT,
+    JobInfo,
+    TaskName,
+    TaskStats,
+    find_job,
+    list_jobs,
+    stats,
+    task_and_job,
+)
 
 
 class AsyncInspector:
@@ -24,12 +33,17 @@ class AsyncInspector:
         """Counts by task."""
         return await self._session.drive(stats(task))
 
-    async def find(self, task: TaskName, job_id: str | None = None) -> JobInfo | None:
-        """`find(id)` looks in all tasks, `find(contract_or_name, id)` in one; None when there is no such job."""
-        if job_id is None:
-            wanted = task.name if isinstance(task, TaskContract) else task
-            return await self._session.drive(find_job(wanted, None, self._session.plain))
-        return await self._session.drive(find_job(job_id, task, self._session.plain))
+    @overload
+    async def find(self, job_id: str, /) -> JobInfo | None: ...
+    @overload
+    async def find(self, task: TaskName, job_id: str, /) -> JobInfo | None: ...
+    async def find(self, first: TaskName, second: str | None = None, /) -> JobInfo | None:
+        """A job; None when there is no such job.
+
+        `find(job_id)` looks in all tasks, `find(contract_or_name, job_id)` in one.
+        """
+        task, job_id = task_and_job(first, second)
+        return await self._session.drive(find_job(task, job_id, self._session.plain))
 
     async def waiting(
         self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
@@ -95,14 +109,25 @@ class AsyncDeadLetters:
         """Failed jobs, newest first; without a task, limit and offset count per task."""
         return await self._session.drive(list_jobs(JobState.FAILED, task, limit, offset, self._session.plain))
 
-    async def retry(self, job_id: str) -> bool:
-        """Makes a failed job wait again, with all its attempts; false when it is not here."""
-        return await self._session.drive(retry_dead(job_id))
+    @overload
+    async def retry(self, job_id: str, /) -> bool: ...
+    @overload
+    async def retry(self, task: TaskName, job_id: str, /) -> bool: ...
+    async def retry(self, first: TaskName, second: str | None = None, /) -> bool:
+        """Makes a failed job wait again, with all its attempts; false when it is not here.
+
+        `retry(job_id)` looks in all tasks, `retry(contract_or_name, job_id)` in one.
+        """
+        return await self._session.drive(retry_dead(*task_and_job(first, second)))
 
     async def retry_all(self, task: TaskName | None = None) -> int:
         """Makes every failed job wait again; returns how many."""
         return await self._session.drive(retry_all_dead(task))
 
-    async def discard(self, job_id: str) -> bool:
-        """Deletes a failed job; false when it is not here."""
-        return await self._session.drive(discard_dead(job_id))
+    @overload
+    async def discard(self, job_id: str, /) -> bool: ...
+    @overload
+    async def discard(self, task: TaskName, job_id: str, /) -> bool: ...
+    async def discard(self, first: TaskName, second: str | None = None, /) -> bool:
+        """Deletes a failed job; false when it is not here. Arguments are those of `retry`."""
+        return await self._session.drive(discard_dead(*task_and_job(first, second)))

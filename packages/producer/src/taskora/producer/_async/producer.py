@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any, Final, Self, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError, is_contract
+from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.task import AsyncBoundTask
 from taskora.producer._async_session import AsyncSession, AsyncTarget
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
-from taskora.producer._events import AnyJobEvent
 from taskora.wire import Serializer
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -68,12 +67,21 @@ class AsyncProducer:
             )
         return cast("AsyncBoundTask[I, O]", bound)
 
-    def events(self, contract: TaskContract[I, O]) -> AsyncIterator[AnyJobEvent[O]]:
-        """The events of a task's jobs from now on, for as long as the loop goes on."""
-        return self._session.events(contract)
+    def events(self, contract: TaskContract[I, O]) -> AsyncEventStream[O]:
+        """The events of a task's jobs, for as long as the loop over them goes on.
+
+        They begin when the loop does; `open` on what is returned makes them begin earlier.
+
+        Raises:
+            UsageError: another contract of that name is registered, or this is no contract.
+        """
+        return self.register(contract).events()
 
     async def close(self) -> None:
-        """Closes what this producer opened; a client or backend it was given stays open."""
+        """Closes what this producer opened; a client or backend it was given stays open.
+
+        Waits that are under way raise `UsageError`, loops over events end. Closing twice is the same as once.
+        """
         await self._session.close()
 
     async def __aenter__(self) -> Self:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Generic, TypeVar, Unpack
 
 from taskora.contracts import TaskContract, check_job_id
+from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.handle import AsyncJobHandle
 from taskora.producer._async_session import AsyncSession
 from taskora.producer._dispatching import DispatchItem, DispatchOptions, DispatchRules, build_job, build_jobs
@@ -46,10 +47,16 @@ class AsyncBoundTask(Generic[I, O]):
         created = await self._session.enqueue(self.contract, job)
         return self._handle(job.job_id, enqueued=created)
 
-    async def dispatch_many(self, items: Sequence[I | DispatchItem[I]]) -> list[AsyncJobHandle[O]]:
-        """Enqueues a batch in one round trip (per thousand jobs); items made by `item` have options of their own.
+    async def dispatch_many(self, items: Iterable[I | DispatchItem[I]]) -> list[AsyncJobHandle[O]]:
+        """Enqueues a batch in one round trip; items made by `item` have options of their own.
 
-        The whole batch is checked before any of it is sent.
+        The whole batch is checked before any of it is sent. More than a thousand jobs, or 8 MiB, are sent in several
+        parts: when one fails, those before it stay. Items with a `job_id` make the whole safe to repeat.
+
+        Raises:
+            ValidationError: a payload does not fit the contract; nothing was sent.
+            UsageError: an option breaks a rule; nothing was sent.
+            BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
         jobs = build_jobs(self.contract, self._payloads, self._rules, items)
         flags = await self._session.enqueue_many(self.contract, jobs)
@@ -62,6 +69,10 @@ class AsyncBoundTask(Generic[I, O]):
     def job(self, job_id: str) -> AsyncJobHandle[O]:
         """A handle to a job that was dispatched earlier, or elsewhere; whether it exists is not checked."""
         return self._handle(check_job_id(job_id), enqueued=False)
+
+    def events(self) -> AsyncEventStream[O]:
+        """The events of this task's jobs; see `AsyncProducer.events`."""
+        return AsyncEventStream(self._session, {self.name: self._payloads.output})
 
     def _handle(self, job_id: str, *, enqueued: bool) -> AsyncJobHandle[O]:
         return AsyncJobHandle(self._session, self._reader, job_id, enqueued=enqueued)

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from typing import Final
+from typing import Final, overload
 
-from taskora.contracts import JobState, TaskContract
+from taskora.contracts import JobState
 from taskora.producer._dead_letters import discard_dead, retry_all_dead, retry_dead
-from taskora.producer._inspection import DEFAULT_LIMIT, JobInfo, TaskName, TaskStats, find_job, list_jobs, stats
+from taskora.producer._inspection import (
+    DEFAULT_LIMIT,
+    JobInfo,
+    TaskName,
+    TaskStats,
+    find_job,
+    list_jobs,
+    stats,
+    task_and_job,
+)
 from taskora.producer._session import Session
 
 
@@ -24,12 +33,17 @@ class Inspector:
         """Counts by task."""
         return self._session.drive(stats(task))
 
-    def find(self, task: TaskName, job_id: str | None = None) -> JobInfo | None:
-        """`find(id)` looks in all tasks, `find(contract_or_name, id)` in one; None when there is no such job."""
-        if job_id is None:
-            wanted = task.name if isinstance(task, TaskContract) else task
-            return self._session.drive(find_job(wanted, None, self._session.plain))
-        return self._session.drive(find_job(job_id, task, self._session.plain))
+    @overload
+    def find(self, job_id: str, /) -> JobInfo | None: ...
+    @overload
+    def find(self, task: TaskName, job_id: str, /) -> JobInfo | None: ...
+    def find(self, first: TaskName, second: str | None = None, /) -> JobInfo | None:
+        """A job; None when there is no such job.
+
+        `find(job_id)` looks in all tasks, `find(contract_or_name, job_id)` in one.
+        """
+        task, job_id = task_and_job(first, second)
+        return self._session.drive(find_job(task, job_id, self._session.plain))
 
     def waiting(self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0) -> list[JobInfo]:
         """Jobs that are ready, in the order in which they will leave."""
@@ -79,14 +93,25 @@ class DeadLetters:
         """Failed jobs, newest first; without a task, limit and offset count per task."""
         return self._session.drive(list_jobs(JobState.FAILED, task, limit, offset, self._session.plain))
 
-    def retry(self, job_id: str) -> bool:
-        """Makes a failed job wait again, with all its attempts; false when it is not here."""
-        return self._session.drive(retry_dead(job_id))
+    @overload
+    def retry(self, job_id: str, /) -> bool: ...
+    @overload
+    def retry(self, task: TaskName, job_id: str, /) -> bool: ...
+    def retry(self, first: TaskName, second: str | None = None, /) -> bool:
+        """Makes a failed job wait again, with all its attempts; false when it is not here.
+
+        `retry(job_id)` looks in all tasks, `retry(contract_or_name, job_id)` in one.
+        """
+        return self._session.drive(retry_dead(*task_and_job(first, second)))
 
     def retry_all(self, task: TaskName | None = None) -> int:
         """Makes every failed job wait again; returns how many."""
         return self._session.drive(retry_all_dead(task))
 
-    def discard(self, job_id: str) -> bool:
-        """Deletes a failed job; false when it is not here."""
-        return self._session.drive(discard_dead(job_id))
+    @overload
+    def discard(self, job_id: str, /) -> bool: ...
+    @overload
+    def discard(self, task: TaskName, job_id: str, /) -> bool: ...
+    def discard(self, first: TaskName, second: str | None = None, /) -> bool:
+        """Deletes a failed job; false when it is not here. Arguments are those of `retry`."""
+        return self._session.drive(discard_dead(*task_and_job(first, second)))

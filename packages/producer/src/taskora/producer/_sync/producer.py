@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final, Self, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError, is_contract
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
-from taskora.producer._events import AnyJobEvent
 from taskora.producer._session import Session, SyncTarget
+from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.task import BoundTask
 from taskora.wire import Serializer
@@ -68,12 +67,21 @@ class Producer:
             )
         return cast("BoundTask[I, O]", bound)
 
-    def events(self, contract: TaskContract[I, O]) -> Iterator[AnyJobEvent[O]]:
-        """The events of a task's jobs from now on, for as long as the loop goes on."""
-        return self._session.events(contract)
+    def events(self, contract: TaskContract[I, O]) -> EventStream[O]:
+        """The events of a task's jobs, for as long as the loop over them goes on.
+
+        They begin when the loop does; `open` on what is returned makes them begin earlier.
+
+        Raises:
+            UsageError: another contract of that name is registered, or this is no contract.
+        """
+        return self.register(contract).events()
 
     def close(self) -> None:
-        """Closes what this producer opened; a client or backend it was given stays open."""
+        """Closes what this producer opened; a client or backend it was given stays open.
+
+        Waits that are under way raise `UsageError`, loops over events end. Closing twice is the same as once.
+        """
         self._session.close()
 
     def __enter__(self) -> Self:

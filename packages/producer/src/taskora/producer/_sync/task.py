@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Generic, TypeVar, Unpack
 
 from taskora.contracts import TaskContract, check_job_id
 from taskora.producer._dispatching import DispatchItem, DispatchOptions, DispatchRules, build_job, build_jobs
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
+from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -46,10 +47,16 @@ class BoundTask(Generic[I, O]):
         created = self._session.enqueue(self.contract, job)
         return self._handle(job.job_id, enqueued=created)
 
-    def dispatch_many(self, items: Sequence[I | DispatchItem[I]]) -> list[JobHandle[O]]:
-        """Enqueues a batch in one round trip (per thousand jobs); items made by `item` have options of their own.
+    def dispatch_many(self, items: Iterable[I | DispatchItem[I]]) -> list[JobHandle[O]]:
+        """Enqueues a batch in one round trip; items made by `item` have options of their own.
 
-        The whole batch is checked before any of it is sent.
+        The whole batch is checked before any of it is sent. More than a thousand jobs, or 8 MiB, are sent in several
+        parts: when one fails, those before it stay. Items with a `job_id` make the whole safe to repeat.
+
+        Raises:
+            ValidationError: a payload does not fit the contract; nothing was sent.
+            UsageError: an option breaks a rule; nothing was sent.
+            BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
         jobs = build_jobs(self.contract, self._payloads, self._rules, items)
         flags = self._session.enqueue_many(self.contract, jobs)
@@ -62,6 +69,10 @@ class BoundTask(Generic[I, O]):
     def job(self, job_id: str) -> JobHandle[O]:
         """A handle to a job that was dispatched earlier, or elsewhere; whether it exists is not checked."""
         return self._handle(check_job_id(job_id), enqueued=False)
+
+    def events(self) -> EventStream[O]:
+        """The events of this task's jobs; see `Producer.events`."""
+        return EventStream(self._session, {self.name: self._payloads.output})
 
     def _handle(self, job_id: str, *, enqueued: bool) -> JobHandle[O]:
         return JobHandle(self._session, self._reader, job_id, enqueued=enqueued)

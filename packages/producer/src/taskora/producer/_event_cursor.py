@@ -1,0 +1,63 @@
+"""Reading the events of tasks, written once for threads and for asyncio."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from taskora.contracts import BackendError
+from taskora.producer._events import AnyJobEvent, job_events, needs_status
+from taskora.producer._payload import PayloadCodec
+from taskora.producer._results import AwaitEvents
+from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, StreamEvent, ask
+
+_BLOCK_MS: Final = 5000
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+
+Statuses = Mapping[tuple[str, str], JobStatus | None]
+
+
+class EventCursor:
+    """How far the events of some tasks have been read.
+
+    A position advances only when its events were made whole: a connection that breaks in between repeats them, never
+    skips them. Beyond some ten thousand events per task a slow reader loses the oldest.
+    """
+
+    def __init__(self, codecs: Mapping[str, PayloadCodec[Any]]) -> None:
+        self._codecs: Final = codecs
+        self._positions: Final[dict[str, str]] = {}
+        self._pause = _FIRST_PAUSE
+
+    def open(self) -> Flow[None]:
+        """Remembers where the streams end now, once."""
+        for task in self._codecs:
+            if task not in self._positions:
+                self._positions[task] = yield from ask(LastEvent(task=task))
+
+    def read(self) -> Flow[list[AnyJobEvent[Any]]]:
+        """The next events; none when there were none for a while, or when the storage is out of reach."""
+        try:
+            entries: Sequence[StreamEvent] = yield AwaitEvents(self._positions, _BLOCK_MS)
+            statuses = yield from _statuses(entries)
+        except BackendError:
+            yield Pause(self._pause)
+            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            return []
+        self._pause = _FIRST_PAUSE
+        events: list[AnyJobEvent[Any]] = []
+        for entry in entries:
+            events += job_events(entry, statuses.get((entry.task, entry.job_id)), self._codecs[entry.task])
+            self._positions[entry.task] = entry.position
+        return events
+
+
+def _statuses(entries: Sequence[StreamEvent]) -> Flow[Statuses]:
+    wanted: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        if needs_status(entry):
+            wanted.setdefault(entry.task, {})[entry.job_id] = None
+    found: dict[tuple[str, str], JobStatus | None] = {}
+    for task, job_ids in wanted.items():
+        statuses = yield from ask(ReadStatuses(task=task, job_ids=tuple(job_ids)))
+        found.update(((task, job_id), status) for job_id, status in zip(job_ids, statuses, strict=True))
+    return found
