@@ -49,9 +49,7 @@ async def test_a_renewed_job_needs_two_more_sweeps_to_be_recovered(subject: Subj
 
 
 @pytest.mark.parametrize("lease_ms", [0, -1])
-async def test_a_lease_without_a_lifetime_is_refused_before_anything_is_claimed(
-    subject: Subject, lease_ms: int
-) -> None:
+async def test_a_lease_without_a_lifetime_is_refused_before_any_claim(subject: Subject, lease_ms: int) -> None:
     await subject.enqueue("a")
     with pytest.raises(BackendError, match="lease_ms must be at least 1"):
         await subject.exchange(slots=1, lease_ms=lease_ms)

@@ -1,10 +1,10 @@
 """What tests do to a storage behind the back of its backend: loss, damage, and the work of other programs."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import redis
 
-from taskora.wire import Keyspace
+from taskora.wire import FINAL_STATES, Keyspace
 from taskora.wire.backends import MemoryBackend
 
 
@@ -28,7 +28,15 @@ class Tricks(Protocol):
         ...
 
     def ids_by_place(self, task: str) -> dict[str, list[str]]:
-        """Every structure that holds job ids, and the ids in it in order."""
+        """Every structure that holds a job at a time, and the ids in it in order."""
+        ...
+
+    def stall_candidates(self, task: str) -> set[str]:
+        """Whom the next sweep will look at."""
+        ...
+
+    def marker(self, task: str) -> int | None:
+        """What the wake-up token says, if there is one."""
         ...
 
 
@@ -61,6 +69,12 @@ class MemoryTricks:
             **{state.value: [*ids] for state, ids in found.finished.items()},
         }
 
+    def stall_candidates(self, task: str) -> set[str]:
+        return set(self._store.task(task).stalled)
+
+    def marker(self, task: str) -> int | None:
+        return self._store.task(task).marker._look_at_ms
+
 
 class RedisTricks:
     """Sends plain commands to the server."""
@@ -84,12 +98,20 @@ class RedisTricks:
 
     def ids_by_place(self, task: str) -> dict[str, list[str]]:
         keys = self._keyspace.task(task)
-        places = {
-            "wait": [*reversed(self._client.lrange(keys.wait_key, 0, -1))],
+        places: dict[str, Any] = {
+            "wait": self._client.lrange(keys.wait_key, 0, -1)[::-1],
             "prioritized": self._client.zrange(keys.prioritized_key, 0, -1),
-            "active": [*reversed(self._client.lrange(keys.active_key, 0, -1))],
+            "active": self._client.lrange(keys.active_key, 0, -1)[::-1],
             "delayed": self._client.zrange(keys.delayed_key, 0, -1),
         }
-        for state in ("completed", "failed", "cancelled", "expired"):
-            places[state] = self._client.zrange(keys.finished_key(state), 0, -1)
+        for state in FINAL_STATES:
+            places[state.value] = self._client.zrange(keys.finished_key(state), 0, -1)
         return {place: [job_id.decode() for job_id in ids] for place, ids in places.items()}
+
+    def stall_candidates(self, task: str) -> set[str]:
+        members: Any = self._client.smembers(self._keyspace.task(task).stalled_key)
+        return {job_id.decode() for job_id in members}
+
+    def marker(self, task: str) -> int | None:
+        score: Any = self._client.zscore(self._keyspace.task(task).marker_key, "0")
+        return None if score is None else int(score)
