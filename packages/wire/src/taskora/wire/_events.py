@@ -27,4 +27,4 @@ def decode_event(task: str, position: bytes, flat: Sequence[bytes]) -> StreamEve
     name, job_id = fields.pop("event", ""), fields.pop("jobId", "")
     if not name or not job_id:
         return None
-    return StreamEvent(task=task, position=position.decode(), name=name, job_id=job_id, fields=fields)
+    return StreamEvent(task=task, position=text_of(position) or "", name=name, job_id=job_id, fields=fields)

@@ -41,4 +41,4 @@ def concerns_us(lock: bytes) -> bool:
     except (ValueError, RecursionError):
         return True
     target = cast("dict[str, object]", body).get("targetWireVersion") if isinstance(body, dict) else None
-    return not isinstance(target, int) or target >= WIRE_VERSION
+    return isinstance(target, bool) or not isinstance(target, int) or target >= WIRE_VERSION

@@ -5,11 +5,12 @@ neutral value instead of hiding the whole job.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from taskora.contracts import JobState
+from taskora.contracts import JobState, preview
 
 LogLevel: TypeAlias = Literal["info", "warn", "error"]
 
@@ -159,10 +160,18 @@ def decode_log(raw: bytes) -> LogEntry:
     if not isinstance(body, dict):
         return LogEntry(level="info", message=text_of(raw) or "", timestamp_ms=0)
     entry = cast("dict[str, object]", body)
-    level, timestamp, meta = entry.get("level"), entry.get("timestamp"), entry.get("meta")
+    level, message, meta = entry.get("level"), entry.get("message", ""), entry.get("meta")
     return LogEntry(
         level=cast("LogLevel", level) if level in ("info", "warn", "error") else "info",
-        message=str(entry.get("message", "")),
-        timestamp_ms=int(timestamp) if isinstance(timestamp, int | float) and timestamp == timestamp else 0,
+        message=message if isinstance(message, str) else preview(message),
+        timestamp_ms=_milliseconds(entry.get("timestamp")),
         meta=cast("dict[str, object]", meta) if isinstance(meta, dict) else None,
     )
+
+
+def _milliseconds(value: object) -> int:
+    if isinstance(value, bool):
+        return 0
+    if isinstance(value, float):
+        return int(value) if math.isfinite(value) else 0
+    return value if isinstance(value, int) else 0

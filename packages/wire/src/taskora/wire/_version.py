@@ -8,6 +8,8 @@ from taskora.contracts import WireVersionError, WireVersions
 WIRE_VERSION: Final = 6
 MIN_COMPAT: Final = 6
 
+_MOST_DIGITS: Final = 15
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meta:
@@ -48,7 +50,10 @@ def check_meta(stored: StoredMeta, ours: Meta = OURS) -> None:
 
 
 def _version_of(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text) >= 1 else None
+    # Python refuses to read numbers of thousands of digits.
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
+        return None
+    return int(text) or None
 
 
 def _describe(meta: Meta) -> WireVersions:

@@ -88,18 +88,24 @@ def _scheme_of(url: str) -> str:
 
 
 def _url_options(url: str) -> dict[str, Any]:
+    """What a URL says. Where it cannot be read, nobody knows which part is the password: errors quote nothing."""
     try:
         parts = urlsplit(url)
-        port_is_valid = parts.port is None or parts.port > 0
-        options = dict(async_connections.parse_url(url))
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"url cannot be read: {error}") from None
-    database = parts.path.strip("/")
-    if parts.scheme != "unix" and database and not database.isdigit():
-        raise UsageError.for_field("url path", parts.path, "a database number, as in redis://localhost:6379/0")
+        port_is_valid = parts.port != 0
+    except ValueError:
+        raise UsageError(
+            "url cannot be read: host and port must be as in redis://localhost:6379/0; "
+            "escape special characters in the password, as %40 for @ and %2F for /"
+        ) from None
     if not port_is_valid:
         raise UsageError.for_field("url port", 0, "from 1 to 65535")
-    return options
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdigit():
+        raise UsageError("url path must be a database number, as in redis://localhost:6379/0")
+    try:
+        return dict(async_connections.parse_url(url))
+    except ValueError:
+        raise UsageError("url cannot be read: an option after the ? has a value of the wrong type") from None
 
 
 def _embedded_options(url: str) -> dict[str, Any]:
@@ -146,7 +152,15 @@ def _connection_factory(
         "retry": retry,
         "protocol": 2,
     }
-    return lambda: connection_class(**settings)
+
+    def make() -> Any:
+        return connection_class(**settings)
+
+    try:
+        make()  # does not connect
+    except TypeError as error:
+        raise UsageError(f"the connection cannot be made with these options: {error}") from None
+    return make
 
 
 _OURS: Final = frozenset(
@@ -173,4 +187,5 @@ def _accept(backend: B, prefix: str | None) -> B:
 def _refuse(target: object) -> UsageError:
     if isinstance(target, RedisCluster | AsyncRedisCluster):
         return UsageError("cluster clients are not supported yet; give a client of a standalone server")
-    return UsageError.for_field("url", target, f"a URL ({_SCHEMES}), a redis-py client, or a backend")
+    # Not the value: it may be a URL of another type, password and all.
+    return UsageError.for_field("url", type(target), f"a URL ({_SCHEMES}), a redis-py client, or a backend")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -83,7 +83,7 @@ class RedisBackend:
             left_ms = min(until_due_ms, timeout_ms - passed_ms)
             if left_ms > 0:
                 await self._connections.blocking_request(_resp.marker_request(marker_key, left_ms))
-        except _resp.TRANSIENT as error:
+        except _resp.FAILURES as error:
             raise _resp.translate(error) from error
 
     @asynccontextmanager
@@ -92,15 +92,24 @@ class RedisBackend:
         if not self._ready:
             await self._get_ready()
         channels = {self._keyspace.task(task).cancel_channel: task for task in tasks}
+        connection = await self._subscribe(channels)
         try:
-            async with self._connections.borrow() as connection:
+            yield _messages(connection, channels)
+        finally:
+            await self._connections.release(connection, clean=False)  # a subscribed one is of no use to others
+
+    async def _subscribe(self, channels: Iterable[str]) -> AbstractConnection:
+        try:
+            connection = await self._connections.acquire()
+            try:
                 for channel in channels:
                     await exchange(connection, Request(("SUBSCRIBE", channel)))
-                yield _messages(connection, channels)
-                # A subscribed connection must not go back to the pool.
-                await connection.disconnect()
-        except _resp.TRANSIENT as error:
+            except BaseException:
+                await self._connections.release(connection, clean=False)
+                raise
+        except _resp.FAILURES as error:
             raise _resp.translate(error) from error
+        return connection
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams; see `EventFeed`."""
@@ -115,19 +124,23 @@ class RedisBackend:
         await self._connections.close()
 
 
-async def _messages(connection: Any, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:
-    quiet = False
+async def _messages(connection: AbstractConnection, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:
     while True:
-        message: list[bytes] | None = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
-        if message is None:
-            if quiet:
-                raise redis_errors.TimeoutError("the subscription does not answer")
-            quiet = True
-            await connection.send_command("PING", check_health=False)
-            continue
-        quiet = False
+        try:
+            message = await _next_message(connection)
+        except _resp.FAILURES as error:
+            raise _resp.translate(error) from error
         if message[0] == b"message":
             yield Cancellation(task=channels[message[1].decode()], job_id=message[2].decode())
+
+
+async def _next_message(connection: Any) -> list[bytes]:
+    for _ in range(2):
+        message: list[bytes] | None = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
+        if message is not None:
+            return message
+        await connection.send_command("PING", check_health=False)
+    raise redis_errors.TimeoutError("the subscription does not answer")
 
 
 class _RedisFeed:
@@ -148,7 +161,7 @@ class _RedisFeed:
                 await self._idle(block_ms)
                 return []
             return await self._read(_resp.events_request(self._keyspace, dict(positions), block_ms, limit))
-        except (*_resp.TRANSIENT, redis_errors.ResponseError) as error:
+        except _resp.FAILURES as error:
             raise _resp.translate(error) from error
         finally:
             self._interrupted.clear()
@@ -169,11 +182,18 @@ class _RedisFeed:
                 await self._disconnect(clean=False)
 
     async def _connected(self) -> AbstractConnection:
-        if self._connection is None:
-            connection = await self._connections.acquire()
-            self._connection = connection
+        if self._connection is not None:
+            return self._connection
+        connection = await self._connections.acquire()
+        try:
             self._client_id = await exchange(connection, Request(("CLIENT", "ID")))
-        return self._connection
+        except redis_errors.NoPermissionError:
+            self._client_id = 0
+        except BaseException:
+            await self._connections.release(connection, clean=False)
+            raise
+        self._connection = connection
+        return connection
 
     async def _disconnect(self, *, clean: bool) -> None:
         connection, self._connection = self._connection, None
@@ -190,10 +210,10 @@ class _RedisFeed:
     async def interrupt(self) -> None:
         """Frees a waiting read; see `EventFeed.interrupt`."""
         self._interrupted.set()
-        while self._interrupted.is_set() and self._blocked:
+        while self._interrupted.is_set() and self._blocked and self._client_id:
             try:
                 freed = await self._connections.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
-            except (*_resp.TRANSIENT, redis_errors.ResponseError):
+            except _resp.FAILURES:
                 return  # not allowed, or not connected: the block time ends by itself
             if freed:
                 return

@@ -95,7 +95,7 @@ class SyncRedisBackend:
         request = _resp.events_request(self._keyspace, dict(positions), block_ms, limit)
         try:
             return _resp.decode_events(self._keyspace, self._request(request))
-        except (*_resp.TRANSIENT, redis_errors.ResponseError) as error:
+        except _resp.FAILURES as error:
             raise _resp.translate(error) from error
 
     def close(self) -> None:

@@ -39,6 +39,8 @@ TRANSIENT: Final = (
     OSError,
     asyncio.IncompleteReadError,
 )
+# What a request may raise in all.
+FAILURES: Final = (*TRANSIENT, redis_errors.RedisError)
 _REFUSED: Final = (
     redis_errors.AuthenticationError,
     redis_errors.AuthorizationError,
@@ -92,16 +94,27 @@ def check_server() -> Flow[None]:
     Raises:
         BackendError: the server is older than Redis 7.0.
     """
-    try:
-        info: bytes = yield Request(("INFO", "server"))
-    except redis_errors.NoPermissionError:
-        return
-    version = _server_version(info)
+    version = _server_version((yield from _server_info()))
     if version is not None and version < _OLDEST_SERVER:
         raise BackendError(
             f"the server speaks Redis {'.'.join(map(str, version))}, taskora needs Redis 7.0 or Valkey 7.2 or newer: "
             "upgrade the server"
         )
+
+
+def _server_info() -> Flow[bytes]:
+    for pause in (*_RETRY_PAUSES, None):
+        try:
+            info: bytes = yield Request(("INFO", "server"))
+        except redis_errors.NoPermissionError:
+            return b""
+        except Exception as error:
+            if pause is None or not is_transient(error):
+                raise translate(error) from error
+            yield Pause(pause)
+        else:
+            return info
+    return b""
 
 
 def _server_version(info: bytes) -> tuple[int, ...] | None:
