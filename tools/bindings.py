@@ -128,7 +128,6 @@ def render(scripts: list[Script]) -> str:
         '"""Generated from lua/ by tools/bindings.py: do not edit.\n\n'
         "One function per transition; each builds the call that runs it.\n"
         '"""\n\n'
-        "# ruff: noqa: E501\n\n"
         "from collections.abc import Sequence\n\n"
         "from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script\n"
         "from taskora.wire._keys import TaskKeys\n"

@@ -162,7 +162,7 @@ def decode_log(raw: bytes) -> LogEntry:
     entry = cast("dict[str, object]", body)
     level, message, meta = entry.get("level"), entry.get("message", ""), entry.get("meta")
     return LogEntry(
-        level=cast("LogLevel", level) if level in ("info", "warn", "error") else "info",
+        level=level if level in ("info", "warn", "error") else "info",
         message=message if isinstance(message, str) else preview(message),
         timestamp_ms=_milliseconds(entry.get("timestamp")),
         meta=cast("dict[str, object]", meta) if isinstance(meta, dict) else None,

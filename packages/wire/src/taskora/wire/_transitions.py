@@ -3,8 +3,6 @@
 One function per transition; each builds the call that runs it.
 """
 
-# ruff: noqa: E501
-
 from collections.abc import Sequence
 
 from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script
