@@ -1,1 +1,1 @@
-"""Side-by-side benchmarks."""
+"""Benchmarks: each measurement in a process of its own, against one fresh server, repeated, medians printed."""

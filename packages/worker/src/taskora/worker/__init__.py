@@ -6,6 +6,7 @@ from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
 from taskora.worker._implementation import Implementation, RunOptions
 from taskora.worker._listeners import WorkerEvent
 from taskora.worker._signal import CancelSignal
+from taskora.worker._signals import fast_event_loop
 from taskora.worker._task import Implement, WorkerTask
 from taskora.worker._worker import Worker
 
@@ -26,4 +27,5 @@ __all__ = [
     "Worker",
     "WorkerEvent",
     "WorkerTask",
+    "fast_event_loop",
 ]

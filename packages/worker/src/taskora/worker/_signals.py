@@ -25,6 +25,15 @@ class Startable(Protocol):
         ...
 
 
+def fast_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes an event loop of uvloop where that is installed; None leaves it to asyncio."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return None
+    return new_event_loop
+
+
 async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grace: Duration) -> None:
     """Starts, waits for a signal, closes. Every further signal calls `hurry`."""
     loop = asyncio.get_running_loop()

@@ -14,7 +14,7 @@ from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
 from taskora.worker._listeners import Listener, Listeners, WorkerEvent
 from taskora.worker._runtime import Runtime
-from taskora.worker._signals import run_until_signalled
+from taskora.worker._signals import fast_event_loop, run_until_signalled
 from taskora.worker._task import Implement, WorkerTask
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -233,9 +233,11 @@ class Worker:
     def run(self, *, grace: Duration = DEFAULT_GRACE) -> None:
         """Works until SIGTERM or SIGINT, then closes; a second signal ends the grace at once.
 
-        Blocks. Returns normally after a shutdown, so that the process ends with exit code 0.
+        Blocks, and uses uvloop where it is installed. Returns normally after a shutdown, so that the process ends
+        with exit code 0.
         """
-        asyncio.run(run_until_signalled(self, self._hurry, grace))
+        with asyncio.Runner(loop_factory=fast_event_loop()) as runner:
+            runner.run(run_until_signalled(self, self._hurry, grace))
 
     def _hurry(self) -> None:
         if self._runtime is not None:

@@ -1,0 +1,42 @@
+"""Runs scenarios in processes of their own, again and again, each on a fresh server."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from statistics import median
+
+from taskora.bench._scenarios import SCENARIOS, Figures
+from taskora.wire.backends import EmbeddedServer
+from taskora.worker import fast_event_loop
+
+_TIMEOUT_SECONDS = 120.0
+
+
+def run_here(scenario: str, url: str, scale: float) -> Figures:
+    """Runs one scenario in this process, on uvloop where it is installed."""
+    with asyncio.Runner(loop_factory=fast_event_loop()) as runner:
+        return runner.run(_coroutine(scenario, url, scale))
+
+
+async def _coroutine(scenario: str, url: str, scale: float) -> Figures:
+    return await SCENARIOS[scenario](url, scale)
+
+
+def run_apart(scenario: str, scale: float) -> Figures:
+    """Runs one scenario in a process of its own, on a server of its own."""
+    with EmbeddedServer() as server:
+        command = [sys.executable, "-m", "taskora.bench", "--child", scenario, server.url, str(scale)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True)
+    figures: Figures = json.loads(done.stdout)
+    return figures
+
+
+def medians(runs: Iterable[Figures]) -> Figures:
+    """The median of each figure over some runs."""
+    collected: dict[str, list[float]] = {}
+    for figures in runs:
+        for name, value in figures.items():
+            collected.setdefault(name, []).append(value)
+    return {name: median(values) for name, values in collected.items()}

@@ -1,0 +1,133 @@
+"""The measurements. Each takes a server that holds nothing and returns some rows.
+
+Handlers do nothing and results are stored: what is measured is the queue.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from statistics import quantiles
+from typing import Final, TypeAlias
+
+from taskora.bench._server import ServerProbe
+from taskora.contracts import define_task
+from taskora.producer import AsyncBoundTask, AsyncProducer
+from taskora.worker import Defaults, Keep, Retention, Worker
+
+Figures: TypeAlias = dict[str, float]
+Scenario: TypeAlias = Callable[[str, float], Awaitable[Figures]]
+
+_NOOP: Final = define_task("noop", input=dict[str, int], output=int)
+_BULK: Final = 50
+_LATENCY_PAUSE: Final = 0.002
+# Pruning while a run is under way would be measured too.
+_KEEP_ALL: Final = Retention(completed=Keep(), failed=Keep(), cancelled=Keep(), expired=Keep())
+
+
+async def enqueue(url: str, scale: float) -> Figures:
+    """One dispatch after the other, each awaited."""
+    async with AsyncProducer(url) as producer:
+        task = producer.register(_NOOP)
+        await task.dispatch({"n": 0})
+        count = int(5000 * scale)
+        started = time.perf_counter()
+        for n in range(count):
+            await task.dispatch({"n": n})
+        return {"enqueue": count / (time.perf_counter() - started)}
+
+
+async def enqueue_bulk(url: str, scale: float) -> Figures:
+    """Batches of fifty; also what the server spends on them, and keeps."""
+    probe = ServerProbe(url)
+    async with AsyncProducer(url) as producer:
+        task = producer.register(_NOOP)
+        await task.dispatch({"n": 0})
+        batches = int(600 * scale)
+        before = probe.sample()
+        started = time.perf_counter()
+        for _ in range(batches):
+            await task.dispatch_many([{"n": n} for n in range(_BULK)])
+        seconds = time.perf_counter() - started
+        spent = probe.sample() - before
+    jobs = batches * _BULK
+    return {
+        "enqueue_bulk": jobs / seconds,
+        "server_us_enqueue": spent.script_us / jobs,
+        "bytes_per_job": spent.memory_bytes / jobs,
+    }
+
+
+async def process_1(url: str, scale: float) -> Figures:
+    """A backlog, one job at a time."""
+    rate, _, _ = await _drain(url, jobs=int(5000 * scale), concurrency=1)
+    return {"process_1": rate}
+
+
+async def process_100(url: str, scale: float) -> Figures:
+    """A backlog, a hundred jobs at a time."""
+    rate, server_us, client_us = await _drain(url, jobs=int(40_000 * scale), concurrency=100)
+    return {"process_100": rate, "server_us_process": server_us, "client_us_process": client_us}
+
+
+async def latency(url: str, scale: float) -> Figures:
+    """From the dispatch to the first line of the handler, one job at a time, the worker idle in between."""
+    arrived: asyncio.Queue[float] = asyncio.Queue()
+    worker = Worker(url, defaults=Defaults(concurrency=10), retention=_KEEP_ALL)
+
+    @worker.implement(_NOOP)
+    async def handle(data: dict[str, int]) -> int:
+        arrived.put_nowait(time.perf_counter())
+        return data["n"]
+
+    async with worker, AsyncProducer(url) as producer:
+        task = producer.register(_NOOP)
+        samples: list[float] = []
+        for n in range(int(1000 * scale)):
+            started = time.perf_counter()
+            await task.dispatch({"n": n})
+            samples.append((await arrived.get() - started) * 1000)
+            await asyncio.sleep(_LATENCY_PAUSE)
+    cuts = quantiles(samples[len(samples) // 10 :], n=100)
+    return {"latency_p50": cuts[49], "latency_p95": cuts[94], "latency_p99": cuts[98]}
+
+
+async def _drain(url: str, *, jobs: int, concurrency: int) -> tuple[float, float, float]:
+    """Enqueues a backlog, then starts a worker; returns jobs/s, server and client microseconds per job."""
+    await _fill(url, jobs)
+    probe = ServerProbe(url)
+    done = asyncio.Event()
+    count = 0
+    worker = Worker(url, retention=_KEEP_ALL)
+
+    @worker.implement(_NOOP, concurrency=concurrency)
+    async def handle(data: dict[str, int]) -> int:
+        nonlocal count
+        count += 1
+        if count == jobs:
+            done.set()
+        return data["n"]
+
+    before, cpu = probe.sample(), time.process_time()
+    started = time.perf_counter()
+    async with worker:
+        await done.wait()
+        seconds = time.perf_counter() - started
+        cpu = time.process_time() - cpu
+    spent = probe.sample() - before
+    return jobs / seconds, spent.script_us / jobs, cpu * 1e6 / jobs
+
+
+async def _fill(url: str, jobs: int) -> None:
+    async with AsyncProducer(url) as producer:
+        task: AsyncBoundTask[dict[str, int], int] = producer.register(_NOOP)
+        for start in range(0, jobs, 1000):
+            await task.dispatch_many([{"n": n} for n in range(start, min(start + 1000, jobs))])
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "enqueue": enqueue,
+    "enqueue_bulk": enqueue_bulk,
+    "process_1": process_1,
+    "process_100": process_100,
+    "latency": latency,
+}
