@@ -34,8 +34,8 @@ class Listeners:
     def __init__(self) -> None:
         self._by_kind: dict[tuple[str | None, str], list[Listener]] = {}
 
-    def add(self, name: str, listener: Listener, *, task: str | None = None) -> None:
-        """Registers a listener for `"task:<kind>"` or `"worker:<kind>"`; for one task if it is named.
+    def check(self, name: str, *, task: str | None) -> None:
+        """Refuses names of events that do not exist.
 
         Raises:
             UsageError: there is no such event.
@@ -44,6 +44,9 @@ class Listeners:
         known = kinds if task is not None else [*kinds, *get_args(WorkerEventName)]
         if name not in known:
             raise UsageError.for_field("event", name, f"one of {', '.join(known)}")
+
+    def add(self, name: str, listener: Listener, *, task: str | None = None) -> None:
+        """Registers a listener for `"task:<kind>"` or `"worker:<kind>"`; for one task if it is named."""
         self._by_kind.setdefault((task, name), []).append(listener)
 
     def follow_jobs(self) -> bool:

@@ -5,11 +5,11 @@ from typing import Any, Final, Generic, TypeVar, overload
 
 from taskora.producer import AsyncBoundTask
 from taskora.worker._context import Context
-from taskora.worker._listeners import JobEventName, Listener, Listeners
+from taskora.worker._listeners import Listeners
+from taskora.worker._subscribing import TaskEvents
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
-L = TypeVar("L", bound=Listener)
 
 
 class Implement(Generic[I, O]):
@@ -35,17 +35,12 @@ class Implement(Generic[I, O]):
 
 
 class WorkerTask(AsyncBoundTask[I, O]):
-    """A task of a worker: to dispatch to, and to listen to."""
+    """A task of a worker: to dispatch to, and to listen to.
+
+    Attributes:
+        on: `@task.on("completed")` registers a listener for events of this task's jobs.
+    """
 
     def __init__(self, bound: AsyncBoundTask[I, O], listeners: Listeners) -> None:
         super().__init__(bound._session, bound.contract, bound._rules)
-        self._listeners: Final = listeners
-
-    def on(self, event: JobEventName) -> Callable[[L], L]:
-        """Registers a listener for one kind of event of this task's jobs: `"completed"`, `"failed"`, ..."""
-
-        def add(listener: L) -> L:
-            self._listeners.add(f"task:{event}", listener, task=self.name)
-            return listener
-
-        return add
+        self.on: Final = TaskEvents[O](listeners, self.name)

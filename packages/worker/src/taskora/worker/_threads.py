@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Call: TypeAlias = Callable[[], object]
-_Work: TypeAlias = "tuple[Call, asyncio.Future[object]] | None"
+Inbox: TypeAlias = "queue.SimpleQueue[tuple[Call, asyncio.Future[object]] | None]"
 
 
 class ThreadPool:
@@ -19,7 +19,7 @@ class ThreadPool:
 
     def __init__(self, name: str = "taskora-handler") -> None:
         self._name = name
-        self._idle: list[queue.SimpleQueue[tuple[Call, asyncio.Future[object]] | None]] = []
+        self._idle: list[Inbox] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -29,12 +29,12 @@ class ThreadPool:
         with self._lock:
             inbox = self._idle.pop() if self._idle else None
         if inbox is None:
-            inbox = queue.SimpleQueue()
+            inbox = _new_inbox()
             threading.Thread(target=self._serve, args=(inbox,), name=self._name, daemon=True).start()
         inbox.put((call, future))
         return future
 
-    def _serve(self, inbox: "queue.SimpleQueue[tuple[Call, asyncio.Future[object]] | None]") -> None:
+    def _serve(self, inbox: Inbox) -> None:
         while (work := inbox.get()) is not None:
             call, future = work
             try:
@@ -56,6 +56,10 @@ class ThreadPool:
             idle, self._idle = self._idle, []
         for inbox in idle:
             inbox.put(None)
+
+
+def _new_inbox() -> Inbox:
+    return queue.SimpleQueue()
 
 
 def _deliver(future: "asyncio.Future[object]", result: object, error: BaseException | None) -> None:

@@ -12,15 +12,15 @@ from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention
 from taskora.worker._handlers import AsyncHandler, Handler, Middleware, OnCancel, SyncHandler
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
-from taskora.worker._listeners import Listener, Listeners, WorkerEvent
+from taskora.worker._listeners import Listeners, WorkerEvent
 from taskora.worker._runtime import Runtime
 from taskora.worker._signals import fast_event_loop, run_until_signalled
+from taskora.worker._subscribing import WorkerEvents
 from taskora.worker._task import Implement, WorkerTask
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 M = TypeVar("M", bound=Middleware)
-L = TypeVar("L", bound=Listener)
 
 DEFAULT_GRACE: Final = "25s"
 
@@ -40,6 +40,8 @@ class Worker:
 
     Attributes:
         producer: Dispatches over the same connection, for handlers that need to.
+        on: `@worker.on("task:failed")` registers a listener for events of this worker's tasks, wherever their jobs
+            run; `@worker.on("worker:ready")` for those of the worker.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Worker:
         self._implementations: Final[dict[str, Implementation[Any, Any]]] = {}
         self._runtime: Runtime | None = None
         self._closed = False
+        self.on: Final = WorkerEvents(self._listeners)
         self.producer: Final = AsyncProducer(self._backend, serializer=serializer)
 
     # Declaring.
@@ -154,22 +157,6 @@ class Worker:
             raise UsageError("cannot add a middleware to a worker that has started")
         self._middleware.append(middleware)
         return middleware
-
-    def on(self, event: str) -> Callable[[L], L]:
-        """Registers a listener: `"task:completed"`, `"task:failed"`, ..., `"worker:ready"`, `"worker:closing"`.
-
-        Job events are those of this worker's tasks, wherever the jobs run. Listeners are functions or coroutine
-        functions of one argument.
-
-        Raises:
-            UsageError: there is no such event.
-        """
-
-        def add(listener: L) -> L:
-            self._listeners.add(event, listener)
-            return listener
-
-        return add
 
     @property
     def implementations(self) -> "dict[str, Implementation[Any, Any]]":
