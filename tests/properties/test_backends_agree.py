@@ -1,11 +1,12 @@
 """Random histories on memory and on a real server at once: every reply, record, event and queue must be the same."""
 
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from taskora.contracts import JobState
 from taskora.wire import (
@@ -45,8 +46,8 @@ from tests.servers import Server
 R = TypeVar("R")
 
 LEASE_MS = 1_000_000_000  # a server counts it in real time, so it must never end by itself
-IDS = [f"j{number}" for number in range(8)]
-PLACES = {
+IDS = [f"j{number}" for number in range(12)]
+PLACES: dict[JobState, set[str]] = {
     JobState.WAITING: {"wait", "prioritized"},
     JobState.ACTIVE: {"active"},
     JobState.DELAYED: {"delayed"},
@@ -55,7 +56,7 @@ PLACES = {
 }
 
 job_ids = st.sampled_from(IDS)
-delays = st.sampled_from([0, 0, 1, 10, 500])
+delays = st.sampled_from([0, 0, 0, 1, 10, 500])
 texts = st.sampled_from([b"", b"1", b'"x y"', "Привет".encode(), b"\xff"])
 final_states = st.sampled_from(FINAL_STATES)
 new_jobs = st.builds(
@@ -64,10 +65,11 @@ new_jobs = st.builds(
     data=st.sampled_from([b"1", b"2"]),
     delay_ms=delays,
     priority=st.sampled_from([0, 0, -1, 1, 5]),
-    ttl_ms=st.sampled_from([0, 0, 5, 500]),
+    ttl_ms=st.sampled_from([0, 0, 0, 5, 500]),
 )
-# Which of the leases that were ever given; a small number is a recent one.
-lease_choices = st.integers(min_value=0, max_value=9)
+# Which of the leases that hold now; the highest numbers stand for those that were ever given.
+lease_choices = st.integers(min_value=0, max_value=11)
+ANY_LEASE = 9
 
 
 class BackendsAgree(RuleBasedStateMachine):
@@ -82,7 +84,7 @@ class BackendsAgree(RuleBasedStateMachine):
         self._memory, self._redis = memory.blocking(), open_sync_backend(server.url, clock=self._clock)
         self._tricks: tuple[Tricks, Tricks] = (MemoryTricks(memory), RedisTricks(self._raw, Keyspace()))
         self._positions = ["0-0", "0-0"]
-        self._leases = [Lease(job_id=IDS[0], token="never given")]
+        self._leases: list[Lease] = []
         self._exchanges: list[Exchange] = []
         self._existing: set[str] = set()
 
@@ -96,25 +98,51 @@ class BackendsAgree(RuleBasedStateMachine):
         return reply
 
     def lease(self, choice: int) -> Lease:
-        return self._leases[-1 - choice % len(self._leases)]
+        held = [lease for lease in self._leases if self._memory_lease(lease.job_id) == lease.token]
+        leases = held if held and choice < ANY_LEASE else self._leases
+        return leases[choice % len(leases)]
+
+    def _memory_lease(self, job_id: str) -> str | None:
+        return self._tricks[0].lease_of(TASK, job_id)
+
+    def place(self, *names: str) -> list[str]:
+        """Where memory has jobs; an invariant compares it with the server."""
+        places = self._tricks[0].ids_by_place(TASK)
+        return [job_id for name in names for job_id in places[name]]
+
+    def has_claimed(self) -> bool:
+        return bool(self._leases)
+
+    def has_ended(self) -> bool:
+        return bool(self.place(*FINAL_STATES))
 
     @rule(jobs=st.lists(new_jobs, min_size=1, max_size=4), attempts=st.integers(1, 3), resend=st.booleans())
     def enqueue(self, jobs: list[NewJob], attempts: int, resend: bool) -> None:
         self.both(Enqueue(task=TASK, version=2, max_attempts=attempts, jobs=jobs, resend=resend))
         self._existing.update(job.job_id for job in jobs)
 
+    @precondition(lambda self: self.place("wait", "prioritized", "delayed"))
+    @rule(slots=st.sampled_from([3, 1, 9, 0]), on_expire=st.sampled_from(["fail", "discard"]))
+    def claim(self, slots: int, on_expire: OnExpire) -> None:
+        self._exchange(slots, [], on_expire)
+
+    @precondition(has_claimed)
     @rule(
-        slots=st.integers(0, 4),
-        outcomes=st.lists(st.tuples(lease_choices, st.sampled_from(OutcomeKind), texts, delays), max_size=4),
-        on_expire=st.sampled_from(["fail", "discard"]),
+        slots=st.integers(0, 2),
+        outcomes=st.lists(
+            st.tuples(lease_choices, st.sampled_from(OutcomeKind), texts, delays), min_size=1, max_size=4
+        ),
     )
-    def exchange(self, slots: int, outcomes: list[tuple[int, OutcomeKind, bytes, int]], on_expire: OnExpire) -> None:
+    def settle(self, slots: int, outcomes: list[tuple[int, OutcomeKind, bytes, int]]) -> None:
+        self._exchange(slots, [self._outcome(*outcome) for outcome in outcomes], "fail")
+
+    def _exchange(self, slots: int, outcomes: list[Outcome], on_expire: OnExpire) -> None:
         exchange = Exchange(
             task=TASK,
             token=f"token-{len(self._exchanges)}",
             lease_ms=LEASE_MS,
             slots=slots,
-            outcomes=[self._outcome(*outcome) for outcome in outcomes],
+            outcomes=outcomes,
             on_expire=on_expire,
         )
         self._exchanges.append(exchange)
@@ -130,17 +158,23 @@ class BackendsAgree(RuleBasedStateMachine):
         if exchange.on_expire == "discard":
             self._forget_deleted()
 
-    @rule(choice=lease_choices)
-    def exchange_again(self, choice: int) -> None:
-        if self._exchanges:
-            self._carry_out(self._exchanges[-1 - choice % len(self._exchanges)].again())
+    @precondition(lambda self: self._exchanges)
+    @rule(back=st.integers(1, 3))
+    def exchange_again(self, back: int) -> None:
+        self._carry_out(self._exchanges[-min(back, len(self._exchanges))].again())
 
-    @rule(choices=st.lists(lease_choices, max_size=4))
+    @precondition(has_claimed)
+    @rule(choices=st.lists(lease_choices, min_size=1, max_size=4))
     def extend_leases(self, choices: list[int]) -> None:
         self.both(ExtendLeases(task=TASK, lease_ms=LEASE_MS, leases=[self.lease(choice) for choice in choices]))
 
-    @rule(job_id=job_ids)
-    def lose_lease(self, job_id: str) -> None:
+    @precondition(lambda self: self.place("active"))
+    @rule(index=st.integers(0, 7))
+    def lose_lease(self, index: int) -> None:
+        active = self.place("active")
+        self._lose_lease(active[index % len(active)])
+
+    def _lose_lease(self, job_id: str) -> None:
         for tricks in self._tricks:
             tricks.lose_lease(TASK, job_id)
 
@@ -148,18 +182,24 @@ class BackendsAgree(RuleBasedStateMachine):
     def recover_stalled(self, max_count: int) -> None:
         self.both(RecoverStalled(task=TASK, max_count=max_count))
 
+    @precondition(lambda self: self.place("active"))
     @rule(max_count=st.integers(0, 2))
-    def abandon_everything(self, max_count: int) -> None:
+    def all_workers_die(self, max_count: int) -> None:
         self.recover_stalled(max_count)
-        for job_id in IDS:
-            self.lose_lease(job_id)
+        for job_id in self.place("active"):
+            self._lose_lease(job_id)
         self.recover_stalled(max_count)
 
-    @rule(job_id=job_ids, reason=st.sampled_from(["", "enough", "довольно"]))
-    def cancel(self, job_id: str, reason: str) -> None:
-        self.both(Cancel(task=TASK, job_id=job_id, reason=reason))
+    @precondition(lambda self: self._existing)
+    @rule(index=st.integers(0, 11), reason=st.sampled_from(["", "enough", "довольно"]))
+    def cancel(self, index: int, reason: str) -> None:
+        existing = sorted(self._existing)
+        self.both(Cancel(task=TASK, job_id=existing[index % len(existing)], reason=reason))
 
-    @rule(entries=st.lists(st.tuples(st.sampled_from(["progress", "log"]), lease_choices, texts), max_size=4))
+    @precondition(has_claimed)
+    @rule(
+        entries=st.lists(st.tuples(st.sampled_from(["progress", "log"]), lease_choices, texts), min_size=1, max_size=4)
+    )
     def report(self, entries: list[tuple[Any, int, bytes]]) -> None:
         leases = [(kind, self.lease(choice), payload) for kind, choice, payload in entries]
         reports = [
@@ -168,15 +208,21 @@ class BackendsAgree(RuleBasedStateMachine):
         ]
         self.both(Report(task=TASK, entries=reports))
 
+    @precondition(lambda self: self.place("failed"))
     @rule(job_id=st.none() | job_ids, limit=st.integers(0, 3))
     def retry_dead(self, job_id: str | None, limit: int) -> None:
         self.both(RetryDead(task=TASK, job_id=job_id, limit=limit))
 
-    @rule(state=final_states, job_id=job_ids)
-    def remove_finished(self, state: FinalState, job_id: str) -> None:
-        if self.both(RemoveFinished(task=TASK, state=state, job_id=job_id)):
-            self._existing.remove(job_id)
+    @precondition(has_ended)
+    @rule(index=st.integers(0, 7))
+    def remove_finished(self, index: int) -> None:
+        ended = self.place(*FINAL_STATES)
+        job_id = ended[index % len(ended)]
+        removed = [self.both(RemoveFinished(task=TASK, state=state, job_id=job_id)) for state in FINAL_STATES]
+        assert sorted(removed) == [False, False, False, True]
+        self._existing.remove(job_id)
 
+    @precondition(has_ended)
     @rule(
         state=final_states,
         age=st.none() | st.sampled_from([0, 1, 10, 500]),
@@ -189,12 +235,10 @@ class BackendsAgree(RuleBasedStateMachine):
         self._forget_deleted()
         assert before - len(self._existing) == removed
 
-    @rule(state=st.sampled_from(JobState), offset=st.integers(0, 4), limit=st.integers(0, 4))
-    def list_jobs(self, state: JobState, offset: int, limit: int) -> None:
-        self.both(ListJobs(task=TASK, state=state, offset=offset, limit=limit))
-
-    @rule(wanted=st.lists(job_ids, max_size=4))
-    def read(self, wanted: list[str]) -> None:
+    @rule(offset=st.integers(0, 4), limit=st.integers(0, 4), wanted=st.lists(job_ids, max_size=4))
+    def inspect(self, offset: int, limit: int, wanted: list[str]) -> None:
+        for state in JobState:
+            self.both(ListJobs(task=TASK, state=state, offset=offset, limit=limit))
         self.both(ReadStatuses(task=TASK, job_ids=wanted))
         for job_id in wanted:
             self.both(ReadLogs(task=TASK, job_id=job_id))
@@ -254,10 +298,11 @@ class BackendsAgree(RuleBasedStateMachine):
 
 def test_memory_and_server_agree_on_random_histories(server: Server) -> None:
     budget = settings(
-        max_examples=30,
+        max_examples=40,
         stateful_step_count=30,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
         database=None,
     )
-    run_state_machine_as_test(lambda: BackendsAgree(server), settings=budget)
+    machine = cast("type[BackendsAgree]", partial(BackendsAgree, server))  # any maker of machines will do
+    run_state_machine_as_test(machine, settings=budget)

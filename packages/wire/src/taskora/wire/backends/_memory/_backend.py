@@ -29,7 +29,7 @@ class MemoryBackend:
         self._session = Session()
 
     @classmethod
-    def over(cls, store: Store) -> Self:
+    def _over(cls, store: Store) -> Self:
         """Another backend of jobs that exist already, to be closed by itself."""
         backend = cls()
         backend._store = store

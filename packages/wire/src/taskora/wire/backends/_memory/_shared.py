@@ -26,4 +26,4 @@ def shared_memory(url: str, *, prefix: str | None) -> MemoryBackend:
         store = _stores.get((name, prefix))
         if store is None:
             store = _stores[name, prefix] = Store(WallClock())
-    return MemoryBackend.over(store)
+    return MemoryBackend._over(store)

@@ -9,7 +9,7 @@ from taskora.wire._commands import FINAL_STATES
 from taskora.wire._operations import FinalState
 from taskora.wire.backends._memory._event_log import EventLog
 from taskora.wire.backends._memory._marker import Marker
-from taskora.wire.backends._memory._record import Record, Value, encoded, number, write
+from taskora.wire.backends._memory._record import Record, Value, number, write
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._waiting import Sleeper
@@ -48,7 +48,7 @@ class TaskStore:
 
     def emit(self, now_ms: int, name: str, job_id: str, **fields: Value) -> None:
         """Adds an event to the stream."""
-        self.events.append(now_ms, name, job_id, {field: encoded(value) for field, value in fields.items()})
+        self.events.append(now_ms, name, job_id, fields)
         self._has_news = True
 
     def publish_cancellation(self, job_id: str) -> None:
