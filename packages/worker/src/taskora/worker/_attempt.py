@@ -19,7 +19,7 @@ class StopReason(Enum):
 class Attempt:
     """A claim, its context, and the task of the event loop that runs it."""
 
-    __slots__ = ("claim", "context", "ended", "error", "runner", "started", "stop_reason")
+    __slots__ = ("claim", "context", "decoded", "ended", "error", "runner", "started", "stop_reason")
 
     def __init__(self, claim: Claim, context: Context) -> None:
         self.claim = claim
@@ -28,6 +28,7 @@ class Attempt:
         self.stop_reason: StopReason | None = None
         self.error: BaseException | None = None
         self.started = False
+        self.decoded = False
         self.ended = False
 
     def stop(self, reason: StopReason) -> bool:

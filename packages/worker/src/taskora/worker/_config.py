@@ -1,11 +1,15 @@
 """How a worker is set up. Validated once, where it is written."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from taskora.contracts import Duration, Retry, Stall, UsageError, to_milliseconds
 
+T = TypeVar("T")
+
 DEFAULT_LEASE: Final = "30s"
+# Renewed three times within, over a network: what is shorter would be lost by every hiccup.
+SHORTEST_LEASE_MS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,8 @@ class Defaults:
         timeout_ms = None if self.timeout is None else to_milliseconds(self.timeout, field="timeout")
         object.__setattr__(self, "timeout_ms", timeout_ms)
         check_count("concurrency", self.concurrency)
+        check_instance("retry", self.retry, Retry)
+        check_instance("stall", self.stall, Stall)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,21 @@ class Retention:
     failed: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
     cancelled: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
     expired: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
+
+
+def check_lease(lease: Duration) -> int:
+    """The lifetime of a lease in milliseconds; `UsageError` if it is none that can be kept."""
+    lease_ms = to_milliseconds(lease, field="lease")
+    if lease_ms < SHORTEST_LEASE_MS:
+        raise UsageError.for_field("lease", lease, f"at least {SHORTEST_LEASE_MS}ms")
+    return lease_ms
+
+
+def check_instance(name: str, value: T | None, expected: type[T]) -> T | None:
+    """The value if it is of a class, or None; `UsageError` otherwise."""
+    if value is not None and not isinstance(value, expected):
+        raise UsageError.for_field(name, value, f"{expected.__name__}(...) or None")
+    return value
 
 
 def check_count(name: str, value: object, *, least: int = 1) -> int:

@@ -1,5 +1,6 @@
 """What a handler knows of the attempt it is running, and can tell about it."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol, TypeAlias
 
@@ -10,6 +11,8 @@ from taskora.worker._signal import CancelSignal
 ReportKind: TypeAlias = Literal["progress", "log"]
 
 _JSON: Final = JsonSerializer()
+# A handler in a thread and the event loop may be the first to ask for the signal at the same moment.
+_FIRST_USE: Final = threading.Lock()
 
 
 class ContextPort(Protocol):
@@ -96,7 +99,9 @@ class Context:
     def cancelled(self) -> CancelSignal:
         """Set when the attempt should stop."""
         if self._signal is None:
-            self._signal = CancelSignal()
+            with _FIRST_USE:
+                if self._signal is None:
+                    self._signal = CancelSignal()
         return self._signal
 
     def progress(self, value: object) -> None:
@@ -112,9 +117,9 @@ class Context:
         return RetryError(delay=delay, reason=reason)
 
     def raise_if_cancelled(self) -> None:
-        """Raises `JobCancelledError` if the attempt should stop."""
+        """Raises `JobCancelledError` if the attempt should stop; its reason is that of the signal."""
         if self._signal is not None and self._signal.is_set():
-            raise JobCancelledError(job_id=self.id, task=self.task, reason="the attempt was asked to stop")
+            raise JobCancelledError(job_id=self.id, task=self.task, reason=self._signal.reason)
 
 
 class JobLog:

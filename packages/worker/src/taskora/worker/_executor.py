@@ -25,6 +25,7 @@ class Executor:
     ) -> None:
         self._implementation: Final = implementation
         self._invoker: Final = invoker
+        self._newer_versions: Final[set[int]] = set()
         self._call: Final = compose((*middleware, *implementation.middleware), self._call_handler)
 
     async def run(self, attempt: Attempt) -> Outcome:
@@ -33,6 +34,8 @@ class Executor:
             if attempt.stop_reason is not None:
                 raise asyncio.CancelledError  # asked to stop before it began
             result = await self._run(attempt)
+        except GeneratorExit:
+            raise  # the event loop is gone
         except BaseException as error:  # noqa: BLE001 - nothing that a handler does may end the lane
             # Cancellation included: it is how an attempt is stopped, and a handler may also raise it itself.
             attempt.error = error
@@ -46,19 +49,30 @@ class Executor:
     async def _run(self, attempt: Attempt) -> bytes:
         self._check_version(attempt.claim.version)
         context = attempt.context
-        codec = self._implementation.payloads
-        context.data = codec.input.decode(attempt.claim.data)
+        self._decode(attempt)
         await self._call(context)
-        return codec.output.encode(codec.output.validate(context.result))
+        return self._implementation.payloads.output.pack(context.result)
+
+    def _decode(self, attempt: Attempt) -> None:
+        attempt.context.data = self._implementation.payloads.input.decode(attempt.claim.data)
+        attempt.decoded = True
 
     def _check_version(self, version: int) -> None:
         ours, since = self._implementation.version, self._implementation.since
         if version > ours:
+            self._warn_of_version(version)
             raise _outcomes.TooNewError(f"Job version {version} is above the version {ours} of this worker")
         if version < since:
             raise _outcomes.TooOldError(
                 f"Job version {version} is below minimum supported version {since} — migration no longer available"
             )
+
+    def _warn_of_version(self, version: int) -> None:
+        if version in self._newer_versions:
+            return
+        self._newer_versions.add(version)
+        about = {"task": self._implementation.task, "version": version, "ours": self._implementation.version}
+        logger.warning("jobs_too_new", extra=about)
 
     async def _call_handler(self, context: Context) -> None:
         context.result = await self._invoker(context)
@@ -76,7 +90,7 @@ class Executor:
                 return _outcomes.completed(attempt.claim, result)
 
     async def run_cancel_hook(self, attempt: Attempt) -> None:
-        """Tells the implementation that a job was cancelled while it ran."""
+        """Tells the implementation that a job was cancelled while it ran, or was about to."""
         hook = self._implementation.on_cancel
         if hook is None:
             return
@@ -84,8 +98,13 @@ class Executor:
         if task is not None:
             task.uncancel()
         try:
+            if not attempt.decoded:
+                self._check_version(attempt.claim.version)
+                self._decode(attempt)
             done: object = hook(attempt.context.data, attempt.context)
             if inspect.isawaitable(done):
                 await done
+        except GeneratorExit:
+            raise
         except BaseException:
             logger.exception("on_cancel_failed", extra={"task": self._implementation.task, "job": attempt.claim.job_id})

@@ -1,11 +1,13 @@
 """Handlers: the shapes they may have, and how each is called."""
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from taskora.contracts import UsageError
 from taskora.worker._context import Context
+from taskora.worker._process_messages import check_importable
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -38,11 +40,15 @@ def choose_executor(handler: Callable[..., Any], choice: ExecutorChoice, *, task
     if is_async != (choice == "async"):
         kind = "an `async def`" if choice == "async" else "a plain `def`"
         raise UsageError(f"handler of task {task!r} must be {kind} function to run with executor={choice!r}")
+    if choice == "process":
+        check_importable(handler, task=task)
     return choice
 
 
 def is_coroutine_function(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine; sees through partials and objects that can be called."""
+    while isinstance(function, functools.partial):
+        function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
@@ -52,7 +58,7 @@ def wants_context(handler: Callable[..., Any], *, task: str) -> bool:
     Raises:
         UsageError: it takes neither one nor two positional arguments.
     """
-    parameters = inspect.signature(handler).parameters.values()
+    parameters = signature_of(handler, task=task).parameters.values()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
     keyword_only = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
@@ -60,3 +66,15 @@ def wants_context(handler: Callable[..., Any], *, task: str) -> bool:
     if keyword_only or len(required) > 2 or (not positional and not takes_any):
         raise UsageError(f"handler of task {task!r} must take (data) or (data, ctx), got {inspect.signature(handler)}")
     return len(required) == 2 or (len(positional) >= 2 and positional[1].name in ("ctx", "context"))
+
+
+def signature_of(handler: Callable[..., Any], *, task: str) -> inspect.Signature:
+    """What a handler takes.
+
+    Raises:
+        UsageError: it does not say, as some functions that are written in C.
+    """
+    try:
+        return inspect.signature(handler)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"handler of task {task!r} must be a function with a signature: {error}") from error

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypedDict, TypeVar
 from taskora.contracts import Duration, OnExpire, Retry, Stall, TaskContract, Ttl, UsageError, to_milliseconds
 from taskora.producer import Payloads
 from taskora.wire import Serializer
-from taskora.worker._config import Defaults, check_count
+from taskora.worker._config import Defaults, check_count, check_instance
 from taskora.worker._handlers import (
     ExecutorChoice,
     ExecutorKind,
@@ -16,6 +16,7 @@ from taskora.worker._handlers import (
     choose_executor,
     wants_context,
 )
+from taskora.worker._middleware import check_middleware
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -97,7 +98,11 @@ def resolve(
         ContractError: the contract's types cannot be validated.
     """
     name = contract.name
-    chosen_ttl = ttl or contract.ttl
+    check_instance("retry", retry, Retry)
+    check_instance("stall", stall, Stall)
+    chosen_ttl = check_instance("ttl", ttl, Ttl) or contract.ttl
+    if on_cancel is not None and not callable(on_cancel):
+        raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
     accepted = check_count("version", contract.version if version is None else version)
     if check_count("since", since) > accepted:
         raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
@@ -112,7 +117,7 @@ def resolve(
         timeout_ms=_timeout_ms(timeout, contract, defaults),
         stall=stall or contract.stall or defaults.stall,
         on_expire="fail" if chosen_ttl is None else chosen_ttl.on_expire,
-        middleware=tuple(middleware),
+        middleware=check_middleware(middleware),
         on_cancel=on_cancel,
         version=accepted,
         since=since,

@@ -1,11 +1,12 @@
 """Contracts from the annotations of a function."""
 
+import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 from taskora.contracts import TaskContract, UsageError
-from taskora.worker._handlers import OnCancel
+from taskora.worker._handlers import OnCancel, signature_of
 from taskora.worker._implementation import RunOptions
 
 
@@ -29,8 +30,8 @@ def contract_of(
     Raises:
         UsageError: the function takes no data, or an annotation is missing.
     """
-    parameters = list(inspect.signature(handler).parameters.values())
-    hints = get_type_hints(handler)
+    parameters = list(signature_of(handler, task=name).parameters.values())
+    hints = _hints(name, handler)
     if not parameters:
         raise UsageError(f"handler of task {name!r} must take (data) or (data, ctx), got ()")
     for wanted in (parameters[0].name, "return"):
@@ -46,6 +47,19 @@ def contract_of(
         version=options.get("version") or 1,
     )
     return contract, options
+
+
+def _hints(name: str, handler: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function, of what a partial calls, or of how an object is called."""
+    function: Any = handler
+    while isinstance(function, functools.partial):
+        function = cast("Any", function).func
+    if not (inspect.isroutine(function) or inspect.isclass(function)):
+        function = type(function).__call__
+    try:
+        return get_type_hints(function, include_extras=True)
+    except Exception as error:
+        raise UsageError(f"annotations of the handler of task {name!r} cannot be evaluated: {error}") from error
 
 
 def _annotation(hint: object) -> object:

@@ -5,10 +5,12 @@ busy one pays one round trip per batch.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
@@ -24,6 +26,8 @@ BLOCK_MS: Final = 2000
 _LARGEST_CLAIM: Final = 500
 _LARGEST_SETTLEMENT: Final = 1000
 _LONGEST_PAUSE: Final = 5.0
+# A lane that has to stop, and whose server does not answer, gives up after so many round trips.
+_LAST_TRIES: Final = 5
 
 Ended = tuple[Attempt, Outcome]
 
@@ -47,6 +51,7 @@ class Lane:
         *,
         lease_ms: int,
         on_failure: FailureListener,
+        on_trouble: Callable[[BaseException], None],
     ) -> None:
         self.attempts: Final = RunningAttempts(
             backend, implementation, executor, lease_ms=lease_ms, on_end=self._attempt_ended
@@ -55,10 +60,11 @@ class Lane:
         self._implementation: Final = implementation
         self._lease_ms: Final = lease_ms
         self._on_failure: Final = on_failure
+        self._on_trouble: Final = on_trouble
         self._ended: list[Ended] = []
         self._unsent: tuple[Exchange, list[Ended]] | None = None
         self._look = True
-        self._stopping = False
+        self._stopped: Final = asyncio.Event()
         self._wake: Final = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._clock_offset_ms = 0.0
@@ -82,8 +88,18 @@ class Lane:
             if self._watch is not None:
                 self._watch.cancel()
 
+    @property
+    def _stopping(self) -> bool:
+        return self._stopped.is_set()
+
     def _drained(self) -> bool:
-        return self._stopping and not (self.attempts or self._ended or self._unsent or self._look)
+        if not self._stopping or self.attempts.running:
+            return False
+        if self._failures > _LAST_TRIES:
+            # Leases run out, and whoever sweeps then gives the jobs back.
+            logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
+            return True
+        return not (self.attempts or self._ended or self._unsent or self._look)
 
     def _free_slots(self) -> int:
         free = 0 if self._stopping else self._implementation.concurrency - self.attempts.running
@@ -103,8 +119,8 @@ class Lane:
         try:
             now_ms = int(self._clock_offset_ms + time.monotonic() * 1000)
             await self._backend.wait_for_work(self.task, timeout_ms=BLOCK_MS, now_ms=now_ms)
-        except BackendError:
-            await self._pause()
+        except Exception as error:  # noqa: BLE001 - whatever it was, looking again is the answer
+            await self._recover(error)
         finally:
             self._watch = None
             self._look = True
@@ -112,18 +128,19 @@ class Lane:
 
     async def _exchange(self) -> None:
         operation, batch = self._unsent or self._next_exchange()
+        self.attempts.expect_claims()
         try:
             reply = await self._backend.run(operation)
-        except BackendError as error:
-            logger.warning("exchange_failed", extra={"task": self.task, "error": str(error)})
+        except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
             self._unsent = (operation.again(), batch)
-            await self._pause()
+            await self._recover(error)
             return
         self._unsent = None
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
         self._settle(batch, reply)
         self._start_claims(reply)
+        self.attempts.all_claims_known()
 
     def _next_exchange(self) -> tuple[Exchange, list[Ended]]:
         self._look = False
@@ -138,11 +155,20 @@ class Lane:
         )
         return operation, batch
 
-    async def _pause(self) -> None:
+    async def _recover(self, error: Exception) -> None:
         """Waits longer after each failure in a row; at random, so that workers do not return together."""
         self._failures += 1
-        longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10))
-        await asyncio.sleep(longest * random.uniform(0.5, 1.0))
+        unforeseen = None if isinstance(error, BackendError) else error
+        about = {"task": self.task, "error": str(error), "failures": self._failures}
+        logger.warning("exchange_failed", extra=about, exc_info=unforeseen)
+        self._on_trouble(error)
+        longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        if self._stopping:
+            await asyncio.sleep(min(longest, 1.0))
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._stopped.wait()
 
     def _settle(self, batch: list[Ended], reply: Exchanged) -> None:
         for (attempt, outcome), settlement in zip(batch, reply.settlements, strict=True):
@@ -168,7 +194,8 @@ class Lane:
 
     def stop_claiming(self) -> None:
         """Takes no more jobs, and puts the wake-up token back if this lane holds it."""
-        self._stopping = True
+        self._stopped.set()
+        self._failures = 0
         self._look = True
         if self._watch is not None:
             self._watch.cancel()

@@ -5,6 +5,7 @@ right to run, or its job would run twice.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -19,6 +20,8 @@ logger = logging.getLogger("taskora.worker")
 _BATCH: Final = 500
 _RETRY_SECONDS: Final = 1.0
 _LAG_WARNING_SECONDS: Final = 1.0
+# How long a worker that closes waits for a renewal that is under way.
+_STOP_SECONDS: Final = 2.0
 
 
 class LeaseHolder(Protocol):
@@ -62,12 +65,16 @@ class LeaseRenewer:
         books: Mapping[str, tuple[LeaseBook, LeaseHolder]],
         *,
         lease_ms: int,
+        on_trouble: Callable[[BaseException], None],
     ) -> None:
         self._make_backend: Final = make_backend
         self._books: Final = books
         self._lease_ms: Final = lease_ms
         self._interval: Final = lease_ms / 3000
-        self._stopped = threading.Event()
+        self._on_trouble: Final = on_trouble
+        self._wake = threading.Event()
+        self._stopping = False
+        self._ended: Final = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._pinged_at: float | None = None
 
@@ -77,31 +84,53 @@ class LeaseRenewer:
         self._thread = threading.Thread(target=self._run, args=(loop,), name="taskora-leases", daemon=True)
         self._thread.start()
 
+    def renew_now(self) -> None:
+        """Renews everything soon: a renewal also tells of cancellations whose message was missed."""
+        self._wake.set()
+
     async def stop(self) -> None:
-        """Ends the thread, and waits for it without blocking the event loop."""
-        self._stopped.set()
-        if self._thread is not None:
-            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        """Ends the thread, and waits for it without blocking the event loop, unless its server hangs."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread is None:
+            return
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._ended.wait()
+        except TimeoutError:
+            logger.warning("lease_renewer_left_behind")
+        else:
+            self._thread.join()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         backend = self._make_backend()
         pause = self._interval
         try:
-            while not self._stopped.wait(pause):
-                pause = self._interval
-                try:
-                    self._measure_lag(loop)
-                    for task, (book, holder) in self._books.items():
-                        self._renew(loop, backend, task, book, holder)
-                except BackendError as error:
-                    logger.warning("lease_renewal_failed", extra={"error": str(error)})
-                    pause = min(_RETRY_SECONDS, self._interval)
-                except RuntimeError:
-                    if loop.is_closed():
-                        return
-                    raise
+            while not loop.is_closed():
+                self._wake.wait(pause)
+                self._wake.clear()
+                if self._stopping:
+                    return
+                pause = self._interval if self._renew_all(loop, backend) else min(_RETRY_SECONDS, self._interval)
         finally:
             backend.close()
+            _call(loop, self._ended.set)
+
+    def _renew_all(self, loop: asyncio.AbstractEventLoop, backend: SyncBackend) -> bool:
+        """Renews every lease; false if that failed. Nothing may end this thread: all leases would be lost."""
+        try:
+            self._measure_lag(loop)
+            for task, (book, holder) in self._books.items():
+                self._renew(loop, backend, task, book, holder)
+        except BackendError as error:
+            logger.warning("lease_renewal_failed", extra={"error": str(error)})
+            _call(loop, self._on_trouble, error)
+            return False
+        except Exception as error:
+            logger.exception("lease_renewal_failed")
+            _call(loop, self._on_trouble, error)
+            return False
+        return True
 
     def _renew(
         self, loop: asyncio.AbstractEventLoop, backend: SyncBackend, task: str, book: LeaseBook, holder: LeaseHolder
@@ -112,7 +141,7 @@ class LeaseRenewer:
             states = backend.run(ExtendLeases(task=task, lease_ms=self._lease_ms, leases=batch))
             for lease, state in zip(batch, states, strict=True):
                 if state is not LeaseState.HELD:
-                    loop.call_soon_threadsafe(holder.lease_changed, lease, state)
+                    _call(loop, holder.lease_changed, lease, state)
 
     def _measure_lag(self, loop: asyncio.AbstractEventLoop) -> None:
         """Notices an event loop that is blocked: leases survive it, but nothing else moves meanwhile."""
@@ -121,10 +150,15 @@ class LeaseRenewer:
             logger.warning("event_loop_blocked", extra={"seconds": round(now - self._pinged_at, 3)})
             return
         self._pinged_at = now
-        loop.call_soon_threadsafe(self._pong, now)
+        _call(loop, self._pong, now)
 
     def _pong(self, sent: float) -> None:
         self._pinged_at = None
         lag = time.monotonic() - sent
         if lag > _LAG_WARNING_SECONDS:
             logger.warning("event_loop_lagged", extra={"seconds": round(lag, 3)})
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    with contextlib.suppress(RuntimeError):  # the event loop is closed: nobody is left to be told
+        loop.call_soon_threadsafe(function, *arguments)

@@ -2,13 +2,11 @@
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from taskora.contracts import UsageError
-from taskora.producer import EventReader, JobEvent, PayloadCodec
-from taskora.wire import Backend
 
 logger = logging.getLogger("taskora.worker")
 
@@ -33,6 +31,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self._by_kind: dict[tuple[str | None, str], list[Listener]] = {}
+        self._on_change: Callable[[], None] | None = None
 
     def check(self, name: str, *, task: str | None) -> None:
         """Refuses names of events that do not exist.
@@ -47,11 +46,19 @@ class Listeners:
 
     def add(self, name: str, listener: Listener, *, task: str | None = None) -> None:
         """Registers a listener for `"task:<kind>"` or `"worker:<kind>"`; for one task if it is named."""
+        if not callable(listener):
+            raise UsageError.for_field(f"listener of {name!r}", listener, "a function of one argument")
         self._by_kind.setdefault((task, name), []).append(listener)
+        if self._on_change is not None:
+            self._on_change()
 
-    def follow_jobs(self) -> bool:
-        """Whether anybody listens to events of jobs."""
-        return any(name.startswith("task:") for _, name in self._by_kind)
+    def watch(self, on_change: Callable[[], None] | None) -> None:
+        """Calls a function whenever a listener is added; None calls nobody."""
+        self._on_change = on_change
+
+    def want(self, task: str) -> bool:
+        """Whether somebody listens to events of a task's jobs."""
+        return any(name.startswith("task:") and owner in (None, task) for owner, name in self._by_kind)
 
     def hear_failures(self, task: str) -> bool:
         """Whether somebody listens to the failures of a task, so that they need not be logged."""
@@ -69,26 +76,3 @@ class Listeners:
                     await done
             except Exception:
                 logger.exception("listener_failed", extra={"event": name})
-
-
-class EventFollower:
-    """Reads the events of this worker's tasks and delivers them."""
-
-    name = "event_follower"
-    interval = 0.0
-
-    def __init__(self, backend: Backend, codecs: Mapping[str, PayloadCodec[Any]], listeners: Listeners) -> None:
-        self._reader: Final = EventReader(backend, codecs)
-        self._listeners: Final = listeners
-
-    async def open(self) -> None:
-        """Events from now on are delivered."""
-        await self._reader.open()
-
-    async def tick(self) -> None:
-        """Follows the events until something unexpected happens."""
-        async for event in self._reader:
-            await self._deliver(event)
-
-    async def _deliver(self, event: JobEvent) -> None:
-        await self._listeners.deliver(f"task:{event.kind}", event, task=event.task)

@@ -1,12 +1,23 @@
 """The onion around a handler."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import cast
 
 from taskora.contracts import UsageError
 from taskora.worker._context import Context
 from taskora.worker._handlers import Middleware
 
 Core = Callable[[Context], Awaitable[None]]
+
+
+def check_middleware(middleware: object) -> tuple[Middleware, ...]:
+    """The middleware of a list or tuple, each of which can be called; `UsageError` otherwise."""
+    if not isinstance(middleware, list | tuple):
+        raise UsageError.for_field("middleware", middleware, "a list of async functions (ctx, call_next)")
+    for layer in cast("Sequence[object]", middleware):
+        if not callable(layer):
+            raise UsageError.for_field("middleware", layer, "an async function (ctx, call_next)")
+    return tuple(cast("Sequence[Middleware]", middleware))
 
 
 def compose(middleware: Sequence[Middleware], core: Core) -> Core:

@@ -1,5 +1,6 @@
 """From how an attempt ended to what is stored."""
 
+import logging
 import random
 from typing import Any, Final
 
@@ -8,8 +9,12 @@ from taskora.wire import Claim, Outcome, OutcomeKind
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._implementation import Implementation
 
+logger = logging.getLogger("taskora.worker")
+
 # How long a job whose payload is newer than this worker stays away before workers look at it again.
 PARK_MS: Final = 5000
+# An error text is stored in the job and in its events; what is longer helps nobody.
+LONGEST_ERROR: Final = 16_384
 
 
 class TooNewError(Exception):
@@ -42,8 +47,16 @@ def failed(claim: Claim, error: BaseException, implementation: Implementation[An
         return Outcome(kind=OutcomeKind.FAILED, job_id=claim.job_id, token=claim.token, payload=text)
     delay_ms = error.delay_ms if isinstance(error, RetryError) else None
     if delay_ms is None:
-        delay_ms = implementation.retry.backoff_ms(claim.attempt, uniform=random.random)
+        delay_ms = _backoff_ms(claim, implementation)
     return Outcome(kind=OutcomeKind.RETRYING, job_id=claim.job_id, token=claim.token, payload=text, delay_ms=delay_ms)
+
+
+def _backoff_ms(claim: Claim, implementation: Implementation[Any, Any]) -> int:
+    try:
+        return implementation.retry.backoff_ms(claim.attempt, uniform=random.random)
+    except Exception:
+        logger.exception("backoff_failed", extra={"task": implementation.task, "job": claim.job_id})
+        return implementation.retry.delay_ms
 
 
 def ended_with_error(attempt: Attempt, error: BaseException, implementation: Implementation[Any, Any]) -> Outcome:
@@ -70,4 +83,11 @@ def timeout_error(attempt: Attempt, implementation: Implementation[Any, Any]) ->
 
 def error_text(error: BaseException) -> bytes:
     """The stored text of an error: its message, or its type where it has none."""
-    return (str(error) or type(error).__name__).encode("utf-8", "backslashreplace")
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - an error of the user's that cannot even say what it is
+        text = ""
+    text = text or type(error).__name__
+    if len(text) > LONGEST_ERROR:
+        text = f"{text[:LONGEST_ERROR]}... ({len(text) - LONGEST_ERROR} more characters)"
+    return text.encode("utf-8", "backslashreplace")

@@ -4,29 +4,34 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 from taskora.contracts import BackendError
-from taskora.wire import Backend, Claim, ExtendLeases, Lease, Report, ReportEntry
+from taskora.wire import Backend, Claim, ExtendLeases, Lease, LeaseState, Report, ReportEntry
 from taskora.worker._context import ReportKind
 
 logger = logging.getLogger("taskora.worker")
 
 _BATCH: Final = 500
 
+OnLease: TypeAlias = Callable[[Lease, LeaseState], None]
+
 
 class Reporter:
     """Writes what the handlers of one task report. Reports of jobs whose lease has ended are refused by the storage."""
 
-    def __init__(self, backend: Backend, task: str, *, lease_ms: int) -> None:
+    def __init__(self, backend: Backend, task: str, *, lease_ms: int, on_lease: OnLease) -> None:
         self._backend: Final = backend
         self._task: Final = task
         self._lease_ms: Final = lease_ms
+        self._on_lease: Final = on_lease
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._queue: list[ReportEntry] = []
         self._unwritten: Counter[str] = Counter()
         self._writer: asyncio.Task[None] | None = None
+        self._renewals: Final[set[asyncio.Task[None]]] = set()
 
     def port(self, claim: Claim) -> "JobPort":
         """What the context of one attempt reports through."""
@@ -57,13 +62,12 @@ class Reporter:
 
     async def drain(self, job_id: str) -> None:
         """Waits until everything that was reported for a job has been written."""
-        while self._unwritten[job_id] and self._writer is not None:
+        while job_id in self._unwritten and self._writer is not None:
             await asyncio.shield(self._writer)
-        self._unwritten.pop(job_id, None)
 
     def has_unwritten(self, job_id: str) -> bool:
         """Whether `drain` would wait."""
-        return self._unwritten[job_id] > 0 if job_id in self._unwritten else False
+        return job_id in self._unwritten
 
     async def _write(self) -> None:
         try:
@@ -75,16 +79,39 @@ class Reporter:
                     logger.warning(
                         "reports_dropped", extra={"task": self._task, "entries": len(batch), "error": str(error)}
                     )
-                self._unwritten.subtract(entry.job_id for entry in batch)
+                except Exception:
+                    logger.exception("reports_dropped", extra={"task": self._task, "entries": len(batch)})
+                self._forget(batch)
         finally:
             self._writer = None
 
+    def close(self) -> None:
+        """Writes nothing more."""
+        for task in (self._writer, *self._renewals):
+            if task is not None:
+                task.cancel()
+
+    def _forget(self, batch: list[ReportEntry]) -> None:
+        for entry in batch:
+            left = self._unwritten[entry.job_id] - 1
+            if left > 0:
+                self._unwritten[entry.job_id] = left
+            else:
+                del self._unwritten[entry.job_id]
+
     def _start_renewal(self, lease: Lease) -> None:
         task = self._loop.create_task(self._renew(lease))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._renewals.add(task)
+        task.add_done_callback(self._renewals.discard)
 
     async def _renew(self, lease: Lease) -> None:
-        await self._backend.run(ExtendLeases(task=self._task, lease_ms=self._lease_ms, leases=(lease,)))
+        try:
+            (state,) = await self._backend.run(ExtendLeases(task=self._task, lease_ms=self._lease_ms, leases=(lease,)))
+        except BackendError as error:
+            logger.warning("lease_renewal_failed", extra={"task": self._task, "error": str(error)})
+            return
+        if state is not LeaseState.HELD:
+            self._on_lease(lease, state)
 
 
 class JobPort:

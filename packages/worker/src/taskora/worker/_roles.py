@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from taskora.contracts import BackendError
 
@@ -31,8 +31,8 @@ class Role(Protocol):
         ...
 
 
-async def perform(role: Role) -> None:
-    """Ticks for ever. A tick that fails is logged, and the next one comes all the same.
+async def perform(role: Role, on_trouble: Callable[[BaseException], None]) -> None:
+    """Ticks for ever. A tick that fails is logged and reported, and the next one comes all the same.
 
     The first tick comes after a random part of the interval, so that workers started together do not sweep together.
     """
@@ -42,15 +42,17 @@ async def perform(role: Role) -> None:
             await role.tick()
         except BackendError as error:
             logger.warning("role_failed", extra={"role": role.name, "error": str(error)})
+            on_trouble(error)
             await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.5, 1.0))
-        except Exception:
+        except Exception as error:
             logger.exception("role_failed", extra={"role": role.name})
+            on_trouble(error)
             await asyncio.sleep(_RETRY_SECONDS)
         else:
             await asyncio.sleep(role.interval)
 
 
-async def end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+async def end(tasks: Sequence["asyncio.Task[Any]"]) -> None:
     """Cancels tasks and waits until they have ended."""
     for task in tasks:
         task.cancel()

@@ -40,9 +40,11 @@ class RunningAttempts:
         self._implementation: Final = implementation
         self._executor: Final = executor
         self._on_end: Final = on_end
-        self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms)
-        self._deadlines: Final = Deadlines(self._deadline_passed)
+        self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms, on_lease=self.lease_changed)
+        self._deadlines: Final = Deadlines(self._deadline_passed, is_over=lambda attempt: attempt.ended)
         self._attempts: dict[str, Attempt] = {}
+        self._expects_claims = False
+        self._cancelled_early: set[str] = set()
         self._loose: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -56,6 +58,8 @@ class RunningAttempts:
         timeout_ms = self._implementation.timeout_ms
         if timeout_ms is not None:
             self._deadlines.add(attempt, timeout_ms)
+        if claim.job_id in self._cancelled_early:
+            attempt.stop(StopReason.CANCELLED)
 
     def refuse(self, claim: Claim, now_ms: int) -> None:
         """Gives a job back that came when nothing may be started any more."""
@@ -65,6 +69,10 @@ class RunningAttempts:
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
         attempt = Attempt(claim, self._context(claim, now_ms))
+        earlier = self._attempts.get(claim.job_id)
+        if earlier is not None:  # its lease ran out, and the job came back to us before we learnt of that
+            earlier.stop(StopReason.LEASE_LOST)
+            self._loosen(earlier)
         self._attempts[claim.job_id] = attempt
         self.leases.add(claim.job_id, claim.token)
         return attempt
@@ -128,10 +136,14 @@ class RunningAttempts:
             return
         attempt.ended = True
         logger.error("attempt_left_behind", extra=self.about(attempt, reason=str(attempt.stop_reason)))
-        if attempt.runner is not None:
+        self._loosen(attempt)
+        self._finish(attempt, _outcomes.ended_with_error(attempt, asyncio.CancelledError(), self._implementation))
+
+    def _loosen(self, attempt: Attempt) -> None:
+        """Keeps the task of an attempt that is not among the running ones any more."""
+        if attempt.runner is not None and not attempt.runner.done():
             self._loose.add(attempt.runner)
             attempt.runner.add_done_callback(self._loose.discard)
-        self._finish(attempt, _outcomes.ended_with_error(attempt, asyncio.CancelledError(), self._implementation))
 
     def about(self, attempt: Attempt, **more: object) -> dict[str, object]:
         """Fields of a log record."""
@@ -149,6 +161,17 @@ class RunningAttempts:
         attempt = self._attempts.get(job_id)
         if attempt is not None:
             attempt.stop(StopReason.CANCELLED)
+        elif self._expects_claims:
+            self._cancelled_early.add(job_id)
+
+    def expect_claims(self) -> None:
+        """Claims may be on their way here: their jobs are active, and may be cancelled before we know of them."""
+        self._expects_claims = True
+
+    def all_claims_known(self) -> None:
+        """No claim is on its way: a cancelled job that is unknown here runs elsewhere."""
+        self._expects_claims = False
+        self._cancelled_early.clear()
 
     def stop_all(self) -> None:
         """Tells every attempt to stop; their jobs go back to the queue."""
@@ -161,5 +184,14 @@ class RunningAttempts:
             self._leave_behind(attempt)
 
     def close(self) -> None:
-        """Watches no deadline any more."""
+        """Watches no deadline any more, and gives up what was left behind."""
         self._deadlines.close()
+        self._reporter.close()
+        for attempt in self._attempts.values():
+            self._loosen(attempt)
+        for task in self._loose:
+            task.cancel()
+
+    def leftovers(self) -> "list[asyncio.Task[None]]":
+        """What has not ended although it was told to."""
+        return list(self._loose)

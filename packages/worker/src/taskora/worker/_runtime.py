@@ -5,17 +5,20 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from taskora.producer import PayloadCodec
 from taskora.wire import Backend, CountJobs, Outcome, OutcomeKind
 from taskora.worker._attempt import Attempt
 from taskora.worker._canceller import Canceller
 from taskora.worker._config import Retention
+from taskora.worker._event_follower import EventFollower
 from taskora.worker._executor import Executor
 from taskora.worker._handlers import Middleware
 from taskora.worker._implementation import Implementation
 from taskora.worker._invoking import invoker_for
 from taskora.worker._lane import Lane
 from taskora.worker._leases import LeaseRenewer
-from taskora.worker._listeners import EventFollower, Listeners
+from taskora.worker._listeners import Listeners, WorkerEvent
+from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import Role, end, perform
 from taskora.worker._running import STOP_GRACE_MS
@@ -24,7 +27,9 @@ from taskora.worker._threads import ThreadPool
 
 logger = logging.getLogger("taskora.worker")
 
-_HURRY_SECONDS: Final = 1.0
+_SHORTEST_STOP_SECONDS: Final = 0.1
+# How long the outcomes of attempts that were left behind may take to be stored.
+_STORE_SECONDS: Final = 5.0
 
 
 class Runtime:
@@ -39,6 +44,7 @@ class Runtime:
         listeners: Listeners,
         retention: Retention,
         lease_ms: int,
+        codecs: Mapping[str, PayloadCodec[Any]],
     ) -> None:
         self._backend: Final = backend
         self._implementations: Final = implementations
@@ -47,10 +53,13 @@ class Runtime:
         self._retention: Final = retention
         self._lease_ms: Final = lease_ms
         self._threads: Final = ThreadPool()
+        self._processes: Final = ProcessPool(self._threads)
         self._lanes: dict[str, Lane] = {}
         self._lane_tasks: list[asyncio.Task[None]] = []
         self._role_tasks: list[asyncio.Task[None]] = []
         self._renewer: LeaseRenewer | None = None
+        self._follower: Final = EventFollower(backend, codecs, listeners, on_trouble=self._trouble)
+        self._announcements: Final[set[asyncio.Task[None]]] = set()
         self._hurry: Final = asyncio.Event()
 
     async def start(self) -> None:
@@ -64,33 +73,47 @@ class Runtime:
             await self._backend.run(CountJobs(task=task))
         self._lanes = {task: self._lane(implementation) for task, implementation in self._implementations.items()}
         books = {task: (lane.attempts.leases, lane.attempts) for task, lane in self._lanes.items()}
-        self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms)
-        roles: list[Role] = [*await self._event_roles(), *self._upkeep_roles()]
+        self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms, on_trouble=self._trouble)
+        await self._follower.follow()
+        self._listeners.watch(self._follower.notice)
         self._renewer.start()
         loop = asyncio.get_running_loop()
-        self._role_tasks = [loop.create_task(perform(role), name=role.name) for role in roles]
+        roles: list[Role] = [self._follower, *self._upkeep_roles(self._renewer)]
+        self._role_tasks = [loop.create_task(perform(role, self._trouble), name=role.name) for role in roles]
         self._lane_tasks = [loop.create_task(lane.run(), name=f"lane:{lane.task}") for lane in self._lanes.values()]
 
     def _lane(self, implementation: Implementation[Any, Any]) -> Lane:
-        executor = Executor(implementation, self._middleware, invoker_for(implementation, self._threads))
-        return Lane(self._backend, implementation, executor, lease_ms=self._lease_ms, on_failure=self._attempt_failed)
+        invoker = invoker_for(implementation, self._threads, self._processes)
+        executor = Executor(implementation, self._middleware, invoker)
+        return Lane(
+            self._backend,
+            implementation,
+            executor,
+            lease_ms=self._lease_ms,
+            on_failure=self._attempt_failed,
+            on_trouble=self._trouble,
+        )
 
-    async def _event_roles(self) -> Sequence[Role]:
-        if not self._listeners.follow_jobs():
-            return ()
-        codecs = {task: item.payloads.output for task, item in self._implementations.items()}
-        follower = EventFollower(self._backend, codecs, self._listeners)
-        await follower.open()
-        return (follower,)
-
-    def _upkeep_roles(self) -> Sequence[Role]:
+    def _upkeep_roles(self, renewer: LeaseRenewer) -> Sequence[Role]:
         roles: list[Role] = []
         if self._lanes:
-            roles.append(Canceller(self._backend, {task: lane.attempts for task, lane in self._lanes.items()}))
+            running = {task: lane.attempts for task, lane in self._lanes.items()}
+            roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
         for task, implementation in self._implementations.items():
             roles.append(StallRecoverer(self._backend, task, implementation.stall))
             roles.append(RetentionPruner(self._backend, task, self._retention))
         return roles
+
+    def follow(self) -> None:
+        """A task was added that listeners may ask for."""
+        self._follower.notice()
+
+    def _trouble(self, error: BaseException) -> None:
+        """Something failed in the background, and will be tried again."""
+        event = WorkerEvent(name="worker:error", error=error)
+        told = asyncio.get_running_loop().create_task(self._listeners.deliver(event.name, event))
+        self._announcements.add(told)
+        told.add_done_callback(self._announcements.discard)
 
     def _attempt_failed(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
         """Failures are logged until somebody listens to them."""
@@ -110,39 +133,57 @@ class Runtime:
         """Stops claiming, waits for attempts, then stops them; their jobs go back without spending an attempt."""
         for lane in self._lanes.values():
             lane.stop_claiming()
-        if not await self._lanes_ended(timeout_seconds):
+        if not await self._lanes_ended(0 if self._hurry.is_set() else timeout_seconds):
             for lane in self._lanes.values():
                 lane.attempts.stop_all()
-            if not await self._lanes_ended(STOP_GRACE_MS / 1000):
+            if not await self._lanes_ended(self._stop_seconds(timeout_seconds)):
                 for lane in self._lanes.values():
                     lane.attempts.leave_all_behind()
-                await self._lanes_ended(STOP_GRACE_MS / 1000)
+                await self._lanes_ended(_STORE_SECONDS)
         await self._end()
 
+    def _stop_seconds(self, timeout_seconds: float | None) -> float:
+        """How long handlers may take to stop: no longer than they were given to end by themselves."""
+        if self._hurry.is_set():
+            return _SHORTEST_STOP_SECONDS
+        longest = STOP_GRACE_MS / 1000
+        return longest if timeout_seconds is None else min(max(timeout_seconds, _SHORTEST_STOP_SECONDS), longest)
+
     def hurry(self) -> None:
-        """Ends every wait of `close` that is under way, and shortens those that follow."""
+        """Ends the wait of `close` that is under way, and shortens those that follow."""
         self._hurry.set()
 
     async def _lanes_ended(self, timeout_seconds: float | None) -> bool:
-        if self._hurry.is_set():
-            timeout_seconds = _HURRY_SECONDS
-        hurry = asyncio.get_running_loop().create_task(self._hurry.wait())
-        ended = asyncio.get_running_loop().create_task(self._all_ended())
+        """Waits until all lanes have ended, or for the given time, or until somebody is in a hurry."""
+        if not self._lane_tasks:
+            return True
+        loop = asyncio.get_running_loop()
+        ended = loop.create_task(_all_done(self._lane_tasks))
+        hurry = loop.create_task(self._hurry.wait())
         try:
             waits = {ended} if self._hurry.is_set() else {ended, hurry}
             await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            hurry.cancel()
-            ended.cancel()
+            await end((ended, hurry))
         return all(task.done() for task in self._lane_tasks)
 
-    async def _all_ended(self) -> None:
-        if self._lane_tasks:
-            await asyncio.wait(self._lane_tasks)
-
     async def _end(self) -> None:
+        self._listeners.watch(None)
         await end(self._lane_tasks)
-        await end(self._role_tasks)
+        await end([*self._role_tasks, *self._announcements])
+        await self._follower.close()
+        await self._end_leftovers()
         if self._renewer is not None:
             await self._renewer.stop()
+        await self._processes.close()
         self._threads.close()
+
+    async def _end_leftovers(self) -> None:
+        """Gives attempts that were left behind, and cancelled, a moment to end; then nobody waits for them."""
+        leftovers = [task for lane in self._lanes.values() for task in lane.attempts.leftovers()]
+        if leftovers:
+            await asyncio.wait(leftovers, timeout=_SHORTEST_STOP_SECONDS)
+
+
+async def _all_done(tasks: "Sequence[asyncio.Task[None]]") -> None:
+    await asyncio.wait(tasks)

@@ -1,6 +1,7 @@
 """The wish that an attempt should stop, as its handler sees it."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Generator
 
@@ -45,18 +46,24 @@ class CancelSignal:
             if self._set:
                 return
             self._futures.append(future)
-        await future
+        try:
+            await future
+        finally:
+            with self._lock:
+                if future in self._futures:  # nobody waits any more: cancelled, or past a timeout
+                    self._futures.remove(future)
 
     def set(self, reason: str) -> None:
         """Tells everybody who waits."""
         with self._lock:
+            self.reason = reason  # first, so that whoever sees the signal set sees why
             self._set = True
-            self.reason = reason
             futures, self._futures = self._futures, []
         if self._event is not None:
             self._event.set()
         for future in futures:
-            future.get_loop().call_soon_threadsafe(_finish, future)
+            with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits there
+                future.get_loop().call_soon_threadsafe(_finish, future)
 
 
 def _finish(future: "asyncio.Future[None]") -> None:

@@ -11,6 +11,7 @@ from taskora.contracts import Duration
 logger = logging.getLogger("taskora.worker")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LEFTOVER_SECONDS = 1.0
 
 
 class Startable(Protocol):
@@ -34,8 +35,12 @@ def fast_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grace: Duration) -> None:
-    """Starts, waits for a signal, closes. Every further signal calls `hurry`."""
+async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grace: Duration) -> bool:
+    """Starts, waits for a signal, closes. Every further signal calls `hurry`.
+
+    Returns whether everything in the event loop has ended. A loop in which something goes on must not be closed:
+    closing waits for it, and the process would never end.
+    """
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
 
@@ -54,3 +59,16 @@ async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grac
     finally:
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
+    return await _all_ended()
+
+
+async def _all_ended() -> bool:
+    leftovers = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in leftovers:
+        task.cancel()
+    if not leftovers:
+        return True
+    _, stubborn = await asyncio.wait(leftovers, timeout=_LEFTOVER_SECONDS)
+    if stubborn:
+        logger.error("tasks_left_behind", extra={"tasks": sorted(task.get_name() for task in stubborn)})
+    return not stubborn

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar, Unpack, cast, overload
 
 from taskora.contracts import Duration, TaskContract, UsageError, is_contract, to_milliseconds
-from taskora.producer import AsyncProducer
+from taskora.producer import AsyncProducer, PayloadCodec, Payloads
 from taskora.wire import Backend, Serializer
 from taskora.wire.backends import Target, open_backend
-from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention
+from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention, check_instance, check_lease
 from taskora.worker._handlers import AsyncHandler, Handler, Middleware, OnCancel, SyncHandler
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
 from taskora.worker._listeners import Listeners, WorkerEvent
+from taskora.worker._middleware import check_middleware
 from taskora.worker._runtime import Runtime
 from taskora.worker._signals import fast_event_loop, run_until_signalled
 from taskora.worker._subscribing import WorkerEvents
@@ -58,13 +59,16 @@ class Worker:
         self._backend: Final[Backend] = open_backend(target, prefix=prefix)
         self._owns_backend: Final = self._backend is not target
         self._serializer: Final = serializer
-        self._defaults: Final = defaults or Defaults()
-        self._retention: Final = retention or Retention()
-        self._middleware: Final[list[Middleware]] = list(middleware)
-        self._lease_ms: Final = to_milliseconds(lease, field="lease")
+        self._defaults: Final = check_instance("defaults", defaults, Defaults) or Defaults()
+        self._retention: Final = check_instance("retention", retention, Retention) or Retention()
+        self._middleware: Final[list[Middleware]] = list(check_middleware(middleware))
+        self._lease_ms: Final = check_lease(lease)
         self._listeners: Final = Listeners()
         self._implementations: Final[dict[str, Implementation[Any, Any]]] = {}
+        self._tasks: Final[dict[str, WorkerTask[Any, Any]]] = {}
+        self._codecs: Final[dict[str, PayloadCodec[Any]]] = {}
         self._runtime: Runtime | None = None
+        self._closing: asyncio.Event | None = None
         self._closed = False
         self.on: Final = WorkerEvents(self._listeners)
         self.producer: Final = AsyncProducer(self._backend, serializer=serializer)
@@ -122,6 +126,7 @@ class Worker:
     def _declare(self, implementation: Implementation[Any, Any]) -> None:
         self._check_open("implement", implementation.contract)
         self._implementations[implementation.task] = implementation
+        self._follow(implementation.task, implementation.payloads.output)
 
     def _check_open(self, action: str, contract: TaskContract[Any, Any]) -> None:
         if not is_contract(contract):
@@ -132,8 +137,22 @@ class Worker:
             raise UsageError(f"task {contract.name!r} is implemented already in this worker")
 
     def register(self, contract: TaskContract[I, O]) -> WorkerTask[I, O]:
-        """A task to dispatch to and to listen to; whether it is implemented here does not matter."""
-        return WorkerTask(self.producer.register(contract), self._listeners)
+        """A task to dispatch to and to listen to; whether it is implemented here does not matter.
+
+        Raises:
+            UsageError: another contract of that name is registered, or this is no contract.
+        """
+        bound = self.producer.register(contract)
+        known = self._tasks.get(contract.name)
+        if known is None:
+            known = self._tasks[contract.name] = WorkerTask(bound, self._listeners)
+            self._follow(contract.name, Payloads(contract, self._serializer).output)
+        return cast("WorkerTask[I, O]", known)
+
+    def _follow(self, task: str, codec: "PayloadCodec[Any]") -> None:
+        self._codecs[task] = codec
+        if self._runtime is not None:
+            self._runtime.follow()
 
     def task(self, name: str, **options: Unpack[InlineOptions]) -> Callable[[Handler[I, O]], WorkerTask[I, O]]:
         """Declares a contract from a function's annotations, and implements it with that function.
@@ -155,7 +174,7 @@ class Worker:
         """Adds a middleware around all handlers, inside those that are there already."""
         if self._runtime is not None:
             raise UsageError("cannot add a middleware to a worker that has started")
-        self._middleware.append(middleware)
+        self._middleware.extend(check_middleware((middleware,)))
         return middleware
 
     @property
@@ -182,6 +201,7 @@ class Worker:
             listeners=self._listeners,
             retention=self._retention,
             lease_ms=self._lease_ms,
+            codecs=self._codecs,
         )
         try:
             await self._runtime.start()
@@ -193,18 +213,28 @@ class Worker:
     async def close(self, timeout: Duration | None = DEFAULT_GRACE) -> None:  # noqa: ASYNC109 - the grace of jobs
         """Stops claiming, lets running jobs end, then stops them; those go back without having spent an attempt.
 
+        Closing twice is the same as once.
+
         Args:
-            timeout: How long running jobs may go on; None for as long as they take.
+            timeout: How long running jobs may go on; None for as long as they take. Handlers that are stopped have
+                as long again to clean up, at most five seconds.
         """
         timeout_ms = None if timeout is None else to_milliseconds(timeout, field="timeout", allow_zero=True)
-        if self._closed:
+        if self._closing is not None:
+            await self._closing.wait()
             return
-        if self._runtime is not None:
-            await self._listeners.deliver("worker:closing", WorkerEvent(name="worker:closing"))
-            await self._runtime.close(None if timeout_ms is None else timeout_ms / 1000)
-        await self._release()
+        self._closing = asyncio.Event()
+        try:
+            if self._runtime is not None and not self._closed:
+                await self._listeners.deliver("worker:closing", WorkerEvent(name="worker:closing"))
+                await self._runtime.close(None if timeout_ms is None else timeout_ms / 1000)
+        finally:
+            await self._release()
+            self._closing.set()
 
     async def _release(self) -> None:
+        if self._closed:
+            return
         self._closed = True
         await self.producer.close()
         if self._owns_backend:
@@ -223,8 +253,13 @@ class Worker:
         Blocks, and uses uvloop where it is installed. Returns normally after a shutdown, so that the process ends
         with exit code 0.
         """
-        with asyncio.Runner(loop_factory=fast_event_loop()) as runner:
-            runner.run(run_until_signalled(self, self._hurry, grace))
+        runner = asyncio.Runner(loop_factory=fast_event_loop())
+        ended = True
+        try:
+            ended = runner.run(run_until_signalled(self, self._hurry, grace))
+        finally:
+            if ended:
+                runner.close()
 
     def _hurry(self) -> None:
         if self._runtime is not None:
