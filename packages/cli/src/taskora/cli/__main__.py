@@ -1,0 +1,5 @@
+"""`python -m taskora.cli` is `taskora`."""
+
+from taskora.cli import main
+
+main()
