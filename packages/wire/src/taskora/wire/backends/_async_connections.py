@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._resp import Request, closed
 
 _CONCURRENT_COMMANDS: Final = 16
 
@@ -55,7 +55,7 @@ class AsyncConnections:
     async def acquire(self) -> AbstractConnection:
         """A connected connection, to be given back by `release`."""
         if self._closed:
-            raise redis_errors.ConnectionError("this backend is closed")
+            raise closed()
         connection = self._idle.pop() if self._idle else self._make()
         self._busy.add(connection)
         try:

@@ -70,7 +70,7 @@ class SyncRedisBackend:
     @contextmanager
     def _borrow(self) -> Generator[Any]:
         if self._closed:
-            raise redis_errors.ConnectionError("this backend is closed")
+            raise _resp.closed()
         if self._pid != os.getpid():
             self._start_pool()  # the sockets belong to the parent
         with self._lock:

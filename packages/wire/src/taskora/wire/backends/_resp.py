@@ -39,6 +39,8 @@ TRANSIENT: Final = (
     OSError,
     asyncio.IncompleteReadError,
 )
+# Valkey's and Redis 7.0's words; neither has a code of its own when a script runs into the rights of its user.
+_FORBIDDEN_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
 # What a request may raise in all.
 FAILURES: Final = (*TRANSIENT, redis_errors.RedisError)
 _REFUSED: Final = (
@@ -68,6 +70,8 @@ def operation_requests(operation: Operation[R], keyspace: Keyspace, clock: Clock
         command = command_for(operation, keyspace, None if clock is None else clock.now_ms())
         try:
             reply = yield from _script_requests(command.call)
+        except BackendError:
+            raise
         except Exception as error:
             if not is_transient(error):
                 raise translate(error) from error
@@ -108,6 +112,8 @@ def _server_info() -> Flow[bytes]:
             info: bytes = yield Request(("INFO", "server"))
         except redis_errors.NoPermissionError:
             return b""
+        except BackendError:
+            raise
         except Exception as error:
             if pause is None or not is_transient(error):
                 raise translate(error) from error
@@ -131,6 +137,11 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, TRANSIENT) and not isinstance(error, _REFUSED)
 
 
+def closed() -> BackendError:
+    """Somebody uses a backend after closing it."""
+    return BackendError("this backend is closed: open another one")
+
+
 def translate(error: BaseException | None) -> BackendError:
     """The one place where errors of the client library become ours."""
     text = f"{type(error).__name__}: {error}"
@@ -138,7 +149,7 @@ def translate(error: BaseException | None) -> BackendError:
         return error
     if isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
         return BackendError(f"the server refused the credentials ({text}): check user name and password in the URL")
-    if isinstance(error, redis_errors.NoPermissionError):
+    if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _FORBIDDEN_IN_SCRIPT):
         return BackendError(f"the user may not do this ({text}): extend its ACL")
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in text:
         return BackendError(
