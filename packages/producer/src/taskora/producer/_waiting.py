@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Iterable, Sequence
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from taskora.contracts import BackendError, UsageError
 from taskora.producer._group_commit import GroupCommit
@@ -34,7 +34,7 @@ class ResultHub:
         self._backend = backend
         self._waiters: dict[str, dict[str, list[Waiter]]] = {}
         self._positions: dict[str, str] = {}
-        self._opening = asyncio.Lock()
+        self._openings: dict[str, asyncio.Task[None]] = {}
         self._checks: dict[str, GroupCommit[str, JobStatus | None]] = {}
         self._feed: EventFeed | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -89,17 +89,27 @@ class ResultHub:
         Whoever comes here is among the waiters already: the reader does not drop what it is about to rely on.
         """
         if task not in self._positions:
-            async with self._opening:
-                if task not in self._positions:
-                    self._positions[task] = await self._backend.run(LastEvent(task=task))
-                    if self._feed is not None:
-                        await self._feed.interrupt()
+            opening = self._openings.get(task)
+            if opening is None:
+                opening = self._openings[task] = asyncio.get_running_loop().create_task(self._open(task))
+                opening.add_done_callback(_mark_as_seen)
+            await asyncio.wait((opening,))  # not awaited itself: whoever was first may give up, and others rely on it
+            if not self._closed:
+                opening.result()
         if self._closed:
             raise closed_error()
         if self._reader is None:
             self._reader = reader = asyncio.get_running_loop().create_task(self._read())
             self._readers.add(reader)
             reader.add_done_callback(self._readers.discard)
+
+    async def _open(self, task: str) -> None:
+        try:
+            self._positions[task] = await self._backend.run(LastEvent(task=task))
+            if self._feed is not None:
+                await self._feed.interrupt()
+        finally:
+            del self._openings[task]
 
     async def _check(self, task: str, job_id: str) -> JobStatus | None:
         checks = self._checks.get(task)
@@ -114,8 +124,8 @@ class ResultHub:
         return await self._backend.run(ReadStatuses(task=task, job_ids=job_ids))
 
     def _forget(self, task: str, job_id: str, waiter: Waiter) -> None:
-        if not waiter.cancel() and not waiter.cancelled():
-            waiter.exception()  # marks it as seen
+        waiter.cancel()
+        _mark_as_seen(waiter)
         jobs = self._waiters[task]
         jobs[job_id].remove(waiter)
         if not jobs[job_id]:
@@ -200,11 +210,17 @@ class ResultHub:
     async def close(self) -> None:
         """Ends the reader; waits that are under way raise `UsageError`."""
         self._closed = True
-        readers = tuple(self._readers)
-        for reader in readers:
-            reader.cancel()
         self._fail(closed_error())
-        await asyncio.gather(*readers, return_exceptions=True)
+        tasks = (*self._readers, *self._openings.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _mark_as_seen(future: asyncio.Future[Any]) -> None:
+    """Keeps asyncio from complaining of an error that nobody was left to be told of."""
+    if not future.cancelled():
+        future.exception()
 
 
 def closed_error() -> UsageError:

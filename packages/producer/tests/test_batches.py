@@ -1,0 +1,122 @@
+"""Dispatching many jobs: one round trip per batch."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from packages.producer.tests.playing import MANY, Order, Storage, Surface, anything, orders
+from taskora.contracts import BackendError, UsageError, ValidationError
+from taskora.producer import AsyncProducer
+from taskora.producer._dispatching import BATCH_BYTES, batch_length, batches
+from taskora.wire import NewJob
+
+
+def script_calls(storage: Storage) -> int:
+    with storage.raw() as raw:
+        stats: Any = raw.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))
+
+
+def test_handles_come_in_the_order_of_the_items(surface: Surface, producer: Any, task: Any) -> None:
+    handles = surface.do(task.dispatch_many([Order("a"), Order("b"), task.item(Order("c"), job_id="third")]))
+    waiting = surface.do(producer.inspector.waiting("orders"))
+    assert [info.id for info in waiting] == [handle.id for handle in handles]
+    assert [info.data["item"] for info in waiting] == ["a", "b", "c"]
+    assert handles[2].id == "third"
+    assert all(handle.enqueued for handle in handles)
+
+
+def test_items_have_options_of_their_own(surface: Surface, task: Any) -> None:
+    items = [Order("a"), task.item(Order("b"), delay="1m"), task.item(Order("c"), job_id="x", priority=3)]
+    handles = surface.do(task.dispatch_many(items))
+    assert [surface.do(handle.state()) for handle in handles] == ["waiting", "delayed", "waiting"]
+
+
+def test_an_id_twice_in_one_batch_is_created_once(surface: Surface, task: Any) -> None:
+    handles = surface.do(task.dispatch_many([task.item(Order("a"), job_id="x"), task.item(Order("b"), job_id="x")]))
+    assert [handle.enqueued for handle in handles] == [True, False]
+
+
+def test_an_iterator_will_do(surface: Surface, task: Any) -> None:
+    assert len(surface.do(task.dispatch_many(Order(str(number)) for number in range(3)))) == 3
+
+
+def test_nothing_is_no_work(surface: Surface, storage: Storage, task: Any) -> None:
+    assert surface.do(task.dispatch_many([])) == []
+    assert storage.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [({"job_id": "a:b"}, UsageError), ({"priority": 1000}, UsageError), ({}, ValidationError)],
+)
+def test_one_bad_item_refuses_all(surface: Surface, storage: Storage, task: Any, bad: Any, error: Any) -> None:
+    spoiled = task.item(Order("b") if bad else Order("b", MANY), **bad)
+    with pytest.raises(error):
+        surface.do(task.dispatch_many([Order("a"), spoiled]))
+    assert storage.keys() == set()
+
+
+def test_a_batch_is_one_call_and_a_large_one_is_split(surface: Surface, redis_storage: Storage) -> None:
+    with surface.producer(redis_storage.url) as producer:
+        task = producer.register(orders)
+        surface.do(task.dispatch(Order("first")))  # the handshake is over, and the script is loaded
+        before = script_calls(redis_storage)
+        surface.do(task.dispatch_many([Order("a")] * 1000))
+        assert script_calls(redis_storage) - before == 1
+        surface.do(task.dispatch_many([Order("a")] * 1001))
+        assert script_calls(redis_storage) - before == 3
+        assert surface.do(producer.inspector.stats("orders"))["orders"].waiting == 2002
+
+
+def job(size: int) -> NewJob:
+    return NewJob(job_id="x", data=b"x" * size)
+
+
+def test_a_batch_is_bounded_in_bytes_too() -> None:
+    half = BATCH_BYTES // 2
+    assert batch_length([job(half), job(half), job(1)]) == 2
+    assert batch_length([job(BATCH_BYTES + 1), job(1)]) == 1
+    assert [len(batch) for batch in batches([job(half)] * 5)] == [2, 2, 1]
+    assert list(batches([])) == []
+
+
+async def test_concurrent_dispatches_share_round_trips(redis_storage: Storage) -> None:
+    async with AsyncProducer(redis_storage.url) as producer:
+        task = producer.register(orders)
+        await task.dispatch(Order("first"))
+        before = script_calls(redis_storage)
+        handles = await asyncio.gather(*(task.dispatch(Order(str(number))) for number in range(500)))
+        assert script_calls(redis_storage) - before == 2
+        assert len({handle.id for handle in handles}) == 500
+        assert all(handle.enqueued for handle in handles)
+
+
+async def test_concurrent_dispatches_of_one_id_create_one_job(redis_storage: Storage) -> None:
+    async with AsyncProducer(redis_storage.url) as producer:
+        task = producer.register(orders)
+        handles = await asyncio.gather(*(task.dispatch(Order("a"), job_id="x") for _ in range(20)))
+        assert sum(handle.enqueued for handle in handles) == 1
+        assert {handle.id for handle in handles} == {"x"}
+
+
+async def test_a_cancelled_dispatch_does_not_disturb_the_others(redis_storage: Storage) -> None:
+    async with AsyncProducer(redis_storage.url) as producer:
+        task = producer.register(orders)
+        await task.dispatch(Order("first"))
+        calls = [asyncio.ensure_future(task.dispatch(Order(str(number)))) for number in range(20)]
+        await asyncio.sleep(0)
+        for call in calls[::4]:  # the leader among them
+            call.cancel()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        kept = [result for result in results if not isinstance(result, BaseException)]
+        assert len(kept) == 15
+        assert all([await handle.state() == "waiting" for handle in kept])
+
+
+async def test_an_outage_is_told_to_every_caller(redis_storage: Storage) -> None:
+    async with AsyncProducer("redis://127.0.0.1:1") as producer:
+        task = producer.register(anything)
+        results = await asyncio.gather(*(task.dispatch(1) for _ in range(5)), return_exceptions=True)
+        assert [type(result) for result in results] == [BackendError] * 5
