@@ -5,6 +5,7 @@ a list (left to right), `set` a set, `dict` a hash, `Scores` a sorted set, `Even
 says that the key has a lifetime.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
@@ -167,8 +168,8 @@ def leaks(dump: Dump) -> list[str]:
 
     A job's record lives as long as its id stands in a queue or among the ended, its log as long as its record.
     """
-    places = [name for place in (*QUEUES, *ENDS) for name in _ids(dump.get(place, []))]
-    found = [f"{job_id} stands in two places" for job_id in sorted(set(places)) if places.count(job_id) > 1]
+    places = Counter(name for place in (*QUEUES, *ENDS) for name in _ids(dump.get(place, [])))
+    found = [f"{job_id} stands in two places" for job_id, times in places.items() if times > 1]
     for name, value in dump.items():
         if name in PERMANENT or name in places or isinstance(value, Expires):
             continue
