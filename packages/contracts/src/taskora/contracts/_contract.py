@@ -50,9 +50,9 @@ class ContractOptions(TypedDict, total=False):
 
     Keys:
         retry: When failed attempts are run again; None leaves this, as the others, to the worker's defaults.
-        timeout: How long one attempt may take.
+        timeout: How long one attempt may take, from its claim.
         stall: What happens when a worker dies.
-        ttl: How long a job may wait for its first attempt.
+        ttl: How long a job may wait for its first attempt; None for as long as it takes.
         version: Of the payload; 1 or more. Raise it when the shape of the input changes.
     """
 

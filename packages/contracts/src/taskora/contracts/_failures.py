@@ -106,6 +106,8 @@ class ExpiredError(TaskoraError):
 class StalledError(TaskoraError):
     """The job lost its worker more often than its stall limit allows, and was given up.
 
+    Nothing raises it yet: whoever awaits such a job gets `JobFailedError`.
+
     Attributes:
         job_id: Id of the job.
         task: Name of its task.

@@ -16,8 +16,8 @@ class Stall:
     """What happens to jobs whose worker died.
 
     Attributes:
-        interval: How often to look for them.
-        max_count: How often one job may be given to another worker; once more, and it fails.
+        interval: How often each worker looks for them.
+        max_count: How often one job may be handed on, 0 or more; once more, and it fails.
     """
 
     interval: Duration = field(default="30s", compare=False)
@@ -34,8 +34,10 @@ class Stall:
 class Ttl:
     """How long jobs may wait for a worker before they are not worth doing.
 
+    It is noticed when a worker would start the job: while none runs, nothing expires.
+
     Attributes:
-        max: The time from dispatch until the start of the first attempt.
+        max: The time from dispatch until the start of the first attempt; a dispatch may name its own.
         on_expire: `"fail"` keeps an expired job for inspection, `"discard"` leaves no trace of it.
     """
 

@@ -24,10 +24,11 @@ class DispatchOptions(TypedDict, total=False):
     """How one job is dispatched.
 
     Keys:
-        job_id: Id of the job; dispatching an id that exists changes nothing. By default a random one.
+        job_id: Id of the job; dispatching an id that exists, as it does until retention deletes its job, changes
+            nothing. By default a random one.
         delay: How long to wait before the job may run.
         priority: From 0 to 900; a higher one always leaves before a lower one.
-        ttl: How long the job may wait for its first start; by default what the contract says.
+        ttl: How long the job may wait for its first start, from now; by default what the contract says.
         skip_validation: Send the payload without checking it.
     """
 

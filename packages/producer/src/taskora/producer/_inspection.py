@@ -36,7 +36,9 @@ class TimelineEntry:
 class JobInfo:
     """A job as it stands. `data`, `result` and `progress` are plain values, or text where they cannot be decoded.
 
-    `fields` holds the stored record as it is, fields of other programs included.
+    `logs` is filled by `find`, and empty in lists. `max_attempts` is what the producer's contract said; workers decide
+    by their own. `fields` holds the stored record as it is, fields of other programs included. Times are epoch
+    milliseconds of the server's clock.
     """
 
     id: str

@@ -39,7 +39,10 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keep:
-    """How long, and how many, ended jobs are kept; None for no limit. Whichever limit is met first counts."""
+    """How long, and how many, ended jobs are kept; None for no limit, 0 for none at all.
+
+    Whichever limit is met first counts.
+    """
 
     max_age: Duration | None = None
     max_items: int | None = None

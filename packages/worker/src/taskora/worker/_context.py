@@ -85,7 +85,7 @@ class Context:
 
     @property
     def deadline(self) -> datetime | None:
-        """When this attempt will be stopped; None if it may take as long as it takes."""
+        """When this attempt will be stopped, by the server's clock; None if it may take as long as it takes."""
         if self._timeout_ms is None:
             return None
         return datetime.fromtimestamp(self._claimed_ms / 1000, UTC) + timedelta(milliseconds=self._timeout_ms)

@@ -32,7 +32,7 @@ class RunOptions(TypedDict, total=False):
         timeout: How long one attempt may take.
         retry: When failed attempts are run again.
         stall: What happens when a worker dies.
-        ttl: What happens to jobs that did not start in time.
+        ttl: What happens to jobs that did not start in time: its `on_expire`. The time itself is set at dispatch.
         middleware: Wraps the handler, inside the worker's own middleware; the first is outermost.
         executor: Where the handler runs: `"async"`, `"thread"`, `"process"`, or `"auto"`, by the kind of function.
         version: The payload version that the handler understands; by default the contract's.

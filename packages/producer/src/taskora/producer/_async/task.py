@@ -36,7 +36,9 @@ class AsyncBoundTask(Generic[I, O]):
         return self.contract.name
 
     async def dispatch(self, data: I, **options: Unpack[DispatchOptions]) -> AsyncJobHandle[O]:
-        """Enqueues one job. Safe to repeat: connection errors are retried under the same id.
+        """Enqueues one job, once: a request whose reply was lost is sent again under the same id.
+
+        Calling this again enqueues another job, unless both calls name the same `job_id`.
 
         Raises:
             ValidationError: the payload does not fit the contract.
