@@ -71,6 +71,7 @@ class AsyncSession:
 
     async def drive(self, flow: Flow[R], feed: EventFeed | None = None) -> R:
         """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
+        self.check_open()
 
         async def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
             self.check_open()

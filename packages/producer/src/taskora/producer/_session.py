@@ -81,6 +81,7 @@ class Session:
 
     def drive(self, flow: Flow[R], feed: Feed | None = None) -> R:
         """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
+        self.check_open()
 
         def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
             self.check_open()
