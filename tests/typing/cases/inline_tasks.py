@@ -46,5 +46,5 @@ async def use() -> None:
     await greet.dispatch("Ada")  # E: mypy,pyright
 
 
-@worker.task("three")  # E: mypy
+@worker.task("three")  # E: mypy,pyright
 def three(data: int, ctx: Context, more: int) -> None: ...

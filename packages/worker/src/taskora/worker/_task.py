@@ -44,3 +44,22 @@ class WorkerTask(AsyncBoundTask[I, O]):
     def __init__(self, bound: AsyncBoundTask[I, O], listeners: Listeners) -> None:
         super().__init__(bound._session, bound.contract, bound._rules)
         self.on: Final = TaskEvents[O](listeners, self.name)
+
+
+class Inline:
+    """A decorator that takes the types of a task from its handler, and returns the task."""
+
+    def __init__(self, declare: Callable[[Callable[..., Any]], WorkerTask[Any, Any]]) -> None:
+        self._declare: Final = declare
+
+    @overload
+    def __call__(self, handler: Callable[[I, Context], Coroutine[Any, Any, O]]) -> WorkerTask[I, O]: ...
+    @overload
+    def __call__(self, handler: Callable[[I], Coroutine[Any, Any, O]]) -> WorkerTask[I, O]: ...
+    @overload
+    def __call__(self, handler: Callable[[I, Context], O]) -> WorkerTask[I, O]: ...
+    @overload
+    def __call__(self, handler: Callable[[I], O]) -> WorkerTask[I, O]: ...
+    def __call__(self, handler: Callable[..., Any]) -> WorkerTask[Any, Any]:
+        """Declares and implements the task."""
+        return self._declare(handler)

@@ -17,7 +17,7 @@ from taskora.worker._middleware import check_middleware
 from taskora.worker._runtime import Runtime
 from taskora.worker._signals import fast_event_loop, run_until_signalled
 from taskora.worker._subscribing import WorkerEvents
-from taskora.worker._task import Implement, WorkerTask
+from taskora.worker._task import Implement, Inline, WorkerTask
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -154,7 +154,7 @@ class Worker:
         if self._runtime is not None:
             self._runtime.follow()
 
-    def task(self, name: str, **options: Unpack[InlineOptions]) -> Callable[[Handler[I, O]], WorkerTask[I, O]]:
+    def task(self, name: str, **options: Unpack[InlineOptions]) -> Inline:
         """Declares a contract from a function's annotations, and implements it with that function.
 
         Raises:
@@ -162,13 +162,11 @@ class Worker:
             ContractError: the name, or a type, breaks a rule.
         """
 
-        def declare(handler: Handler[I, O]) -> WorkerTask[I, O]:
+        def declare(handler: Callable[..., Any]) -> WorkerTask[Any, Any]:
             contract, run_options = contract_of(name, handler, options)
-            return self.implement(
-                cast("TaskContract[I, O]", contract), cast("AsyncHandler[I, O]", handler), **run_options
-            )
+            return self.implement(contract, handler, **run_options)
 
-        return declare
+        return Inline(declare)
 
     def use(self, middleware: M) -> M:
         """Adds a middleware around all handlers, inside those that are there already."""
