@@ -2,7 +2,7 @@
 
 import logging
 import sys
-import time
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -22,11 +22,12 @@ class LogLevel(StrEnum):
 class FieldFormatter(logging.Formatter):
     """One line per record: time in UTC, level, logger, message, and the fields that were given as `extra`."""
 
-    default_msec_format = "%s.%03dZ"
-
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S")
-        self.converter = time.gmtime
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The time in ISO 8601, with milliseconds."""
+        return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name is logging's
         """The line without the traceback."""
