@@ -138,6 +138,10 @@ class JobLog:
         """Logs what may be wrong."""
         self._write("warn", message, meta)
 
+    def warning(self, message: str, **meta: object) -> None:
+        """The same as `warn`: linters that take this for a logger of the standard library rename it."""
+        self._write("warn", message, meta)
+
     def error(self, message: str, **meta: object) -> None:
         """Logs what is wrong."""
         self._write("error", message, meta)
