@@ -23,9 +23,9 @@ class EventCursor:
     skips them. Beyond some ten thousand events per task a slow reader loses the oldest.
     """
 
-    def __init__(self, codecs: Mapping[str, PayloadCodec[Any]]) -> None:
+    def __init__(self, codecs: Mapping[str, PayloadCodec[Any]], positions: Mapping[str, str] | None = None) -> None:
         self._codecs: Final = codecs
-        self._positions: Final[dict[str, str]] = {}
+        self._positions: Final[dict[str, str]] = dict(positions or {})
         self._pause = _FIRST_PAUSE
 
     def open(self) -> Flow[None]:

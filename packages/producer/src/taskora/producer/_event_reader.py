@@ -15,11 +15,21 @@ class EventReader:
     """Every event of some tasks from the moment it is opened: when iteration starts, or by `open` before that.
 
     A server that is away for a while is waited for; nothing is skipped, unless the server has trimmed it meanwhile.
+
+    Args:
+        backend: Where the events are.
+        codecs: How results are decoded, by task.
+        positions: Where to begin, by task; for tasks that are not in it, where their streams end when it is opened.
     """
 
-    def __init__(self, backend: Backend, codecs: Mapping[str, PayloadCodec[Any]]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        codecs: Mapping[str, PayloadCodec[Any]],
+        positions: Mapping[str, str] | None = None,
+    ) -> None:
         self._backend: Final = backend
-        self._cursor: Final = EventCursor(codecs)
+        self._cursor: Final = EventCursor(codecs, positions)
 
     async def open(self) -> None:
         """Remembers where the streams end now; events after that will be delivered.

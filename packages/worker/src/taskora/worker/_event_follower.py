@@ -16,19 +16,28 @@ Codecs = Mapping[str, PayloadCodec[Any]]
 class EventFollower:
     """Follows every task that somebody listens to; tasks and listeners may come at any time.
 
-    Those that come later are followed by a reader of their own, from about the moment they came.
+    Those that come later are followed by a reader of their own. It begins at the instant at which they came, as the
+    storage's clock was seen last: an event of the moment before may be among what it delivers.
     """
 
     name = "event_follower"
     interval = 0.0
 
     def __init__(
-        self, backend: Backend, codecs: Codecs, listeners: Listeners, *, on_trouble: Callable[[BaseException], None]
+        self,
+        backend: Backend,
+        codecs: Codecs,
+        listeners: Listeners,
+        *,
+        now_ms: Callable[[], int | None],
+        on_trouble: Callable[[BaseException], None],
     ) -> None:
         self._backend: Final = backend
         self._codecs: Final = codecs
         self._listeners: Final = listeners
+        self._now_ms: Final = now_ms
         self._on_trouble: Final = on_trouble
+        self._positions: Final[dict[str, str]] = {}
         self._loop: Final = asyncio.get_running_loop()
         self._news: Final = asyncio.Event()
         self._followed: Final[set[str]] = set()
@@ -36,6 +45,11 @@ class EventFollower:
 
     def notice(self) -> None:
         """A task or a listener was added; may be called from any thread."""
+        now_ms = self._now_ms()
+        if now_ms is not None:
+            for task in self._codecs:
+                if self._is_new(task):
+                    self._positions.setdefault(task, f"{now_ms}-0")
         self._loop.call_soon_threadsafe(self._news.set)
 
     async def follow(self) -> None:
@@ -43,7 +57,8 @@ class EventFollower:
         codecs = {task: codec for task, codec in self._codecs.items() if self._is_new(task)}
         if not codecs:
             return
-        reader = EventReader(self._backend, codecs)
+        begins = {task: self._positions[task] for task in codecs if task in self._positions}
+        reader = EventReader(self._backend, codecs, begins)
         await reader.open()
         self._followed.update(codecs)
         reading = perform(_Reading(reader, self._listeners), self._on_trouble)

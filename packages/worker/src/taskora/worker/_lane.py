@@ -67,13 +67,18 @@ class Lane:
         self._stopped: Final = asyncio.Event()
         self._wake: Final = asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
-        self._clock_offset_ms = 0.0
+        self._clock_offset_ms: float | None = None
         self._failures = 0
 
     @property
     def task(self) -> str:
         """Name of the task."""
         return self._implementation.task
+
+    @property
+    def now_ms(self) -> int | None:
+        """The storage's clock, as far as it is known; a little behind rather than ahead."""
+        return None if self._clock_offset_ms is None else int(self._clock_offset_ms + time.monotonic() * 1000)
 
     async def run(self) -> None:
         """Works until `stop_claiming` was called and every attempt is settled."""
@@ -117,8 +122,7 @@ class Lane:
         Taking it obliges to look, even if the lane is full by then: looking puts it back for others.
         """
         try:
-            now_ms = int(self._clock_offset_ms + time.monotonic() * 1000)
-            await self._backend.wait_for_work(self.task, timeout_ms=BLOCK_MS, now_ms=now_ms)
+            await self._backend.wait_for_work(self.task, timeout_ms=BLOCK_MS, now_ms=self.now_ms or 0)
         except Exception as error:  # noqa: BLE001 - whatever it was, looking again is the answer
             await self._recover(error)
         finally:

@@ -58,7 +58,7 @@ class Runtime:
         self._lane_tasks: list[asyncio.Task[None]] = []
         self._role_tasks: list[asyncio.Task[None]] = []
         self._renewer: LeaseRenewer | None = None
-        self._follower: Final = EventFollower(backend, codecs, listeners, on_trouble=self._trouble)
+        self._follower: Final = EventFollower(backend, codecs, listeners, now_ms=self._now_ms, on_trouble=self._trouble)
         self._announcements: Final[set[asyncio.Task[None]]] = set()
         self._hurry: Final = asyncio.Event()
 
@@ -103,6 +103,9 @@ class Runtime:
             roles.append(StallRecoverer(self._backend, task, implementation.stall))
             roles.append(RetentionPruner(self._backend, task, self._retention))
         return roles
+
+    def _now_ms(self) -> int | None:
+        return next((lane.now_ms for lane in self._lanes.values() if lane.now_ms is not None), None)
 
     def follow(self) -> None:
         """A task was added that listeners may ask for."""
