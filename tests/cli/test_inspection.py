@@ -1,6 +1,9 @@
 """`taskora stats` and `taskora job`: what they show, to people and to programs."""
 
+import os
 import re
+import subprocess
+import sys
 
 from taskora.worker import Context, Worker
 from tests.cli.programs import Command
@@ -107,6 +110,14 @@ def test_what_a_job_holds_cannot_play_tricks_on_the_terminal(command: Command) -
     shown = command("job", "one")
     assert "\x1b" not in shown.out
     assert "[bold]red[/bold]" in shown.out
+
+
+def test_what_a_job_holds_is_printed_in_whatever_encoding_there_is(command: Command) -> None:
+    command("dispatch", "t", '"caf\u00e9"', "--job-id", "one")
+    arguments = ["job", "one", "--url", command.url]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    shown = subprocess.check_output([sys.executable, "-m", "taskora.cli", *arguments], env=environment)
+    assert rb'"caf\xe9"' in shown
 
 
 def test_a_job_that_is_not_there_ends_with_code_4(command: Command) -> None:
