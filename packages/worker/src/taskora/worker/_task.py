@@ -39,7 +39,10 @@ class WorkerTask(AsyncBoundTask[I, O]):
 
     Attributes:
         on: `@task.on("completed")` registers a listener for events of this task's jobs.
+        __wrapped__: The handler, if the task took its name: a process that imports the handler finds the task there.
     """
+
+    __wrapped__: Callable[..., Any]
 
     def __init__(self, bound: AsyncBoundTask[I, O], listeners: Listeners) -> None:
         super().__init__(bound._session, bound.contract, bound._rules)
@@ -62,4 +65,6 @@ class Inline:
     def __call__(self, handler: Callable[[I], O]) -> WorkerTask[I, O]: ...
     def __call__(self, handler: Callable[..., Any]) -> WorkerTask[Any, Any]:
         """Declares and implements the task."""
-        return self._declare(handler)
+        task = self._declare(handler)
+        task.__wrapped__ = handler
+        return task
