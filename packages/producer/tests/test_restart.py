@@ -30,7 +30,7 @@ def restart(server: Server) -> None:
         raw.execute_command("DEBUG", "RESTART")
 
     def is_back() -> bool:
-        with contextlib.suppress(redis.ConnectionError, redis.exceptions.BusyLoadingError), server.client() as raw:
+        with contextlib.suppress(redis.ConnectionError), server.client() as raw:
             return bool(raw.ping())
         return False
 

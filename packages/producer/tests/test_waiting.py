@@ -1,7 +1,7 @@
 """Waiting in an event loop: many waits, one reader, and whatever may go wrong with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ from packages.producer.tests.playing import Order, Player, Receipt, Storage, any
 from taskora.contracts import BackendError, JobTimeoutError, UsageError
 from taskora.producer import AsyncBoundTask, AsyncProducer
 from taskora.wire import OutcomeKind, ReadStatuses
-from taskora.wire.backends import MemoryBackend, open_backend
-from tests.polling import aeventually, eventually
+from taskora.wire.backends import MemoryBackend
+from tests.polling import aeventually
 
 FAST = 30
 NEVER = 600_000
@@ -29,8 +29,10 @@ def task(producer: AsyncProducer) -> AsyncBoundTask[Order, Receipt]:
 
 
 @pytest.fixture
-def worker(producer: AsyncProducer) -> Player:
-    return Player(open_backend(producer._session.backend).blocking())
+def worker(producer: AsyncProducer) -> Iterator[Player]:
+    backend = producer._session.backend.blocking()
+    yield Player(backend)
+    backend.close()
 
 
 def recheck_every(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
@@ -391,5 +393,3 @@ def test_a_producer_may_be_made_outside_of_an_event_loop(redis_storage: Storage,
             return await handle.result(timeout=30)
 
     assert asyncio.run(main()) == Receipt(7)
-    with redis_storage.raw() as raw:
-        eventually(lambda: len(raw.client_list()) == 2)  # the worker and this test

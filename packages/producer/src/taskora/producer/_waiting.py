@@ -58,6 +58,10 @@ class ResultHub:
             except TimeoutError:
                 if not scope.expired():
                     raise
+            except BackendError as error:
+                if self._closed:
+                    raise closed_error() from error
+                raise
         return await self._last_look(task, job_id, deadline)
 
     async def _last_look(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
