@@ -207,7 +207,7 @@ def _made(directory: Path) -> Path:
 
 def _run(script: str, url: str, *, prelude: str = JOIN) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-c", prelude + textwrap.dedent(script), url]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+    return subprocess.run(command, capture_output=True, text=True, check=True)
 
 
 def _start(script: str, url: str) -> subprocess.Popen[str]:
