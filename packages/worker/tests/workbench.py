@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import redis
+
 from taskora.contracts import BackendError, JobState, Stall, define_task
 from taskora.producer import JobInfo
 from taskora.wire import (
@@ -16,9 +18,12 @@ from taskora.wire import (
     Claim,
     EventFeed,
     Exchange,
+    Keyspace,
     Operation,
     SyncBackend,
 )
+from taskora.wire.backends import MemoryBackend
+from taskora.wire.backends._memory._task import StoredLease
 from taskora.worker import Defaults, Worker
 from tests.polling import aeventually
 
@@ -62,6 +67,23 @@ async def claim_like_a_lost_worker(worker: Worker, task: str, *, count: int = 1,
     reply = await worker._backend.run(Exchange(task=task, token="lost", lease_ms=lease_ms, slots=count))
     assert len(reply.claims) == count
     return list(reply.claims)
+
+
+def give_lease(url: str, worker: Worker, job_id: str, token: str | None) -> None:
+    """Gives the lease of a running job to another worker, or to nobody, behind the back of its owner."""
+    backend, task = worker._backend, "double"
+    if isinstance(backend, MemoryBackend):
+        leases = backend._store.task(task).leases
+        leases.pop(job_id)
+        if token is not None:
+            leases[job_id] = StoredLease(token, time.time_ns() // 1_000_000 + 600_000)
+        return
+    lock_key = Keyspace().task(task).lock_key(job_id)
+    with redis.Redis.from_url(url) as client:
+        if token is None:
+            client.delete(lock_key)
+        else:
+            client.set(lock_key, token, px=600_000)
 
 
 @dataclass
