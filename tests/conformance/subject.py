@@ -76,6 +76,10 @@ class Subject:
         record = await self.run(ReadJob(task=TASK, job_id=job_id))
         return None if record is None else record.status.state
 
+    def lease(self, job_id: str) -> str | None:
+        """The token that fences a job now."""
+        return self.tricks.leases_of(TASK, [job_id])[0]
+
     async def listed(self, state: JobState, *, offset: int = 0, limit: int = 100) -> list[str]:
         page = await self.run(ListJobs(task=TASK, state=state, offset=offset, limit=limit))
         return [record.job_id for record in page]

@@ -21,7 +21,7 @@ async def test_a_claimed_job_is_active_and_fenced(subject: Subject) -> None:
     record = await subject.record("a")
     assert (record.status.state, record.status.processed_on_ms) == (JobState.ACTIVE, START_MS + 7)
     assert record.expire_at_ms is None  # the deadline was for the start
-    assert subject.tricks.lease_of(TASK, "a") == "T1"
+    assert subject.lease("a") == "T1"
     assert await subject.events() == ["waiting a", "active a attempt=1"]
 
 
@@ -105,4 +105,4 @@ async def test_a_job_given_back_can_be_claimed_by_the_same_call(subject: Subject
     await subject.claim("a", token="T1")
     reply = await subject.exchange("T2", slots=1, outcomes=[released("a", token="T1")])
     assert ids(reply) == ["a"]
-    assert subject.tricks.lease_of(TASK, "a") == "T2"
+    assert subject.lease("a") == "T2"

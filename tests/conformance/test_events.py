@@ -5,6 +5,7 @@ from tests.conformance.subject import TASK, Subject, completed, enqueueing, job
 from tests.polling import aeventually
 
 OTHER = "other"
+LONG_MS = 300_000  # longer than a test may take: what should have ended the waiting did
 
 
 async def test_an_empty_stream_starts_at_zero(subject: Subject) -> None:
@@ -59,7 +60,7 @@ async def test_a_life_is_told_in_order(subject: Subject) -> None:
 
 async def test_a_blocked_read_sees_an_event_as_it_happens(async_subject: Subject) -> None:
     feed = async_subject.backend.open_feed()
-    reading = asyncio.create_task(feed.read({TASK: "0-0", OTHER: "0-0"}, block_ms=20_000))
+    reading = asyncio.create_task(feed.read({TASK: "0-0", OTHER: "0-0"}, block_ms=LONG_MS))
     await asyncio.sleep(0)
     await async_subject.enqueue("a")
     assert [event.job_id for event in await reading] == ["a"]
@@ -76,7 +77,7 @@ async def test_a_blocked_read_ends_with_its_time(async_subject: Subject) -> None
 async def test_a_blocked_read_can_be_interrupted(async_subject: Subject) -> None:
     feed = async_subject.backend.open_feed()
     for positions in ({TASK: "0-0"}, {}, {TASK: "0-0"}):
-        reading = asyncio.create_task(feed.read(positions, block_ms=20_000))
+        reading = asyncio.create_task(feed.read(positions, block_ms=LONG_MS))
         await asyncio.sleep(0)
         await feed.interrupt()
         assert await reading == []
@@ -85,19 +86,19 @@ async def test_a_blocked_read_can_be_interrupted(async_subject: Subject) -> None
 
 async def test_a_feed_reads_on_after_an_interruption(async_subject: Subject) -> None:
     feed = async_subject.backend.open_feed()
-    reading = asyncio.create_task(feed.read({TASK: "0-0"}, block_ms=20_000))
+    reading = asyncio.create_task(feed.read({TASK: "0-0"}, block_ms=LONG_MS))
     await asyncio.sleep(0)
     await feed.interrupt()
     await reading
     await async_subject.enqueue("a")
-    assert [event.job_id for event in await feed.read({TASK: "0-0"}, block_ms=20_000)] == ["a"]
+    assert [event.job_id for event in await feed.read({TASK: "0-0"}, block_ms=LONG_MS)] == ["a"]
     await feed.close()
 
 
 async def test_feeds_do_not_interrupt_each_other(async_subject: Subject) -> None:
     one, two = async_subject.backend.open_feed(), async_subject.backend.open_feed()
-    first = asyncio.create_task(one.read({TASK: "0-0"}, block_ms=20_000))
-    second = asyncio.create_task(two.read({TASK: "0-0"}, block_ms=20_000))
+    first = asyncio.create_task(one.read({TASK: "0-0"}, block_ms=LONG_MS))
+    second = asyncio.create_task(two.read({TASK: "0-0"}, block_ms=LONG_MS))
     await asyncio.sleep(0)
     await one.interrupt()
     assert await first == []
@@ -109,7 +110,7 @@ async def test_feeds_do_not_interrupt_each_other(async_subject: Subject) -> None
 
 async def test_a_thread_sees_an_event_as_it_happens(async_subject: Subject) -> None:
     sync = async_subject.backend.blocking()
-    reading = asyncio.create_task(asyncio.to_thread(sync.read_events, {TASK: "0-0"}, block_ms=20_000))
+    reading = asyncio.create_task(asyncio.to_thread(sync.read_events, {TASK: "0-0"}, block_ms=LONG_MS))
     await async_subject.enqueue("a")
     await aeventually(reading.done)
     assert [event.job_id for event in reading.result()] == ["a"]

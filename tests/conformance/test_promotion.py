@@ -31,6 +31,7 @@ async def test_a_due_job_keeps_its_priority_and_its_age(subject: Subject) -> Non
     await subject.enqueue(job("old", delay_ms=50, priority=2), job("plain", delay_ms=1))
     subject.advance(50)
     await subject.enqueue(job("young", priority=2))
+    subject.advance(10)
     assert ids(await subject.exchange(slots=3)) == ["old", "young", "plain"]
 
 

@@ -48,8 +48,9 @@ async def test_a_job_that_never_logged_has_an_empty_log(subject: Subject) -> Non
 
 async def test_a_long_log_loses_its_oldest_entries(subject: Subject) -> None:
     await subject.claim("a")
+    thousand = reporting(*(log("a", str(number)) for number in range(1000)))
     for _ in range(11):
-        await subject.run(reporting(*(log("a", str(number)) for number in range(1000))))
+        await subject.run(thousand)
     logs = await subject.run(ReadLogs(task=TASK, job_id="a"))
     assert len(logs) == 10_000
     assert (logs[0].message, logs[-1].message) == ("0", "999")

@@ -103,7 +103,7 @@ async def test_a_cancelled_attempt_tells_the_reason(subject: Subject) -> None:
 async def test_a_settled_job_has_no_lease(subject: Subject, outcome: Outcome) -> None:
     await subject.claim("a")
     assert (await subject.settle(outcome)).settlements == (Settlement.SETTLED,)
-    assert subject.tricks.lease_of(TASK, "a") is None
+    assert subject.lease("a") is None
     assert await subject.listed(JobState.ACTIVE) == []
 
 
@@ -113,7 +113,7 @@ async def test_an_outcome_with_a_foreign_token_changes_nothing(subject: Subject,
     before = (await subject.record("a"), await subject.events())
     assert (await subject.settle(outcome)).settlements == (Settlement.LOST,)
     assert (await subject.record("a"), await subject.events()) == before
-    assert subject.tricks.lease_of(TASK, "a") == "somebody else"
+    assert subject.lease("a") == "somebody else"
 
 
 @EACH_OUTCOME
@@ -151,7 +151,7 @@ async def test_a_job_that_shall_stop_does_not_run_again(subject: Subject, outcom
     await subject.run(Cancel(task=TASK, job_id="a"))
     assert (await subject.settle(outcome)).settlements == (Settlement.CANCEL_REQUESTED,)
     assert await subject.state("a") is JobState.ACTIVE
-    assert subject.tricks.lease_of(TASK, "a") == "T"
+    assert subject.lease("a") == "T"
     assert (await subject.settle(cancelled("a"))).settlements == (Settlement.SETTLED,)
 
 

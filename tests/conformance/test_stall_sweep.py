@@ -135,4 +135,4 @@ async def test_the_outcome_of_a_job_that_was_deleted_while_it_ran_creates_nothin
     subject.tricks.lose_record(TASK, "a")
     assert (await subject.settle(completed("a"))).settlements == (Settlement.LOST,)
     assert await subject.state("a") is None
-    assert subject.tricks.lease_of(TASK, "a") is None
+    assert subject.lease("a") is None

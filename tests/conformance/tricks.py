@@ -1,5 +1,6 @@
 """What tests do to a storage behind the back of its backend: loss, damage, and the work of other programs."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import redis
@@ -23,8 +24,8 @@ class Tricks(Protocol):
         """Says that somebody rewrites the keyspace."""
         ...
 
-    def lease_of(self, task: str, job_id: str) -> str | None:
-        """The token that fences a job now."""
+    def leases_of(self, task: str, job_ids: Sequence[str]) -> list[str | None]:
+        """The tokens that fence jobs now."""
         ...
 
     def ids_by_place(self, task: str) -> dict[str, list[str]]:
@@ -55,9 +56,9 @@ class MemoryTricks:
     def lock_for_migration(self, text: bytes) -> None:
         self._store.migration_lock = text
 
-    def lease_of(self, task: str, job_id: str) -> str | None:
-        lease = self._store.task(task).leases.get(job_id)
-        return None if lease is None else lease.token
+    def leases_of(self, task: str, job_ids: Sequence[str]) -> list[str | None]:
+        leases = [self._store.task(task).leases.get(job_id) for job_id in job_ids]
+        return [None if lease is None else lease.token for lease in leases]
 
     def ids_by_place(self, task: str) -> dict[str, list[str]]:
         found = self._store.task(task)
@@ -92,21 +93,25 @@ class RedisTricks:
     def lock_for_migration(self, text: bytes) -> None:
         self._client.set(self._keyspace.migration_lock_key, text)
 
-    def lease_of(self, task: str, job_id: str) -> str | None:
-        token = self._client.get(self._keyspace.task(task).lock_key(job_id))
-        return token.decode() if isinstance(token, bytes) else None
+    def leases_of(self, task: str, job_ids: Sequence[str]) -> list[str | None]:
+        keys = self._keyspace.task(task)
+        tokens: Any = self._client.mget([keys.lock_key(job_id) for job_id in job_ids])
+        return [None if token is None else token.decode() for token in tokens]
 
     def ids_by_place(self, task: str) -> dict[str, list[str]]:
         keys = self._keyspace.task(task)
-        places: dict[str, Any] = {
-            "wait": self._client.lrange(keys.wait_key, 0, -1)[::-1],
-            "prioritized": self._client.zrange(keys.prioritized_key, 0, -1),
-            "active": self._client.lrange(keys.active_key, 0, -1)[::-1],
-            "delayed": self._client.zrange(keys.delayed_key, 0, -1),
-        }
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.lrange(keys.wait_key, 0, -1)
+        pipeline.lrange(keys.active_key, 0, -1)
+        pipeline.zrange(keys.prioritized_key, 0, -1)
+        pipeline.zrange(keys.delayed_key, 0, -1)
         for state in FINAL_STATES:
-            places[state.value] = self._client.zrange(keys.finished_key(state), 0, -1)
-        return {place: [job_id.decode() for job_id in ids] for place, ids in places.items()}
+            pipeline.zrange(keys.finished_key(state), 0, -1)
+        found: list[list[bytes]] = pipeline.execute()
+        lists = [ids[::-1] for ids in found[:2]]  # pushed left, popped right
+        names = ["wait", "active", "prioritized", "delayed", *(state.value for state in FINAL_STATES)]
+        places = zip(names, [*lists, *found[2:]], strict=True)
+        return {name: [job_id.decode() for job_id in ids] for name, ids in places}
 
     def stall_candidates(self, task: str) -> set[str]:
         members: Any = self._client.smembers(self._keyspace.task(task).stalled_key)

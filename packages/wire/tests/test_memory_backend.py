@@ -27,7 +27,7 @@ from taskora.wire.backends import MemoryBackend, open_backend, open_sync_backend
 from taskora.wire.backends._memory import _shared
 
 TASK = "work"
-LONG_MS = 20_000
+LONG_MS = 300_000  # longer than a test may take: what should have ended the waiting did
 
 
 class HandClock:

@@ -14,7 +14,6 @@ _OF_AN_OLD_LIFE: Final = (
     "cancelledAt",
     "cancelReason",
     "stalledCount",
-    "expireAt",
 )
 
 

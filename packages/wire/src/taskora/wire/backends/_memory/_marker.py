@@ -49,8 +49,9 @@ class Marker:
         """Gives the token to whoever has waited longest; called when an operation is complete."""
         while self._look_at_ms is not None and self._seekers:
             seeker = self._seekers.popleft()
+            seeker.look_at_ms = self._look_at_ms  # before it wakes, perhaps at once, in another thread
             if seeker.sleeper.wake():
-                seeker.look_at_ms, self._look_at_ms = self._look_at_ms, None
+                self._look_at_ms = None
 
     def wake_all(self) -> None:
         """Makes everybody in the queue look at the clock."""
