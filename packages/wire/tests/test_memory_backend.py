@@ -25,6 +25,7 @@ from taskora.wire import (
 )
 from taskora.wire.backends import MemoryBackend, open_backend, open_sync_backend
 from taskora.wire.backends._memory import _shared
+from taskora.wire.backends._memory._marker import Marker, Seeker
 
 TASK = "work"
 LONG_MS = 300_000  # longer than a test may take: what should have ended the waiting did
@@ -242,3 +243,19 @@ async def test_an_event_loop_that_is_gone_does_not_keep_the_token() -> None:
     loop.close()
     await backend.run(enqueue("a"))
     await lane
+
+
+def test_the_token_is_handed_over_before_its_owner_wakes() -> None:
+    seen: list[int | None] = []
+
+    class Hasty:
+        def wake(self) -> bool:
+            seen.append(seeker.look_at_ms)
+            return True
+
+    marker = Marker()
+    seeker = Seeker(Hasty())
+    marker.seek(seeker)
+    marker.set(7)
+    marker.deliver()
+    assert seen == [7]
