@@ -49,6 +49,11 @@ def packages() -> list[Member]:
     return [Member(folder=path.parent, manifest=load(path)) for path in manifests]
 
 
+def apps() -> list[Member]:
+    """Return every distribution under apps/."""
+    return [Member(folder=path.parent, manifest=load(path)) for path in sorted(ROOT.glob("apps/*/pyproject.toml"))]
+
+
 def parts() -> list[Member]:
     """Return every distribution that installs a module."""
     return [member for member in packages() if member.module is not None]
@@ -56,7 +61,9 @@ def parts() -> list[Member]:
 
 def sources() -> list[Path]:
     """Return every Python file of the product and of its tools."""
-    return sorted([*ROOT.glob("packages/**/src/**/*.py"), *ROOT.glob("tools/**/*.py")])
+    return sorted(
+        [*ROOT.glob("packages/**/src/**/*.py"), *ROOT.glob("apps/*/src/**/*.py"), *ROOT.glob("tools/**/*.py")]
+    )
 
 
 def tracked_files() -> Iterator[Path]:

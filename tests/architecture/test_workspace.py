@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.architecture.repository import ROOT, Member, load, packages, parts, tracked_files
+from tests.architecture.repository import ROOT, Member, apps, load, packages, parts, tracked_files
 
 SETTINGS = load(ROOT / "pyproject.toml")["tool"]
 
@@ -54,6 +54,13 @@ def test_all_members_share_one_version() -> None:
     assert len({member.version for member in packages()}) == 1
 
 
+def test_example_deployments_pin_the_members_that_they_need() -> None:
+    members = {member.name: member for member in [*packages(), *apps()]}
+    for app in apps():
+        pins = {line for line in app.requirements if re.split(r"[=<>]", line)[0] in members}
+        assert pins == {f"{name}=={members[name].version}" for name in app.manifest["tool"]["uv"]["sources"]}
+
+
 @MEMBERS
 def test_members_find_each_other_in_the_workspace(member: Member) -> None:
     named = {re.split(r"[\[=<>~ ]", line)[0] for line in member.requirements}
@@ -75,11 +82,11 @@ def test_the_workspace_lists_every_package() -> None:
 
 def test_the_development_group_installs_every_package() -> None:
     lines = load(ROOT / "pyproject.toml")["dependency-groups"]["dev"]
-    assert {member.name for member in packages()} <= {re.split(r"[\[=<>~ ]", line)[0] for line in lines}
+    assert {member.name for member in [*packages(), *apps()]} <= {re.split(r"[\[=<>~ ]", line)[0] for line in lines}
 
 
 def test_mypy_finds_the_sources_of_every_part() -> None:
-    sources = {f"$MYPY_CONFIG_FILE_DIR/{member.folder.relative_to(ROOT)}/src" for member in parts()}
+    sources = {f"$MYPY_CONFIG_FILE_DIR/{member.folder.relative_to(ROOT)}/src" for member in [*parts(), *apps()]}
     assert sources <= set(SETTINGS["mypy"]["mypy_path"])
 
 
@@ -94,6 +101,6 @@ def test_the_import_linter_knows_every_part() -> None:
     contracts = {contract["id"]: contract for contract in settings["contracts"]}
     modules = {member.module for member in parts()}
     layers = {name.strip(" ()") for line in contracts["layers"]["layers"] for name in re.split(r"[|:]", line)}
-    assert set(settings["root_packages"]) == modules
+    assert set(settings["root_packages"]) == modules | {member.name.replace("-", "_") for member in apps()}
     assert set(contracts["private"]["packages"]) == modules
     assert modules <= layers
