@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from taskora.producer import AsyncProducer
 from tests.fixtures import StartServer
 from tests.polling import aeventually
 from tests.servers import Server
@@ -26,6 +27,13 @@ def url(request: pytest.FixtureRequest, start_server: StartServer) -> Url:
 def memory() -> Url:
     """A storage for tests in which it plays no part."""
     return f"memory://{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+async def outside(url: Url) -> AsyncIterator[AsyncProducer]:
+    """A producer that outlasts workers, on the storage of the test."""
+    async with AsyncProducer(url) as producer:
+        yield producer
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from packages.worker.tests.workbench import SHORT_LEASE, Meddler, anything, double, find, reach
 from taskora.contracts import JobCancelledError, JobState, Retry
-from taskora.producer import CancelledEvent, Producer
+from taskora.producer import AsyncProducer, CancelledEvent, Producer
 from taskora.wire import Cancel, Claim, Enqueue, Exchange, NewJob, Operation
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Worker
@@ -232,7 +232,7 @@ async def test_a_heartbeat_hears_of_a_cancellation(memory: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["retry", "shutdown"])
-async def test_a_job_that_was_cancelled_unheard_does_not_run_again(url: str, kind: str) -> None:
+async def test_a_job_that_was_cancelled_unheard_does_not_run_again(url: str, kind: str, outside: AsyncProducer) -> None:
     backend = Meddler(open_backend(url), deaf=True)
     worker = Worker(backend, lease="1h")
     hook, attempts = Hook(), list[int]()
@@ -253,8 +253,7 @@ async def test_a_job_that_was_cancelled_unheard_does_not_run_again(url: str, kin
         go_on.set()
         await reach(worker, job.id, JobState.CANCELLED)
     await worker.close(timeout=0)
-    viewer = Worker(backend)
-    info = await find(viewer, job.id)
+    info = await find(outside, job.id)
     await backend.close()
     assert (info.state, attempts, hook.calls) == (JobState.CANCELLED, [1], [("x", job.id)])
 

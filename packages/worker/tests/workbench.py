@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import redis
 
 from taskora.contracts import BackendError, JobState, Stall, define_task
-from taskora.producer import JobInfo
+from taskora.producer import AsyncProducer, JobInfo
 from taskora.wire import (
     Backend,
     Cancellation,
@@ -43,9 +43,10 @@ def spin(seconds: float) -> None:
         pass
 
 
-async def find(worker: Worker, job_id: str) -> JobInfo:
+async def find(source: Worker | AsyncProducer, job_id: str) -> JobInfo:
     """Everything about a job."""
-    info = await worker.producer.inspector.find(job_id)
+    producer = source.producer if isinstance(source, Worker) else source
+    info = await producer.inspector.find(job_id)
     assert info is not None
     return info
 

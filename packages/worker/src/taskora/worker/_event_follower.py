@@ -49,7 +49,8 @@ class EventFollower:
         if now_ms is not None:
             for task in self._codecs:
                 if self._is_new(task):
-                    self._positions.setdefault(task, f"{now_ms}-0")
+                    # Reading begins after a position, and an event of this very instant must not be left out.
+                    self._positions.setdefault(task, f"{now_ms - 1}-0")
         self._loop.call_soon_threadsafe(self._news.set)
 
     async def follow(self) -> None:
