@@ -1,0 +1,58 @@
+"""Worker processes that tests start, freeze and kill."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Fleet:
+    """Starts workers on one server, and ends every one of them, by its process id."""
+
+    def __init__(self, url: str, log: Path) -> None:
+        self._url = url
+        self._log = log
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *, pause_ms: int = 5) -> "subprocess.Popen[bytes]":
+        """Starts one more; its jobs take `pause_ms`."""
+        command = [sys.executable, "-m", "tests.chaos.program", self._url, str(pause_ms)]
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def log(self) -> str:
+        """What all workers have printed."""
+        return self._log.read_text()
+
+    def end(self) -> None:
+        """Kills what still runs, frozen or not."""
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+
+
+@contextlib.contextmanager
+def fleet(url: str, directory: Path) -> Generator[Fleet]:
+    """A fleet that is gone when the block ends."""
+    made = Fleet(url, directory / "workers.log")
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+@contextlib.contextmanager
+def frozen(process: "subprocess.Popen[bytes]") -> Generator[None]:
+    """Stops a process as a debugger, or a machine that swaps, would."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)

@@ -1,0 +1,32 @@
+"""A worker in a process of its own, for tests that end it badly: `python -m tests.chaos.program URL MILLISECONDS`."""
+
+import asyncio
+import logging
+import os
+import sys
+
+from taskora.contracts import Stall, define_task
+from taskora.worker import Context, Defaults, Worker
+
+LEASE = "500ms"
+SWEEPS = Stall(interval="200ms", max_count=100)
+
+work = define_task("work", input=int, output=dict[str, int], stall=SWEEPS)
+
+
+def make_worker(url: str, pause_s: float) -> Worker:
+    """A worker that says in its results which process made them."""
+    worker = Worker(url, lease=LEASE, defaults=Defaults(concurrency=5, timeout="30s"))
+
+    @worker.implement(work)
+    async def handle(data: int, ctx: Context) -> dict[str, int]:
+        ctx.progress({"pid": os.getpid()})
+        await asyncio.sleep(pause_s)
+        return {"number": data, "pid": os.getpid()}
+
+    return worker
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level="WARNING")
+    make_worker(sys.argv[1], float(sys.argv[2]) / 1000).run(grace="200ms")
