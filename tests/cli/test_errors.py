@@ -1,6 +1,7 @@
 """How commands end that cannot do their work."""
 
 import importlib.metadata
+from pathlib import Path
 
 import pytest
 import redis
@@ -9,6 +10,7 @@ from taskora.cli._exit_codes import MEANINGS, ExitCode
 from taskora.cli._main import run
 from tests.cli.programs import Command
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "cli.md"
 READING = [("stats",), ("job", "one"), ("dispatch", "add", "1")]
 
 
@@ -95,6 +97,11 @@ def test_the_help_names_every_command_and_exit_code(
         assert f" {command} " in text
     for code, meaning in MEANINGS.items():
         assert f"{code.value}  {meaning}" in text
+
+
+def test_the_guide_lists_the_exit_codes() -> None:
+    rows = [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
+    assert "\n".join(rows) in GUIDE.read_text(encoding="utf-8")
 
 
 def test_no_command_prints_the_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """`taskora stats` and `taskora job`: what they show, to people and to programs."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,6 +8,9 @@ import sys
 
 from taskora.worker import Context, Worker
 from tests.cli.programs import Command
+from tests.docs.blocks import ROOT, blocks_of
+
+GUIDE = ROOT / "docs" / "guides" / "cli.md"
 
 ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -41,6 +45,17 @@ def test_stats_of_one_task_leave_the_others_out(command: Command) -> None:
     command("dispatch", "one", "1")
     command("dispatch", "two", "1")
     assert list(command("stats", "two", "--json").json["tasks"]) == ["two"]
+
+
+async def test_the_guide_shows_the_shapes(command: Command) -> None:
+    shown_stats, shown_job = (json.loads(block.code) for block in blocks_of(GUIDE) if block.language == "json")
+    job_id = await _run_one_job(command.url)
+    job = command("job", job_id, "--json").json
+    assert list(job) == list(shown_job)
+    for name in ("logs", "timeline"):
+        assert [list(item) for item in job[name]] == [list(item) for item in shown_job[name]]
+    (counts,), (shown_counts,) = (stats["tasks"].values() for stats in (command("stats", "--json").json, shown_stats))
+    assert list(counts) == list(shown_counts)
 
 
 def test_stats_are_a_table_for_people(command: Command) -> None:
