@@ -21,9 +21,7 @@ def test_product_code_is_finished(path: Path) -> None:
 
 
 def test_only_the_lock_file_names_a_package_registry() -> None:
-    found = [
-        line for path in tracked_files() if path.name != "uv.lock" for line in _lines_with(REGISTRIES, path)
-    ]
+    found = [line for path in tracked_files() if path.name != "uv.lock" for line in _lines_with(REGISTRIES, path)]
     assert found == []
 
 
@@ -37,6 +35,4 @@ def _lines_with(pattern: re.Pattern[str], path: Path) -> list[str]:
     except UnicodeDecodeError:
         return []
     name = path.relative_to(ROOT)
-    return [
-        f"{name}:{number}: {line.strip()}" for number, line in enumerate(lines, 1) if pattern.search(line)
-    ]
+    return [f"{name}:{number}: {line.strip()}" for number, line in enumerate(lines, 1) if pattern.search(line)]

@@ -103,9 +103,6 @@ def resolve(
     chosen_ttl = check_instance("ttl", ttl, Ttl) or contract.ttl
     if on_cancel is not None and not callable(on_cancel):
         raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
-    accepted = check_count("version", contract.version if version is None else version)
-    if check_count("since", since) > accepted:
-        raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
     return Implementation(
         contract=contract,
         payloads=Payloads(contract, serializer),
@@ -119,9 +116,16 @@ def resolve(
         on_expire="fail" if chosen_ttl is None else chosen_ttl.on_expire,
         middleware=check_middleware(middleware),
         on_cancel=on_cancel,
-        version=accepted,
+        version=_version(contract, version, since),
         since=since,
     )
+
+
+def _version(contract: TaskContract[Any, Any], version: int | None, since: int) -> int:
+    accepted = check_count("version", contract.version if version is None else version)
+    if check_count("since", since) > accepted:
+        raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
+    return accepted
 
 
 def _timeout_ms(timeout: Duration | None, contract: TaskContract[Any, Any], defaults: Defaults) -> int | None:
