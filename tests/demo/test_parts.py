@@ -1,6 +1,7 @@
 """The parts of the demo, each on its own."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -86,7 +87,10 @@ def test_the_worker_module_makes_a_worker_of_its_own(server: Server, monkeypatch
             assert sorted(made.implementations) == ["demo-index-file", "demo-watch-file"]
 
     monkeypatch.setenv("TASKORA_URL", server.url)
-    asyncio.run(run())
+    try:
+        asyncio.run(run())
+    finally:
+        gc.unfreeze()
 
 
 def test_the_contracts_need_nothing_but_taskora_contracts() -> None:

@@ -5,6 +5,7 @@ TASKORA_URL=redis://localhost:6379 taskora worker taskora.cli.demo.worker
 
 import ast
 import asyncio
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 def worker() -> Worker:
     """The worker, on the server that TASKORA_URL names."""
     warnings.simplefilter("ignore", SyntaxWarning)  # of the files that are parsed
+    gc.freeze()  # syntax trees make many collections; none of them has to look at what is loaded by now
     # More jobs than are kept by default, since the producer reads the times of all of them at the end.
     retention = Retention(completed=Keep(max_age="1h", max_items=10_000))
     made = Worker(os.environ["TASKORA_URL"], retention=retention)
