@@ -2,7 +2,7 @@ import asyncio
 import contextlib
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -57,10 +57,15 @@ def kill_connections(client: redis.Redis) -> None:
     client.client_kill_filter(_type="pubsub", skipme=True)
 
 
+def flush_and_kill(client: redis.Redis) -> None:
+    client.script_flush()
+    kill_connections(client)
+
+
 DISTURBANCES: dict[str, Disturbance] = {
     "kill": kill_connections,
     "script flush": lambda client: client.script_flush(),
-    "both": lambda client: (client.script_flush(), kill_connections(client)),
+    "both": flush_and_kill,
 }
 
 
@@ -186,7 +191,7 @@ async def test_a_worker_outlasts_a_server_that_forgets_everything(tmp_path: Path
 
 
 @contextlib.contextmanager
-def _server(port: int, directory: Path, *options: str) -> Iterator[None]:
+def _server(port: int, directory: Path, *options: str) -> Generator[None]:
     """A server on a port of our choice, so that another one can take its place."""
     command = [find_binary("valkey9"), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
     keeper = Keeper([*command, "--save", "", *options], log=directory / "log", ending="KILL")

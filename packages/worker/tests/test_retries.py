@@ -160,11 +160,23 @@ async def test_a_retry_error_counts_attempts_too(url: str) -> None:
     assert handler.attempts == [1, 2]
 
 
+def sevenfold(attempt: int) -> str:
+    return f"{attempt * 7}ms"
+
+
+def no_duration(attempt: int) -> str:
+    return "soon"
+
+
+def raising(attempt: int) -> int:
+    return attempt // 0
+
+
 BACKOFFS: list[tuple[dict[str, Any], list[int]]] = [
     ({"backoff": "fixed", "delay": "20ms"}, [20, 20, 20]),
     ({"backoff": "exponential", "delay": "20ms"}, [20, 40, 80]),
     ({"backoff": "linear", "delay": "20ms"}, [20, 40, 60]),
-    ({"backoff": lambda attempt: f"{attempt * 7}ms"}, [7, 14, 21]),
+    ({"backoff": sevenfold}, [7, 14, 21]),
     ({"backoff": "exponential", "delay": "20ms", "max_delay": "30ms"}, [20, 30, 30]),
 ]
 
@@ -203,7 +215,7 @@ async def test_jitter_stays_within_a_quarter_of_the_delay(memory: str) -> None:
     assert all(14 <= delay <= 26 for delay in seen)
 
 
-@pytest.mark.parametrize("backoff", [lambda attempt: "soon", lambda attempt: 1 // 0], ids=["bad duration", "raises"])
+@pytest.mark.parametrize("backoff", [no_duration, raising])
 async def test_a_backoff_that_fails_falls_back_on_the_delay(memory: str, backoff: Callable[[int], Any]) -> None:
     handler = Handler(OddError("x"))
     assert await outcome(memory, handler, Retry(attempts=2, backoff=backoff, delay="1ms")) == "completed: 7"
