@@ -314,7 +314,7 @@ class BackendsAgree(RuleBasedStateMachine):
         assert histories[0] == histories[1]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)  # shrinking a history that failed takes minutes
 def test_memory_and_server_agree_on_random_histories(server: Server) -> None:
     budget = settings(
         max_examples=40,
