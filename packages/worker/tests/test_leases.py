@@ -252,13 +252,12 @@ def test_a_lease_book_gives_up_only_the_lease_it_holds() -> None:
 
 
 async def test_deadlines_forget_what_is_over() -> None:
-    over: set[int] = set()
     expired: list[int] = []
-    deadlines = Deadlines[int](expired.append, is_over=over.__contains__)
+    deadlines = Deadlines[int](expired.append)
     for number in range(10_000):
-        deadlines.add(number, 3_600_000)
-        over.add(number)
+        deadlines.drop(deadlines.add(number, 3_600_000))
     assert len(deadlines._heap) <= 1001
+    deadlines.drop(deadlines.add(-2, 1))
     deadlines.add(-1, 1)
     await aeventually(lambda: expired == [-1])
     deadlines.close()

@@ -5,6 +5,7 @@ from enum import Enum
 
 from taskora.wire import Claim
 from taskora.worker._context import Context
+from taskora.worker._deadlines import Deadline
 
 
 class StopReason(Enum):
@@ -19,12 +20,13 @@ class StopReason(Enum):
 class Attempt:
     """A claim, its context, and the task of the event loop that runs it."""
 
-    __slots__ = ("claim", "context", "decoded", "ended", "error", "runner", "started", "stop_reason")
+    __slots__ = ("claim", "context", "deadline", "decoded", "ended", "error", "runner", "started", "stop_reason")
 
     def __init__(self, claim: Claim, context: Context) -> None:
         self.claim = claim
         self.context = context
         self.runner: asyncio.Task[None] | None = None
+        self.deadline: Deadline[Attempt] | None = None
         self.stop_reason: StopReason | None = None
         self.error: BaseException | None = None
         self.started = False

@@ -184,6 +184,7 @@ class Lane:
                 logger.warning("outcome_refused", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
             elif outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRYING):
                 self._on_failure(attempt, outcome, self._implementation)
+            attempt.error = None  # its traceback leads back to the attempt, and to all that the handler held
 
     def _start_claims(self, reply: Exchanged) -> None:
         # What a round trip claimed that was under way when the worker was told to stop goes back at once.

@@ -41,7 +41,7 @@ class RunningAttempts:
         self._executor: Final = executor
         self._on_end: Final = on_end
         self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms, on_lease=self.lease_changed)
-        self._deadlines: Final = Deadlines(self._deadline_passed, is_over=lambda attempt: attempt.ended)
+        self._deadlines: Final = Deadlines(self._deadline_passed)
         self._attempts: dict[str, Attempt] = {}
         self._expects_claims = False
         self._cancelled_early: set[str] = set()
@@ -57,7 +57,7 @@ class RunningAttempts:
         attempt.runner = asyncio.get_running_loop().create_task(self._run(attempt))
         timeout_ms = self._implementation.timeout_ms
         if timeout_ms is not None:
-            self._deadlines.add(attempt, timeout_ms)
+            attempt.deadline = self._deadlines.add(attempt, timeout_ms)
         if claim.job_id in self._cancelled_early:
             attempt.stop(StopReason.CANCELLED)
 
@@ -93,10 +93,15 @@ class RunningAttempts:
         outcome = await self._executor.run(attempt)
         if attempt.ended:
             return  # left behind: somebody else has settled it
-        attempt.ended = True
+        self._end(attempt)
         if self._reporter.has_unwritten(attempt.claim.job_id):
             await self._reporter.drain(attempt.claim.job_id)
         self._finish(attempt, outcome)
+
+    def _end(self, attempt: Attempt) -> None:
+        attempt.ended = True
+        if attempt.deadline is not None:
+            self._deadlines.drop(attempt.deadline)
 
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running -= 1
@@ -123,10 +128,8 @@ class RunningAttempts:
         self._on_end(attempt, _outcomes.cancelled(attempt.claim))
 
     def _deadline_passed(self, attempt: Attempt) -> None:
-        if attempt.ended:
-            return
         if attempt.stop(StopReason.TIMEOUT):
-            self._deadlines.add(attempt, STOP_GRACE_MS)
+            attempt.deadline = self._deadlines.add(attempt, STOP_GRACE_MS)
         else:
             self._leave_behind(attempt)
 
@@ -134,7 +137,7 @@ class RunningAttempts:
         """Settles an attempt that does not stop; whatever it does from now on is refused."""
         if attempt.ended:
             return
-        attempt.ended = True
+        self._end(attempt)
         logger.error("attempt_left_behind", extra=self.about(attempt, reason=str(attempt.stop_reason)))
         self._loosen(attempt)
         self._finish(attempt, _outcomes.ended_with_error(attempt, asyncio.CancelledError(), self._implementation))
