@@ -8,8 +8,8 @@ import sys
 from taskora.contracts import Stall, define_task
 from taskora.worker import Context, Defaults, Worker
 
-LEASE = "500ms"
-SWEEPS = Stall(interval="200ms", max_count=100)
+LEASE = "1s"
+SWEEPS = Stall(interval="300ms", max_count=100)
 
 work = define_task("work", input=int, output=dict[str, int], stall=SWEEPS)
 

@@ -83,7 +83,7 @@ def test_workers_that_are_killed_lose_no_job(server: Server, tmp_path: Path) -> 
 
 def test_a_worker_that_was_frozen_past_its_lease_is_refused(server: Server, tmp_path: Path) -> None:
     with Producer(server.url) as producer, fleet(server.url, tmp_path) as team:
-        sleeper = team.start(pause_ms=400)
+        sleeper = team.start(pause_ms=3000)
         job = producer.register(work).dispatch(0)
         eventually(lambda: running_in(producer, sleeper), deadline=PATIENCE_S)
         with frozen(sleeper):
@@ -102,7 +102,7 @@ def test_a_worker_that_was_frozen_past_its_lease_is_refused(server: Server, tmp_
 
 def test_a_worker_that_is_told_to_end_under_load_spends_no_attempt(server: Server, tmp_path: Path) -> None:
     with Producer(server.url) as producer, fleet(server.url, tmp_path) as team:
-        job_ids = [job.id for job in producer.register(work).dispatch_many(range(100))]
+        job_ids = [job.id for job in producer.register(work).dispatch_many(range(500))]
         for _ in range(2):
             worker = team.start(pause_ms=30)
             eventually(partial(running_in, producer, worker), deadline=PATIENCE_S)
@@ -110,14 +110,14 @@ def test_a_worker_that_is_told_to_end_under_load_spends_no_attempt(server: Serve
             assert worker.wait(PATIENCE_S) == 0
             stats = counts(producer)
             assert stats.active == 0
-            assert stats.waiting + stats.completed == 100
+            assert stats.waiting + stats.completed == 500
         slow = team.start(pause_ms=20_000)  # longer than its grace
         eventually(lambda: len(running_in(producer, slow)) == 5, deadline=PATIENCE_S)
         slow.send_signal(signal.SIGTERM)
         assert slow.wait(PATIENCE_S) == 0
         assert counts(producer).active == 0
         team.start(pause_ms=1)
-        eventually(lambda: counts(producer).completed == 100, deadline=PATIENCE_S)
+        eventually(lambda: counts(producer).completed == 500, deadline=PATIENCE_S)
         assert_all_completed_once(server, producer, job_ids)
         infos = [producer.inspector.find(work, job_id) for job_id in job_ids]
         assert {(info.attempt, info.stalled_count, info.state) for info in infos if info} == {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from packages.worker.tests.workbench import SHORT_LEASE, Meddler, anything, double, find, reach
+from packages.worker.tests.workbench import Meddler, anything, double, find, reach
 from taskora.contracts import JobCancelledError, JobState, Retry
 from taskora.producer import AsyncProducer, CancelledEvent, Producer
 from taskora.wire import Cancel, Claim, Enqueue, Exchange, NewJob, Operation
@@ -199,7 +199,7 @@ async def test_the_hook_runs_where_the_job_runs(url: str) -> None:
 
 async def test_a_missed_message_comes_with_the_next_renewal(url: str) -> None:
     backend = Meddler(open_backend(url), deaf=True)
-    worker = Worker(backend, lease=SHORT_LEASE)
+    worker = Worker(backend, lease="1s")
     gate, hook = Gate(), Hook()
     worker.implement(anything, gate, on_cancel=hook)
     async with worker:

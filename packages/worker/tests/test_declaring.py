@@ -1,20 +1,13 @@
 import functools
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-import pydantic
 import pytest
 
 from packages.worker.tests.workbench import anything, double
-from taskora.contracts import JobFailedError, Retry, Stall, Ttl, UsageError, ValidationError, define_task
+from taskora.contracts import JobFailedError, Retry, Stall, Ttl, UsageError, define_task
 from taskora.worker import Context, Defaults, Implement, Retention, Worker, WorkerTask
-
-
-@dataclass
-class Person:
-    name: str
 
 
 class Adder:
@@ -257,80 +250,6 @@ def test_without_any_options_a_job_runs_once_for_at_most_thirty_seconds() -> Non
     worker.implement(double, answer)
     found = worker.implementations["double"]
     assert (found.retry.attempts, found.timeout_ms, found.concurrency) == (1, 30_000, 1)
-
-
-async def test_an_inline_task_takes_its_contract_from_the_annotations(url: str) -> None:
-    worker = Worker(url)
-
-    @worker.task("greet", retry=Retry(attempts=4), version=2)
-    async def greet(data: Person) -> str:
-        return f"hello {data.name}"
-
-    assert (greet.contract.input, greet.contract.output, greet.contract.version) == (Person, str, 2)
-    async with worker:
-        handle = await greet.dispatch(Person("you"))
-        assert await handle.result("5s") == "hello you"
-        info = await worker.producer.inspector.find(greet.contract, handle.id)
-    assert info is not None
-    assert (info.max_attempts, info.version) == (4, 2)
-
-
-async def test_an_inline_task_may_take_and_give_nothing(memory: str) -> None:
-    worker = Worker(memory)
-    seen: list[object] = []
-
-    @worker.task("tick")
-    def tick(data: None) -> None:
-        seen.append(data)
-
-    async with worker:
-        await (await tick.dispatch(None)).result("5s")
-    assert seen == [None]
-
-
-async def test_an_inline_task_keeps_constraints_in_its_annotations(idle: Worker) -> None:
-    @idle.task("count")
-    async def count(data: Annotated[int, pydantic.Field(gt=0)]) -> int:
-        return data
-
-    with pytest.raises(ValidationError, match="greater than 0"):
-        await count.dispatch(0)
-
-
-def _without_input(data) -> int:  # type: ignore[no-untyped-def]  # noqa: ANN001 - what is tested
-    return 3
-
-
-def _without_output(data: int):  # type: ignore[no-untyped-def]  # noqa: ANN202 - what is tested
-    return 3
-
-
-def _with_unknown(data: "Nowhere") -> int:  # type: ignore[name-defined]  # noqa: F821 - what is tested
-    return 3
-
-
-INLINE_MISTAKES: list[tuple[Any, str]] = [
-    (_without_input, "'missing' must annotate 'data'"),
-    (_without_output, "'missing' must annotate 'return'"),
-    (_with_unknown, "cannot be evaluated: name 'Nowhere' is not defined"),
-    (lambda: 3, "must take"),
-]
-
-
-@pytest.mark.parametrize(("handler", "message"), INLINE_MISTAKES, ids=range(len(INLINE_MISTAKES)))
-def test_an_inline_task_without_usable_annotations_is_refused(handler: Any, message: str) -> None:
-    worker = Worker("memory://")
-    with pytest.raises(UsageError, match=message):
-        worker.task("missing")(handler)
-
-
-async def test_an_inline_task_may_be_a_partial_or_an_object(memory: str) -> None:
-    worker = Worker(memory)
-    twelve = worker.task("twelve")(Adder(12))
-    thirteen = worker.task("thirteen")(functools.partial(add, 13))
-    async with worker:
-        assert await (await twelve.dispatch(1)).result("5s") == 13
-        assert await (await thirteen.dispatch(1)).result("5s") == 14
 
 
 async def test_a_worker_leaves_tasks_alone_that_it_does_not_implement(url: str) -> None:

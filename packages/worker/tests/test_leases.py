@@ -190,7 +190,7 @@ async def test_a_job_that_stalls_too_often_fails(url: str, caplog: pytest.LogCap
 
 
 async def test_jobs_that_are_done_are_not_taken_for_stalled(url: str) -> None:
-    worker = Worker(url, lease=SHORT_LEASE, defaults=Defaults(concurrency=4, stall=Stall(interval="20ms")))
+    worker = Worker(url, defaults=Defaults(concurrency=4, stall=Stall(interval="20ms")))
     runs: list[int] = []
 
     @worker.implement(double)
@@ -222,7 +222,7 @@ async def test_the_renewer_survives_whatever_goes_wrong(memory: str, caplog: pyt
             blocking.close()
 
     backend.blocking = Flaky  # type: ignore[method-assign, assignment]  # meddling
-    worker = Worker(backend, lease=SHORT_LEASE, defaults=QUICK_SWEEPS)
+    worker = Worker(backend, lease="1s", defaults=QUICK_SWEEPS)
     release = asyncio.Event()
     errors: list[object] = []
     worker.on("worker:error")(lambda event: errors.append(event.error))

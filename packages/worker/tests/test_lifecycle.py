@@ -113,15 +113,15 @@ async def test_a_delayed_job_waits_for_its_time(url: str) -> None:
 
     async with worker:
         task = worker.register(anything)
-        late = await task.dispatch("late", delay="300ms")
-        later = await task.dispatch("later", delay="400ms")
+        late = await task.dispatch("late", delay="600ms")
+        later = await task.dispatch("later", delay="700ms")
         assert await late.state() is JobState.DELAYED
         assert await (await task.dispatch("now")).result("5s") is None
         await asyncio.gather(late.result("5s"), later.result("5s"))
         assert seen == ["now", "late", "later"]
         info = await find(worker, late.id)
     assert info.processed_on_ms is not None
-    assert info.processed_on_ms - info.timestamp_ms >= 300
+    assert info.processed_on_ms - info.timestamp_ms >= 600
 
 
 async def test_a_higher_priority_always_leaves_first(url: str) -> None:

@@ -199,7 +199,7 @@ async def test_what_was_claimed_while_the_worker_was_told_to_stop_goes_back(memo
 
 
 async def test_leases_are_renewed_until_the_last_handler_has_ended(url: str, outside: AsyncProducer) -> None:
-    worker = Worker(url, lease="300ms")
+    worker = Worker(url, lease="800ms")
     entered, go_on = asyncio.Event(), asyncio.Event()
 
     @worker.implement(double)
@@ -212,7 +212,7 @@ async def test_leases_are_renewed_until_the_last_handler_has_ended(url: str, out
     job = await worker.register(double).dispatch(2)
     await entered.wait()
     closing = asyncio.create_task(worker.close(timeout=None))
-    deadline = time.monotonic() + 0.7  # more than twice the lease
+    deadline = time.monotonic() + 1.8  # more than twice the lease
     await aeventually(lambda: time.monotonic() > deadline)
     go_on.set()
     await closing
