@@ -43,8 +43,8 @@ def test_the_report_shows_everything_that_there_is_to_see() -> None:
         assert words in text
     assert "  job j3 is cancelled: enough" in lines
     ours, theirs = (next(line for line in lines if name in line) for name in ("broken.py", "bad.py"))
-    assert "made by the demo" in ours
-    assert "made by the demo" not in theirs
+    assert "this demo's" in ours
+    assert "Python's own" in theirs
     assert lines.index(ours) < lines.index(theirs)
 
 

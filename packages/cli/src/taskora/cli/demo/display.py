@@ -13,7 +13,6 @@ from rich.text import Text
 from taskora.cli._output import one_line
 from taskora.cli.demo.report import DeadLetter, Report
 
-_SHOWN_ERROR: Final = 70
 _STEPS: Final = 4
 
 
@@ -67,9 +66,9 @@ def show_report(report: Report, console: Console) -> None:
     console.print(_results(report))
     console.print(_longest(report))
     console.print(_speed(report))
-    console.print(_dead_letters(report.dead_letters))
+    _show_dead_letters(report.dead_letters, console)
     cancelled = report.cancelled
-    console.print(Text("Cancelled while it ran", style="bold"))
+    console.print(Text("\nCancelled while it ran", style="bold"))
     console.print(f"  job {cancelled.id} is {cancelled.state}: {cancelled.reason}", markup=False)
     console.print("\nThe server, the workers and their files are gone again.")
 
@@ -105,19 +104,16 @@ def _speed(report: Report) -> Table:
     columns = ("files/s", "seconds", "", "p50 ms", "p95 ms", "p99 ms")
     table = _table("Speed, by the server's clock", *columns, numbers=set(columns) - {""})
     latency, run = report.latency, report.run
-    first = (f"{report.files_per_second:,.0f}", f"{report.seconds:.1f}", "dispatch to done, all files at once")
+    first = (f"{report.files_per_second:,.0f}", f"{report.seconds:.1f}", "dispatch to done")
     table.add_row(*first, *(f"{value:,.0f}" for value in (latency.p50, latency.p95, latency.p99)))
     table.add_row("", "", "start to done", *(f"{value:,.0f}" for value in (run.p50, run.p95, run.p99)))
     return table
 
 
-def _dead_letters(letters: list[DeadLetter]) -> Table:
-    table = _table(f"Dead letters: {len(letters)} jobs failed for good", "file", "attempts", "error", "")
+def _show_dead_letters(letters: list[DeadLetter], console: Console) -> None:
+    """One line each, cut off where the terminal ends: an error may be long."""
+    console.print(Text(f"Dead letters: {len(letters)} jobs failed for good", style="bold"))
     for letter in sorted(letters, key=lambda letter: (not letter.deliberate, letter.file)):
-        why = "made by the demo" if letter.deliberate else "a bad example of Python's own"
-        table.add_row(Text(letter.file), str(letter.attempts), Text(_shortened(one_line(letter.error))), why)
-    return table
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN_ERROR else f"{text[: _SHOWN_ERROR - 3]}..."
+        author = "this demo's" if letter.deliberate else "Python's own"
+        line = f"  {author} {letter.file}, attempt {letter.attempts}: {one_line(letter.error)}"
+        console.print(Text(line), no_wrap=True, overflow="crop")
