@@ -10,6 +10,7 @@ from taskora.contracts import BackendError, JobFailedError, JobState, Retry
 from taskora.producer import AsyncProducer
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Keep, Retention, Worker
+from taskora.worker._lane import Lane
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import end, perform
 from tests.polling import aeventually
@@ -120,6 +121,26 @@ async def test_a_role_survives_what_goes_wrong_and_says_so(
     await end([task])
     assert [type(error) for error in troubles] == [BackendError, KeyError]
     assert caplog.messages == ["role_failed", "role_failed"]
+
+
+async def test_a_lane_that_dies_of_a_bug_says_so(
+    memory: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(memory)
+    told: list[BaseException | None] = []
+    worker.on("worker:error")(lambda event: told.append(event.error))
+
+    @worker.implement(double)
+    async def handle(data: int) -> int:
+        return data
+
+    def fail(lane: Lane, *arguments: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Lane, "_start_claims", fail)
+    async with worker:
+        await aeventually(lambda: [type(error) for error in told] == [KeyError])
+    assert "lane_died" in caplog.messages
 
 
 async def test_jobs_settle_when_a_server_that_was_out_of_memory_has_some_again(one_server: Server) -> None:

@@ -81,6 +81,8 @@ class Runtime:
         roles: list[Role] = [self._follower, *self._upkeep_roles(self._renewer)]
         self._role_tasks = [loop.create_task(perform(role, self._trouble), name=role.name) for role in roles]
         self._lane_tasks = [loop.create_task(lane.run(), name=f"lane:{lane.task}") for lane in self._lanes.values()]
+        for running in self._lane_tasks:
+            running.add_done_callback(self._lane_ended)
 
     def _lane(self, implementation: Implementation[Any, Any]) -> Lane:
         invoker = invoker_for(implementation, self._threads, self._processes)
@@ -117,6 +119,13 @@ class Runtime:
         told = asyncio.get_running_loop().create_task(self._listeners.deliver(event.name, event))
         self._announcements.add(told)
         told.add_done_callback(self._announcements.discard)
+
+    def _lane_ended(self, lane: "asyncio.Task[None]") -> None:
+        """A lane ends when the worker closes; anything else is a bug, and must not go unnoticed."""
+        error = None if lane.cancelled() else lane.exception()
+        if error is not None:
+            logger.critical("lane_died", exc_info=error, extra={"lane": lane.get_name()})
+            self._trouble(error)
 
     def _attempt_failed(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
         """Failures are logged until somebody listens to them."""
