@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskora.worker._context import ReportKind
 from taskora.worker._process_messages import (
+    Begun,
     Call,
     HandlerReference,
     Heartbeat,
@@ -39,7 +40,9 @@ def serve(pipe: "Pipe", reference: HandlerReference) -> None:
             return
         pipe.send(Ready())
         while True:
-            pipe.send(_answer(handler, pipe.recv(), PipePort(pipe)))
+            call = pipe.recv()
+            pipe.send(Begun())
+            pipe.send(_answer(handler, call, PipePort(pipe)))
 
 
 def _leave_signals_to_the_parent() -> None:

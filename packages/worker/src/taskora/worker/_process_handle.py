@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from taskora.worker._context import ContextPort
 from taskora.worker._process_child import serve
 from taskora.worker._process_messages import (
+    Begun,
     Call,
     HandlerReference,
     Heartbeat,
@@ -41,10 +42,11 @@ _KILL_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """How a call ended: with a value, or with an error."""
+    """How a call ended: with a value, or with an error. `began` is false if its handler certainly never ran."""
 
     value: object = None
     error: Exception | None = None
+    began: bool = True
 
 
 class ProcessHandle:
@@ -114,22 +116,28 @@ class ProcessHandle:
         """Runs the handler on one job, and passes on what it reports."""
         with self._lock:
             if self.ended or self._pipe is None:
-                return Answer(error=RuntimeError("the process for the job was ended before it began"))
+                return Answer(error=RuntimeError("the process for the job was ended before it began"), began=False)
             try:
-                answer = self._converse(self._pipe, call, port)
+                began = self._begin(self._pipe, call)
+                answer = self._converse(port) if began else None
             except BaseException:
                 self.kill()
                 self._end()
                 raise
             if answer is None:
-                return Answer(error=RuntimeError(f"the process that ran the job ended with {_told(self._end())}"))
+                told = f"the process that ran the job ended with {_told(self._end())}"
+                return Answer(error=RuntimeError(told), began=began)
         return _opened(answer)
 
-    def _converse(self, pipe: "Pipe", call: Call, port: ContextPort) -> Returned | Raised | None:
+    def _begin(self, pipe: "Pipe", call: Call) -> bool:
+        """Sends the call; false if the process was gone before it could run anything."""
         try:
             pipe.send(call)
         except OSError:
-            return None
+            return False
+        return isinstance(self._receive(), Begun)
+
+    def _converse(self, port: ContextPort) -> Returned | Raised | None:
         while True:
             match self._receive():
                 case Reported(kind=kind, payload=payload):

@@ -87,6 +87,11 @@ class Ready:
     """To the parent: the handler is imported."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """To the parent: the call has arrived, and its handler runs from now on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
     """To the parent: progress, or a log entry."""
@@ -118,7 +123,7 @@ class Raised:
     payload: bytes | None
 
 
-Message: TypeAlias = Ready | Reported | Heartbeat | Returned | Raised
+Message: TypeAlias = Ready | Begun | Reported | Heartbeat | Returned | Raised
 
 
 def check_importable(handler: Callable[..., Any], *, task: str) -> None:

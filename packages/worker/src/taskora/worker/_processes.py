@@ -15,6 +15,7 @@ from taskora.worker._process_messages import Call, ContextState, HandlerReferenc
 from taskora.worker._threads import ThreadPool
 
 # A killed process is gone at once, unless the kernel holds it in a call that cannot be interrupted.
+_FRESH_TRIES: Final = 3
 _KILL_SECONDS: Final = 2.0
 _CLOSE_SECONDS: Final = 6.0
 
@@ -64,6 +65,16 @@ class ProcessPool:
             RuntimeError: the process died, or an error cannot cross.
         """
         call = cast("Call", await self._threads.submit(lambda: _packed(context, wants_context=wants_context)))
+        answer = await self._run_once(reference, call, context)
+        for _ in range(_FRESH_TRIES):
+            if answer.began:
+                break
+            answer = await self._run_once(reference, call, context)  # it died while it was free: nothing ran
+        if answer.error is not None:
+            raise answer.error
+        return answer.value
+
+    async def _run_once(self, reference: HandlerReference, call: Call, context: Context) -> Answer:
         process = await self._take(reference)
         running = self._threads.submit(lambda: process.run(call, _port_of(context)))
         try:
@@ -74,9 +85,7 @@ class ProcessPool:
             await asyncio.wait({self._discard(process)}, timeout=_KILL_SECONDS)
             raise
         self._give_back(reference, process)
-        if answer.error is not None:
-            raise answer.error
-        return answer.value
+        return answer
 
     async def _take(self, reference: HandlerReference) -> ProcessHandle:
         if self._closed:

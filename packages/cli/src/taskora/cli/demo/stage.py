@@ -56,16 +56,18 @@ def perform(*, on_start: Callable[[int], None], on_result: Callable[[], None]) -
 
 @contextmanager
 def _termination_as_interrupt() -> Generator[None]:
-    """A request to end cleans up as Ctrl-C does."""
+    """A request to end cleans up as Ctrl-C does, also where a shell has made background jobs ignore Ctrl-C."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    interrupting = signal.signal(signal.SIGINT, signal.default_int_handler)
+    ending = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, ending)
+        signal.signal(signal.SIGINT, interrupting)
 
 
 async def _index(url: str, files: Sequence[Path], log: Path, on_result: Callable[[], None]) -> Indexing:
