@@ -10,20 +10,39 @@ local wait_key = KEYS[1]         -- list     ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset     ready ids with a priority
 local delayed_key = KEYS[3]      -- zset     ids by due time
 local cancelled_key = KEYS[4]    -- zset     ids by end time
-local events_key = KEYS[5]       -- stream   events of the task
-local cancel_channel = KEYS[6]   -- channel  where workers hear of cancellations
-local prefix = KEYS[7]           -- prefix   every key of the task starts with it
+local marker_key = KEYS[5]       -- zset     wake-up token
+local events_key = KEYS[6]       -- stream   events of the task
+local cancel_channel = KEYS[7]   -- channel  where workers hear of cancellations
+local prefix = KEYS[8]           -- prefix   every key of the task starts with it
 
 local given_now_ms = ARGV[1]     -- clock    epoch milliseconds, or empty for the server's clock
 local job_id = ARGV[2]           -- str
 local reason = ARGV[3]           -- str      may be empty
 
 --@include clock
+--@include fields
 --@include events
+--@include ready
+--@include newer
+--@include parking
 --@include holdings
 
+-- Takes a waiting job out of its place. One that was ready may have been freed: the next of its key gets the chance.
+local function withdraw(concurrency_key)
+  if redis.call('LREM', wait_key, 1, job_id) == 1 then
+    return
+  end
+  if redis.call('ZREM', prioritized_key, job_id) == 1 or redis.call('LREM', FREED, 1, job_id) == 1 then
+    if concurrency_key and free_next(concurrency_key) then
+      wake_now()
+    end
+  elseif concurrency_key then
+    unpark(job_id, concurrency_key)
+  end
+end
+
 local job_key = prefix .. job_id
-local fields = redis.call('HMGET', job_key, 'state', 'dedupKey')
+local fields = redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey')
 local state = fields[1]
 
 if not state then
@@ -41,11 +60,10 @@ if state == 'active' then
   return 2
 end
 if state == 'waiting' then
-  if redis.call('LREM', wait_key, 1, job_id) == 0 then
-    redis.call('ZREM', prioritized_key, job_id)
-  end
+  withdraw(fields[3])
 else
   redis.call('ZREM', delayed_key, job_id)
+  redis.call('ZREM', NEWER, job_id)
 end
 redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
 redis.call('ZADD', cancelled_key, now, job_id)

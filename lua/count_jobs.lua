@@ -3,7 +3,8 @@
 -- Called by the inspector. Delayed includes jobs that wait for their retry.
 --
 -- returns: list[int]  {waiting, active, delayed, completed, failed, expired, cancelled, age in ms of the oldest
---   waiting job, or -1}
+--   waiting job that is not parked or -1, those of the waiting that wait for a slot of their concurrency key, those of the delayed whose
+--   payload is too new for the workers that saw them}
 -- emits: nothing
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
@@ -32,12 +33,15 @@ local function oldest_of_lowest_priority()
     return nil
   end
   local lowest_score = string.format('%.17g', -priority * 1e13)
-  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
+  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1] or last
 end
 
-local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(oldest_of_lowest_priority()))
+local freed_key = prefix .. 'parked:freed'
+local parked = tonumber(redis.call('GET', prefix .. 'parked:count') or '0')
+local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(redis.call('LINDEX', freed_key, -1)),
+  age_of(oldest_of_lowest_priority()))
 return {
-  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key),
+  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) + redis.call('LLEN', freed_key) + parked,
   redis.call('LLEN', active_key),
   redis.call('ZCARD', delayed_key),
   redis.call('ZCARD', completed_key),
@@ -45,4 +49,6 @@ return {
   redis.call('ZCARD', expired_key),
   redis.call('ZCARD', cancelled_key),
   oldest,
+  parked,
+  redis.call('ZCARD', prefix .. 'parked:newer'),
 }

@@ -22,54 +22,21 @@ local JOBS = 5                   -- items   (job_id, data, delay_ms, priority, t
 --@include clock
 --@include events
 --@include ready
+--@include create
 
+local NONE = {}
 local flags = {}
-local any_ready = false
-local earliest_due = nil
-
-local function create(id, job_key, data, delay_ms, priority, ttl_ms)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-  }
-  if delay_ms > 0 then
-    fields[#fields + 1] = 'delay'
-    fields[#fields + 1] = ms_text(delay_ms)
-  end
-  if ttl_ms > 0 then
-    fields[#fields + 1] = 'expireAt'
-    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
-  end
-  redis.call('HSET', job_key, unpack(fields))
-  if delay_ms > 0 then
-    local due = now_ms + delay_ms
-    redis.call('ZADD', delayed_key, ms_text(due), id)
-    if not earliest_due or due < earliest_due then
-      earliest_due = due
-    end
-    emit('delayed', id)
-  else
-    push_ready(id, priority, now_ms)
-    any_ready = true
-    emit('waiting', id)
-  end
-end
 
 for i = JOBS, #ARGV, 5 do
   local id = ARGV[i]
-  local job_key = prefix .. id
   local flag = 1
-  if redis.call('EXISTS', job_key) == 1 then
-    flag = (resend == '1' and redis.call('HGET', job_key, 'data') == ARGV[i + 1]) and 1 or 0
+  if redis.call('EXISTS', prefix .. id) == 1 then
+    flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
-    create(id, job_key, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+    create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
   end
   flags[#flags + 1] = flag
 end
 
-if any_ready then
-  wake_now()
-elseif earliest_due then
-  wake_at(earliest_due)
-end
+wake_for_created()
 return flags

@@ -28,7 +28,13 @@ local lease_ms = tonumber(ARGV[3])  -- int   lifetime of a lease
 local slots = tonumber(ARGV[4])   -- int     how many jobs the lane can take
 local on_expire = ARGV[5]         -- str     fail | discard
 local resend = ARGV[6]            -- flag    this call may have been executed before
-local OUTCOMES = 7                -- items   (kind, job_id, token, payload, delay_ms)...
+local max_version = tonumber(ARGV[7])  -- int   newest payload version that this worker understands
+local singleton = ARGV[8]         -- flag    at most one job of the task runs, over all workers
+local rate_max = tonumber(ARGV[9])     -- int   how many jobs may start in a window; 0 for no limit
+local rate_window_ms = tonumber(ARGV[10])  -- int   length of the window
+local rate_key = ARGV[11]         -- str     what is counted apart from the task, or empty
+local key_limit = tonumber(ARGV[12])   -- int   limit of concurrency keys whose dispatch named none; 0 for none
+local OUTCOMES = 13               -- items   (kind, job_id, token, payload, delay_ms)...
 
 -- Found out in the middle of the work, this would lose the jobs that were just popped.
 if lease_ms < 1 then
@@ -40,12 +46,18 @@ end
 --@include fields
 --@include events
 --@include ready
+--@include newer
+--@include parking
+--@include rechecking
 --@include holdings
 --@include throughput
 --@include settle
 --@include expire
 --@include promote
+--@include collecting
+--@include draining
 --@include claim
+--@include pacing
 
 local statuses = {}
 for i = OUTCOMES, #ARGV, 5 do
@@ -54,17 +66,23 @@ end
 flush_settled()
 
 promote_due()
+local parks = parks_anything()
+if parks then
+  take_newer()
+  recheck_parked()
+end
 if resend == '1' then
   reclaim_own()
 end
-claim_ready(slots)
+local reclaimed = #claims
+claim_ready(paced(slots - reclaimed) + reclaimed, parks)
+count_starts(reclaimed + 1)
 
 local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
-if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 then
-  -- Work that this call wanted and could not have is blocked: looking again at once would spin.
-  local look_at = (#blocked > 0 and #claims < slots) and now_ms + 1000 or 0
-  redis.call('ZADD', marker_key, ms_text(look_at), '0')
+if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 or (parks and redis.call('LLEN', FREED) > 0) then
+  -- Jobs that may not start before a known instant: looking at once would spin.
+  redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
 end

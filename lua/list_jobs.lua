@@ -30,11 +30,41 @@ local function newest_last(list_key, first, count)
   return ids
 end
 
+-- Adds what the page still lacks from one source, given its size and how to read a range of it.
+local function add_page(ids, seen, size, read)
+  local first = math.max(offset - seen, 0)
+  if #ids < limit and first < size then
+    for _, id in ipairs(read(first, math.min(limit - #ids, size - first))) do
+      ids[#ids + 1] = id
+    end
+  end
+  return seen + size
+end
+
+local function zset_page(key)
+  return function(first, count)
+    return redis.call('ZRANGE', key, first, first + count - 1)
+  end
+end
+
+local function list_page(key)
+  return function(first, count)
+    return newest_last(key, first, count)
+  end
+end
+
 local function waiting_ids()
-  local ids = redis.call('ZRANGE', prioritized_key, offset, offset + limit - 1)
-  local skipped = math.max(offset - redis.call('ZCARD', prioritized_key), 0)
-  for _, id in ipairs(newest_last(wait_key, skipped, limit - #ids)) do
-    ids[#ids + 1] = id
+  local ids = {}
+  local freed = prefix .. 'parked:freed'
+  local seen = add_page(ids, 0, redis.call('ZCARD', prioritized_key), zset_page(prioritized_key))
+  seen = add_page(ids, seen, redis.call('LLEN', freed), list_page(freed))
+  seen = add_page(ids, seen, redis.call('LLEN', wait_key), list_page(wait_key))
+  for _, concurrency_key in ipairs(redis.call('ZRANGE', prefix .. 'parked:keys', 0, -1)) do
+    if #ids == limit then
+      break
+    end
+    local key = prefix .. 'parked:key:' .. concurrency_key
+    seen = add_page(ids, seen, redis.call('ZCARD', key), zset_page(key))
   end
   return ids
 end

@@ -26,6 +26,7 @@ local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before i
 --@include fields
 --@include events
 --@include ready
+--@include parking
 --@include holdings
 --@include throughput
 
@@ -95,6 +96,48 @@ for i = #active, 1, -1 do
   end
 end
 count_finished('failed', #failed)
+
+-- The concurrency keys of the active jobs, oldest claim first, and those that jobs are parked for.
+local function keys_in_use()
+  local keys, held = {}, {}
+  local function add(key, count)
+    if not held[key] then
+      keys[#keys + 1] = key
+      held[key] = 0
+    end
+    held[key] = held[key] + count
+  end
+  local active_ids = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active_ids, 1, -1 do
+    local key = fields_of(prefix .. active_ids[i], 'concurrencyKey')[1]
+    if key and key ~= '' then
+      add(key, 1)
+    end
+  end
+  for _, key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, -1)) do
+    add(key, 0)
+  end
+  return keys, held
+end
+
+-- Counters may have lost count when a worker died, or when a job was deleted while it ran. A key that nothing holds
+-- lets the first of its parked jobs go in any case.
+local function recount()
+  local keys, held = keys_in_use()
+  for _, key in ipairs(keys) do
+    local counted = slots_held(key)
+    if counted ~= held[key] and held[key] == 0 then
+      redis.call('DEL', prefix .. 'conc:' .. key)
+    elseif counted ~= held[key] then
+      redis.call('SET', prefix .. 'conc:' .. key, string.format('%d', held[key]))
+    end
+    if (held[key] < counted or held[key] == 0) and free_next(key) then
+      wake_now()
+    end
+  end
+end
+
+recount()
 
 redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
 in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)

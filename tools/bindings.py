@@ -22,8 +22,14 @@ RETURNS = re.compile(r"^-- returns: ([^{\n]+?)(?:  .*)?$", re.MULTILINE)
 
 # Slots of keys that belong to no task; all others are attributes of TaskKeys.
 FREE_KEYS = {"finished_key", "meta_key", "migration_lock_key", "base"}
-ARG_TYPES = {"clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
-PACK = {"clock": '"" if {0} is None else {0}', "flag": '"1" if {0} else "0"', "int": "{0}", "str": "{0}"}
+ARG_TYPES = {"bytes": "bytes", "clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
+PACK = {
+    "bytes": "{0}",
+    "clock": '"" if {0} is None else {0}',
+    "flag": '"1" if {0} else "0"',
+    "int": "{0}",
+    "str": "{0}",
+}
 
 
 class BindingError(Exception):

@@ -1,8 +1,11 @@
 -- Ready jobs become active: the claimer's token is stored beside each, with a lifetime.
--- needs: wait_key, prioritized_key, active_key, prefix, token, lease_ms, now_ms
+-- needs: wait_key, prioritized_key, active_key, delayed_key, prefix, token, lease_ms, max_version, now_ms, NEWER
+
+local NEWER_PARK_MS = 30000
+local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
 local claims = {}
-local blocked = {}
+local freed_and_blocked = nil -- a list, while freed jobs are tried
 
 local function pop_prioritized(count)
   local ids = {}
@@ -13,22 +16,23 @@ local function pop_prioritized(count)
   return ids
 end
 
+local function pop_freed(count)
+  return redis.call('RPOP', FREED, count) or {}
+end
+
 local function pop_listed(count)
   return redis.call('RPOP', wait_key, count) or {}
 end
 
-local function takes_slot(concurrency_key, limit_text)
-  local limit = tonumber(limit_text or '0') or 0
+local function takes_slot(concurrency_key, limit)
   if not concurrency_key or concurrency_key == '' or limit <= 0 then
     return true
   end
-  local counter = prefix .. 'conc:' .. concurrency_key
-  local held = redis.pcall('GET', counter)
-  local used = type(held) == 'string' and tonumber(held) or 0
+  local used = slots_held(concurrency_key)
   if used >= limit then
     return false
   end
-  redis.call('SET', counter, string.format('%d', used + 1)) -- not INCR: it fails on a damaged counter
+  redis.call('SET', prefix .. 'conc:' .. concurrency_key, string.format('%d', used + 1)) -- not INCR: it may be damaged
   return true
 end
 
@@ -44,27 +48,56 @@ local function start(id, job_key, fields)
   add_claim(id, fields)
 end
 
+-- A payload of a newer version is for a newer worker. The job goes to the delayed ones, where every program finds it
+-- again, and is noted, so that a newer worker of ours finds it at once. No event: old workers would fill the stream.
+local function leave_for_newer(id, job_key, job_version)
+  redis.call('HSET', job_key, 'state', 'delayed')
+  redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
+  redis.call('ZADD', NEWER, job_version, id)
+end
+
+-- A job that had been freed leaves without its slot: the next of its key gets the chance.
+local function pass_on(concurrency_key, limit)
+  if concurrency_key and concurrency_key ~= '' and slots_held(concurrency_key) < limit then
+    free_next(concurrency_key)
+  end
+end
+
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'concurrencyLimit', 'dedupKey', 'priority')
+    'concurrencyLimit', 'dedupKey', 'priority', 'collectKey', 'py:defaultLimit', 'state')
+  local job_version = tonumber(fields[2] or '0') or 0
+  local limit = limit_of(fields[7], fields[11])
   if not fields[1] and not fields[2] then
     return -- a ghost: the id was queued, its hash is gone
   end
-  if is_expired(fields[5]) then
+  if ENDED[fields[12]] then
+    pass_on(fields[6], limit) -- another program, which does not know where parked jobs stand, cancelled it
+  elseif is_expired(fields[5]) then
     expire(id, job_key, fields[8])
-  elseif takes_slot(fields[6], fields[7]) then
+    pass_on(fields[6], limit)
+  elseif job_version > max_version then
+    leave_for_newer(id, job_key, job_version)
+    pass_on(fields[6], limit)
+  elseif not takes_slot(fields[6], limit) then
+    local place = { id, fields[6], tonumber(fields[9] or '0') or 0, tonumber(fields[4] or now) or now_ms }
+    if freed_and_blocked then
+      freed_and_blocked[#freed_and_blocked + 1] = place
+    else
+      park(unpack(place))
+    end
+  elseif drain(id, job_key, fields) then
     if fields[5] then
       redis.call('HDEL', job_key, 'expireAt')
     end
     start(id, job_key, fields)
-  else
-    blocked[#blocked + 1] = { id, tonumber(fields[9] or '0') or 0 }
   end
 end
 
+-- A source that holds nothing but jobs that may not start must not hold the server for long.
 local function claim_from(pop, slots)
-  local tries = slots + 100
+  local tries = slots + 1000
   while #claims < slots and tries > 0 do
     local ids = pop(math.min(slots - #claims, tries))
     if #ids == 0 then
@@ -77,14 +110,24 @@ local function claim_from(pop, slots)
   end
 end
 
--- Priorities are strict: the prioritized set is emptied first, highest priority first. Each source has tries of its
--- own, so that blocked jobs in one cannot hide the other.
-local function claim_ready(slots)
-  claim_from(pop_prioritized, slots)
-  claim_from(pop_listed, slots)
-  for _, entry in ipairs(blocked) do
-    push_ready(entry[1], entry[2], now_ms)
+-- Those that are blocked again go back in front, the first of them foremost.
+local function claim_freed(slots)
+  freed_and_blocked = {}
+  claim_from(pop_freed, slots)
+  for i = #freed_and_blocked, 1, -1 do
+    local id, concurrency_key, priority, order_ms = unpack(freed_and_blocked[i])
+    park(id, concurrency_key, priority, order_ms, true)
   end
+  freed_and_blocked = nil
+end
+
+-- Priorities are strict: the prioritized set is emptied first, highest priority first.
+local function claim_ready(slots, parks)
+  claim_from(pop_prioritized, slots)
+  if parks then
+    claim_freed(slots)
+  end
+  claim_from(pop_listed, slots)
 end
 
 -- The reply to an earlier execution of this call was lost: what it claimed still carries its token.

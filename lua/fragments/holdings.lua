@@ -1,5 +1,5 @@
 -- What a job holds beside its lease: a deduplication key, a slot of a concurrency key.
--- needs: prefix
+-- needs: prefix, free_next
 
 -- The key may have passed to a newer job: only its owner may delete it.
 local function release_dedup(dedup_key, job_id)
@@ -8,7 +8,7 @@ local function release_dedup(dedup_key, job_id)
   end
 end
 
--- Returns true when a slot became free.
+-- Gives a slot back, and the first job that waits for it its chance. Returns true when a slot became free.
 local function release_concurrency(concurrency_key)
   if not concurrency_key or concurrency_key == '' then
     return false
@@ -18,5 +18,6 @@ local function release_concurrency(concurrency_key)
   if type(left) ~= 'number' or left <= 0 then -- gone, or no number: nobody can tell how many hold it
     redis.call('DEL', counter)
   end
+  free_next(concurrency_key)
   return true
 end

@@ -1,5 +1,5 @@
 -- Due jobs become ready, earliest due first, so that the one that waited longest leaves first.
--- needs: delayed_key, prefix, now_ms
+-- needs: delayed_key, prefix, max_version, now_ms, NEWER
 
 local PROMOTE_LIMIT = 100
 
@@ -9,6 +9,7 @@ local function promote_due()
     return
   end
   redis.call('ZREM', delayed_key, unpack(due))
+  redis.call('ZREM', NEWER, unpack(due))
   for _, id in ipairs(due) do
     local job_key = prefix .. id
     local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
@@ -18,6 +19,22 @@ local function promote_due()
       redis.call('HSET', job_key, 'state', 'waiting')
       push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
       emit('promoted', id)
+    end
+  end
+end
+
+-- What older workers left, and this one understands, becomes ready at once.
+local function take_newer()
+  local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  if #ids == 0 then
+    return
+  end
+  redis.call('ZREM', NEWER, unpack(ids))
+  for _, id in ipairs(ids) do
+    if redis.call('ZREM', delayed_key, id) == 1 then
+      local fields = fields_of(prefix .. id, 'priority', 'ts')
+      redis.call('HSET', prefix .. id, 'state', 'waiting')
+      push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
     end
   end
 end

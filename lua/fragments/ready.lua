@@ -13,6 +13,18 @@ local function push_ready(job_id, priority, order_ms)
   end
 end
 
+-- A new job that asks to leave before those that are there: the right end of the list, or a score below its priority's
+-- other ones, which still sorts after every higher priority.
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+
 -- The marker holds at most the member "0"; its score says when to look: 0 is now.
 local function wake_now()
   redis.call('ZADD', marker_key, '0', '0')

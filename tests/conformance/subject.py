@@ -43,6 +43,7 @@ class Subject:
         return self.sync.run(operation) if self.sync else await self.backend.run(operation)
 
     def advance(self, milliseconds: int) -> None:
+        self.tricks.time_passes(self.clock.now_ms(), milliseconds)
         self.clock.advance(milliseconds)
         if isinstance(self.backend, MemoryBackend):
             self.backend.notify_time()
@@ -78,7 +79,7 @@ class Subject:
 
     def lease(self, job_id: str) -> str | None:
         """The token that fences a job now."""
-        return self.tricks.leases_of(TASK, [job_id])[0]
+        return self.tricks.lease_of(TASK, job_id)
 
     async def listed(self, state: JobState, *, offset: int = 0, limit: int = 100) -> list[str]:
         page = await self.run(ListJobs(task=TASK, state=state, offset=offset, limit=limit))

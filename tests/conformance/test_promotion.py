@@ -101,8 +101,8 @@ async def test_a_claim_passes_over_expired_jobs(subject: Subject) -> None:
 
 
 async def test_a_claim_passes_over_a_bounded_number_of_expired_jobs(subject: Subject) -> None:
-    await subject.enqueue(*(job(f"j{number:03}", ttl_ms=5) for number in range(150)), "live")
+    await subject.enqueue(*(job(f"j{number:04}", ttl_ms=5) for number in range(1050)), "live")
     subject.advance(5)
     assert ids(await subject.exchange(slots=2)) == []
-    assert len(await subject.listed(JobState.EXPIRED, limit=200)) == 102
+    assert len(await subject.listed(JobState.EXPIRED, limit=2000)) == 1002
     assert ids(await subject.exchange(slots=2)) == ["live"]

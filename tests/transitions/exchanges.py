@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from taskora.wire import Claim, Exchange, OnExpire, Outcome, OutcomeKind, Settlement
+from taskora.wire import NEWEST, NO_PACE, Claim, Exchange, OnExpire, Outcome, OutcomeKind, Pace, Settlement
 from tests.transitions.keyspace import NOW, Dump, Expires, job
 
 TOKEN: Final = "tok-1"
@@ -24,9 +24,21 @@ def exchange(
     lease_ms: int = 30_000,
     on_expire: OnExpire = "fail",
     resend: bool = False,
+    max_version: int = NEWEST,
+    pace: Pace = NO_PACE,
+    key_limit: int = 0,
 ) -> Exchange:
     return Exchange(
-        task="t", token=token, lease_ms=lease_ms, slots=slots, outcomes=outcomes, on_expire=on_expire, resend=resend
+        task="t",
+        token=token,
+        lease_ms=lease_ms,
+        slots=slots,
+        outcomes=outcomes,
+        on_expire=on_expire,
+        resend=resend,
+        max_version=max_version,
+        pace=pace,
+        key_limit=key_limit,
     )
 
 

@@ -158,9 +158,21 @@ _DECODERS: Final[dict[str, Callable[[Any], Value]]] = {
     "string": _text,
 }
 
-QUEUES: Final = ("wait", "prioritized", "active", "delayed")
+QUEUES: Final = ("wait", "prioritized", "active", "delayed", "parked:freed")
+PARKED_FOR: Final = "parked:key:"
 ENDS: Final = ("completed", "failed", "expired", "cancelled")
-PERMANENT: Final = {*QUEUES, *ENDS, "stalled", "marker", "events", "taskora:meta", "taskora:migration:lock"}
+PERMANENT: Final = {
+    *QUEUES,
+    *ENDS,
+    "parked:keys",
+    "parked:newer",
+    "parked:count",
+    "stalled",
+    "marker",
+    "events",
+    "taskora:meta",
+    "taskora:migration:lock",
+}
 
 
 def leaks(dump: Dump) -> list[str]:
@@ -168,16 +180,29 @@ def leaks(dump: Dump) -> list[str]:
 
     A job's record lives as long as its id stands in a queue or among the ended, its log as long as its record.
     """
-    places = Counter(name for place in (*QUEUES, *ENDS) for name in _ids(dump.get(place, [])))
+    parking = [name for name in dump if name.startswith(PARKED_FOR)]
+    places = Counter(name for place in (*QUEUES, *parking, *ENDS) for name in _ids(dump.get(place, [])))
     found = [f"{job_id} stands in two places" for job_id, times in places.items() if times > 1]
     for name, value in dump.items():
-        if name in PERMANENT or name in places or isinstance(value, Expires):
+        if name in PERMANENT or name in places or name in parking or isinstance(value, Expires):
             continue
         owner, _, suffix = name.partition(":")
-        if owner in {"dedup", "conc"} or (suffix == "logs" and owner in dump):
+        if owner in {"dedup", "conc"} or name.endswith((":items", ":meta")) or (suffix == "logs" and owner in dump):
             continue
         found.append(f"{name} has no lifetime and no owner")
-    return found + [f"{name} counts nothing" for name, value in dump.items() if _is_idle_counter(name, value)]
+    return found + _miscounts(dump, parking)
+
+
+def _miscounts(dump: Dump, parking: Sequence[str]) -> list[str]:
+    found = [f"{name} counts nothing" for name, value in dump.items() if _is_idle_counter(name, value)]
+    parked = sum(len(_ids(dump[name])) for name in parking)
+    if parking and dump.get("parked:count") != str(parked):
+        found.append(f"parked:count is not {parked}")
+    if {name.removeprefix(PARKED_FOR) for name in parking} - {*_ids(dump.get("parked:keys", []))}:
+        found.append("parked:keys does not name every key")
+    if {*_ids(dump.get("parked:newer", []))} - {*_ids(dump.get("delayed", []))}:
+        found.append("parked:newer names jobs that are not delayed")
+    return found
 
 
 def _ids(value: Value) -> list[str]:

@@ -114,3 +114,51 @@ def test_a_parked_job_is_cancelled_before_it_comes_back(task: RawTask) -> None:
     task.run(cancel())
     reply = task.run(Exchange(task="t", token="tok", lease_ms=1000, slots=1), now_ms=NOW + 10)
     assert reply.claims == ()
+
+
+KEYED: dict[str, Any] = {"concurrencyKey": "org", "concurrencyLimit": 1}
+
+
+def parked(*job_ids: str) -> Dump:
+    return {
+        **{job_id: job(**KEYED) for job_id in job_ids},
+        "parked:key:org": Scores({job_id: NOW + place for place, job_id in enumerate(job_ids)}),
+        "parked:keys": Scores({"org": NOW}),
+        "parked:count": str(len(job_ids)),
+    }
+
+
+def test_a_parked_job_is_cancelled_and_its_neighbours_stay(task: RawTask) -> None:
+    task.seed(parked("a", "j1", "b"))
+    assert task.run(cancel()) is CancelReply.CANCELLED
+    assert task.read("parked:key:org") == Scores({"a": NOW, "b": NOW + 2})
+    assert (task.read("parked:count"), task.read("marker")) == ("2", None)
+
+
+def test_the_last_parked_job_leaves_nothing_behind(task: RawTask) -> None:
+    task.seed(parked("j1"))
+    task.run(cancel())
+    assert sorted(task.dump()) == ["cancelled", "events", "j1"]
+
+
+@pytest.mark.parametrize(
+    "place", [{"parked:freed": ["b", "j1"], "b": job()}, {"prioritized": Scores({"j1": 1})}], ids=["freed", "urgent"]
+)
+def test_a_job_that_was_freed_gives_its_chance_to_the_next(task: RawTask, place: Dump) -> None:
+    task.seed({**parked("a"), "j1": job(**KEYED), **place})
+    task.run(cancel())
+    assert task.read("parked:freed") == (["a", "b"] if "b" in place else ["a"])
+    assert task.read("marker") == Scores({"0": 0})
+    assert task.read("parked:count") is None
+
+
+def test_a_job_that_is_too_new_is_forgotten_where_it_is_noted(task: RawTask) -> None:
+    task.seed({"j1": job("delayed", _v=9), "delayed": Scores({"j1": NOW + 5}), "parked:newer": Scores({"j1": 9})})
+    assert task.run(cancel()) is CancelReply.CANCELLED
+    assert task.read("parked:newer") is None
+
+
+def test_a_listed_job_with_a_concurrency_key_frees_nobody(task: RawTask) -> None:
+    task.seed({**parked("a"), "j1": job(**KEYED), "wait": ["j1"]})
+    task.run(cancel())
+    assert (task.read("parked:count"), task.read("parked:freed")) == ("1", None)

@@ -7,7 +7,7 @@ from tests.transitions.keyspace import NOW, Dump, RawTask, Scores, job
 
 
 def counts(**numbers: int) -> JobCounts:
-    names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled")
+    names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled", "parked", "newer")
     oldest = numbers.pop("oldest", None)
     return JobCounts(**{name: numbers.get(name, 0) for name in names}, oldest_waiting_age_ms=oldest)
 
@@ -60,3 +60,30 @@ def test_among_the_prioritized_the_lowest_priority_waits_longest(task: RawTask) 
         }
     )
     assert task.run(CountJobs(task="t")).oldest_waiting_age_ms == 7000
+
+
+def test_parked_jobs_are_waiting_ones_and_too_new_ones_are_delayed(task: RawTask) -> None:
+    places: Dump = {
+        "wait": ["w"],
+        "parked:freed": ["f"],
+        "parked:key:k": Scores({"k1": 1, "k2": 2}),
+        "parked:keys": Scores({"k": 1}),
+        "parked:count": "2",
+        "delayed": Scores({"d": 1, "n": 2}),
+        "parked:newer": Scores({"n": 3}),
+    }
+    task.seed(places)
+    assert task.run(CountJobs(task="t")) == counts(waiting=4, parked=2, delayed=2, newer=1)
+
+
+def test_a_freed_job_may_be_the_oldest_and_a_parked_one_does_not_count(task: RawTask) -> None:
+    task.seed(
+        {"w": job(ts=NOW - 5), "f": job(ts=NOW - 50), "p": job(ts=NOW - 500), "wait": ["w"], "parked:freed": ["f"]}
+    )
+    task.seed({"parked:key:k": Scores({"p": 1}), "parked:keys": Scores({"k": 1}), "parked:count": "1"})
+    assert task.run(CountJobs(task="t")).oldest_waiting_age_ms == 50
+
+
+def test_where_all_of_a_priority_came_last_the_last_tells_the_age(task: RawTask) -> None:
+    task.seed({"a": job(ts=NOW - 30, priority=2), "prioritized": Scores({"a": -NOW - 2e13})})
+    assert task.run(CountJobs(task="t")).oldest_waiting_age_ms == 30

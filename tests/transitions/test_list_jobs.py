@@ -108,3 +108,21 @@ def test_ids_without_a_job_are_left_out(task: RawTask) -> None:
     task.orphans.add("half")
     task.seed({"a": job(), "half": {"progress": "1"}, "wait": ["half", "ghost", "a"]})
     assert listed(task, JobState.WAITING) == ["a"]
+
+
+PARKED: Dump = {
+    **WAITING,
+    **records("fghijk"),
+    "parked:freed": ["g", "f"],
+    "parked:key:one": Scores({"h": -1, "i": 5}),
+    "parked:key:two": Scores({"j": 1, "k": 2}),
+    "parked:keys": Scores({"one": 1, "two": 2}),
+    "parked:count": "4",
+}
+IN_ORDER = list("abfgcdehijk")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 11, 20])
+def test_pages_go_on_among_freed_and_parked_jobs(task: RawTask, size: int) -> None:
+    task.seed(PARKED)
+    assert pages(task, JobState.WAITING, size=size) == [IN_ORDER[n : n + size] for n in range(0, 11, size)]

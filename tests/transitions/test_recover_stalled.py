@@ -167,3 +167,51 @@ def test_more_active_jobs_than_lua_can_unpack_are_swept(task: RawTask) -> None:
 def _sweep_on_its_own(server: Server) -> Recovered:
     with server.client() as client:
         return RawTask(client).run(sweep())
+
+
+KEYED: dict[str, Any] = {"concurrencyKey": "org", "concurrencyLimit": 1}
+
+
+def parked(*job_ids: str, key: str = "org") -> Dump:
+    return {
+        **{job_id: job(concurrencyKey=key, concurrencyLimit=1) for job_id in job_ids},
+        f"parked:key:{key}": Scores({job_id: NOW + place for place, job_id in enumerate(job_ids)}),
+        "parked:keys": Scores({key: NOW}),
+        "parked:count": str(len(job_ids)),
+    }
+
+
+def test_an_abandoned_job_gives_its_slot_to_the_first_that_is_parked(task: RawTask) -> None:
+    task.seed({**abandoned(**KEYED), "conc:org": "1", **parked("a", "b")})
+    assert task.run(sweep()).recovered == ("j1",)
+    assert (task.read("conc:org"), task.read("parked:freed")) == (None, ["b", "a"])
+    assert task.read("wait") == ["j1"]
+
+
+@pytest.mark.parametrize(("counted", "freed"), [("3", ["a"]), ("2", ["a"]), ("1", None), (None, None)])
+def test_slots_are_counted_anew(task: RawTask, counted: str | None, freed: list[str] | None) -> None:
+    task.seed({"j1": job("active", **KEYED), "j1:lock": Expires("tok"), "active": ["j1"], **parked("a", "b")})
+    task.seed({} if counted is None else {"conc:org": counted})
+    assert task.run(sweep()) == QUIET
+    assert (task.read("conc:org"), task.read("parked:freed")) == ("1", freed)
+    assert task.read("marker") == (Scores({"0": 0}) if freed else None)
+
+
+@pytest.mark.parametrize("counted", ["1", None])
+def test_a_key_that_nothing_holds_lets_its_first_job_go(task: RawTask, counted: str | None) -> None:
+    task.seed({**parked("a", "b"), **({} if counted is None else {"conc:org": counted})})
+    task.run(sweep())
+    assert (task.read("conc:org"), task.read("parked:freed")) == (None, ["a"])
+    assert task.read("marker") == Scores({"0": 0})
+
+
+def test_a_job_that_was_deleted_while_it_ran_holds_no_slot(task: RawTask) -> None:
+    task.seed({"active": ["gone"], "gone:lock": Expires("tok"), "conc:org": "1", **parked("a")})
+    task.run(sweep())
+    assert (task.read("conc:org"), task.read("parked:freed")) == (None, ["a"])
+
+
+def test_a_damaged_counter_is_counted_anew(task: RawTask) -> None:
+    task.seed({"j1": job("active", **KEYED), "j1:lock": Expires("tok"), "active": ["j1"], "conc:org": "nonsense"})
+    task.run(sweep())
+    assert task.read("conc:org") == "1"

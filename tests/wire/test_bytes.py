@@ -11,12 +11,16 @@ import redis
 
 from taskora.wire import (
     Cancel,
+    Control,
+    ControlledJob,
     Enqueue,
+    EnqueueControlled,
     Exchange,
     NewJob,
     Operation,
     Outcome,
     OutcomeKind,
+    PushCollect,
 )
 from tests.transitions.keyspace import Dump, Events, Expires, RawTask, Scores
 
@@ -194,3 +198,84 @@ def test_an_active_job_that_is_asked_to_stop(task: RawTask) -> None:
     record: Any = task.read("ac")
     assert (record["state"], record["cancelledAt"]) == ("active", "1795299709834")
     assert "cancelReason" not in record
+
+
+def controlled(task: str, job_id: str, **options: Any) -> EnqueueControlled:
+    job = NewJob(job_id=job_id, data=b"1", **options.pop("job", {}))
+    return EnqueueControlled(task=task, version=1, max_attempts=3, jobs=[ControlledJob(job=job, **options)])
+
+
+def test_a_job_with_a_concurrency_key(task: RawTask) -> None:
+    options = {"priority": 5, "ttl_ms": 300_000}
+    at(task, 1795299650105, controlled("send-email", "j1", job=options, concurrency_key="org:a", concurrency_limit=2))
+    dump = task.dump()
+    record: Any = dump[P + "j1"]
+    assert {"expireAt", "concurrencyKey", "concurrencyLimit"} <= set(record)
+    assert (record["expireAt"], record["concurrencyKey"], record["concurrencyLimit"]) == ("1795299950105", "org:a", "2")
+    assert dump[P + "prioritized"] == Scores({"j1": -48204700349895})
+
+
+def test_a_debounced_job_that_was_replaced(task: RawTask) -> None:
+    old, new = "133596c6-0000-4000-8000-000000000000", "396bb4b7-0000-4000-8000-000000000000"
+    for now_ms, job_id in ((1795299650200, old), (1795299650210, new)):
+        at(task, now_ms, controlled("d", job_id, control=Control.DEBOUNCE, key="user:1", period_ms=2000))
+    dump = task.dump()
+    assert dump["taskora:{d}:debounce:user:1"] == Expires(new)
+    assert dump["taskora:{d}:delayed"] == Scores({new: 1795299652210})
+    assert "taskora:{d}:" + old not in dump
+    assert dump["taskora:{d}:events"] == Events(
+        [
+            ["event", "delayed", "jobId", old],
+            ["event", "debounced", "jobId", old, "replacedBy", new],
+            ["event", "delayed", "jobId", new],
+        ]
+    )
+
+
+def test_a_throttle_counter(task: RawTask) -> None:
+    for job_id in ("j1", "j2", "j3"):
+        at(task, 1795299650300, controlled("r", job_id, control=Control.THROTTLE, key="k", amount=2, period_ms=10_000))
+    dump = task.dump()
+    assert dump["taskora:{r}:throttle:k"] == Expires("2")
+    assert dump["taskora:{r}:wait"] == ["j2", "j1"]
+
+
+def test_a_deduplicated_job(task: RawTask) -> None:
+    at(task, 1795299650400, controlled("u", "j1", control=Control.DEDUPLICATE, key="k"))
+    dump = task.dump()
+    assert dump["taskora:{u}:dedup:k"] == "j1"
+    record: Any = dump["taskora:{u}:j1"]
+    assert record["dedupKey"] == "taskora:{u}:dedup:k"
+
+
+def test_a_batch_in_the_making(task: RawTask) -> None:
+    ids = ["0f3c5a10-0000-4000-8000-000000000000", "10b13701-0000-4000-8000-000000000000"]
+    for number, (now_ms, job_id) in enumerate(zip((1795299708864, 1795299708890), ids, strict=True), start=1):
+        item = f'{{"g":"a","n":{number}}}'.encode()
+        push = PushCollect(
+            task="c", version=1, max_attempts=1, job_id=job_id, key="a", item=item, delay_ms=30_000, max_wait_ms=60_000
+        )
+        at(task, now_ms, push)
+    dump = task.dump(without=[f"taskora:{{c}}:sent:{job_id}" for job_id in ids])
+    assert dump == {
+        "taskora:{c}:collect:a:items": ['{"g":"a","n":1}', '{"g":"a","n":2}'],
+        "taskora:{c}:collect:a:meta": {"count": "2", "lastAt": "1795299708890", "firstAt": "1795299708864"},
+        "taskora:{c}:collect:a:job": Expires(ids[1]),
+        f"taskora:{{c}}:{ids[1]}": {
+            "ts": "1795299708890",
+            "_v": "1",
+            "attempt": "1",
+            "maxAttempts": "1",
+            "state": "delayed",
+            "collectKey": "a",
+            "data": "[]",
+        },
+        "taskora:{c}:delayed": Scores({ids[1]: 1795299738890}),
+        "taskora:{c}:marker": Scores({"0": 1795299738864}),
+        "taskora:{c}:events": Events(
+            [
+                ["event", "collect", "jobId", ids[0], "count", "1", "key", "a"],
+                ["event", "collect", "jobId", ids[1], "count", "2", "key", "a"],
+            ]
+        ),
+    }

@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -347,7 +348,7 @@ async def test_the_hook_of_a_payload_that_cannot_be_read_is_not_called(
     memory: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     implementation = resolve(double, Gate(), Worker(memory)._defaults, None, on_cancel=Hook())
-    executor = Executor(implementation, (), lambda context: asyncio.sleep(0))
+    executor = Executor(implementation, (), lambda context: asyncio.sleep(0), reserve=AsyncMock())
     claim = Claim(job_id="j", token="t", data=b"{", version=1, attempt=1, timestamp_ms=0)
     port: Any = None
     ctx = Context(claim, port, task="double", max_attempts=1, timeout_ms=None, claimed_ms=0)

@@ -19,6 +19,7 @@ from typing import (
 
 from taskora.contracts._durations import Duration, to_milliseconds
 from taskora.contracts._errors import ContractError
+from taskora.contracts._flow_control import Collect
 from taskora.contracts._names import check_task_name
 from taskora.contracts._options import Stall, Ttl, is_integer
 from taskora.contracts._retry import Retry
@@ -53,6 +54,7 @@ class ContractOptions(TypedDict, total=False):
         timeout: How long one attempt may take, from its claim.
         stall: What happens when a worker dies.
         ttl: How long a job may wait for its first attempt; None for as long as it takes.
+        collect: Dispatches gather and run as one job, whose handler takes a list of inputs.
         version: Of the payload; 1 or more. Raise it when the shape of the input changes.
     """
 
@@ -60,6 +62,7 @@ class ContractOptions(TypedDict, total=False):
     timeout: Duration | None
     stall: Stall | None
     ttl: Ttl | None
+    collect: Collect | None
     version: int
 
 
@@ -80,6 +83,7 @@ class TaskContract(Generic[I, O]):
         timeout_ms: How long one attempt may take; None leaves it to the worker's defaults.
         stall: What happens when a worker dies; None leaves it to the worker's defaults.
         ttl: How long a job may wait for its first attempt; None for as long as it takes.
+        collect: How dispatches gather into batches; None runs each as a job of its own.
         version: Version of the payload.
         validates_input: Whether producers check inputs before they dispatch them.
     """
@@ -91,6 +95,7 @@ class TaskContract(Generic[I, O]):
     timeout_ms: int | None = None
     stall: Stall | None = None
     ttl: Ttl | None = None
+    collect: Collect | None = None
     version: int = 1
     validates_input: bool = True
 
@@ -101,6 +106,7 @@ class TaskContract(Generic[I, O]):
         _check_option("retry", self.retry, Retry)
         _check_option("stall", self.stall, Stall)
         _check_option("ttl", self.ttl, Ttl)
+        _check_option("collect", self.collect, Collect)
         if not is_integer(self.version) or self.version < 1:
             raise ContractError.for_field("version", self.version, "an integer, 1 or more")
 
@@ -127,6 +133,7 @@ def define_task(
     timeout: Duration | None = None,
     stall: Stall | None = None,
     ttl: Ttl | None = None,
+    collect: Collect | None = None,
     version: int = 1,
 ) -> TaskContract[Any, Any]:
     """Define a task: the contract between those who dispatch its jobs and those who run them.
@@ -139,6 +146,7 @@ def define_task(
         timeout: How long one attempt may take.
         stall: What happens when a worker dies.
         ttl: How long a job may wait for its first attempt.
+        collect: Dispatches gather and run as one job, whose handler takes a list of inputs.
         version: Of the payload; 1 or more. Raise it when the shape of the input changes.
 
     Raises:
@@ -152,6 +160,7 @@ def define_task(
         timeout_ms=timeout_milliseconds(timeout),
         stall=stall,
         ttl=ttl,
+        collect=collect,
         version=version,
     )
 

@@ -7,6 +7,7 @@ from typing import TypeVar, get_args
 
 from taskora.contracts._contract import UNSET, I, O, TaskContract, timeout_milliseconds
 from taskora.contracts._durations import Duration
+from taskora.contracts._flow_control import Collect
 from taskora.contracts._options import Stall, Ttl
 from taskora.contracts._retry import Retry
 
@@ -28,6 +29,7 @@ class static_contract(TaskContract[I, O]):  # noqa: N801 - reads as a function: 
         timeout: Duration | None = None,
         stall: Stall | None = None,
         ttl: Ttl | None = None,
+        collect: Collect | None = None,
         version: int = 1,
     ) -> None:
         super().__init__(
@@ -36,6 +38,7 @@ class static_contract(TaskContract[I, O]):  # noqa: N801 - reads as a function: 
             timeout_ms=timeout_milliseconds(timeout),
             stall=stall,
             ttl=ttl,
+            collect=collect,
             version=version,
             validates_input=False,
         )

@@ -6,6 +6,7 @@ from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.producer import AsyncProducer
 from taskora.producer._async.task import AsyncBoundTask
 from taskora.producer._async_session import AsyncSession, AsyncTarget
+from taskora.producer._collecting import CollectInfo
 from taskora.producer._dispatching import (
     DEFAULT_MAX_PAYLOAD,
     HIGHEST_PRIORITY,
@@ -29,7 +30,7 @@ from taskora.producer._events import (
     StalledEvent,
     WaitingEvent,
 )
-from taskora.producer._inspection import JobInfo, TaskStats, TimelineEntry
+from taskora.producer._inspection import JobInfo, MigrationInfo, TaskStats, TimelineEntry
 from taskora.producer._payload import PayloadCodec, Payloads
 from taskora.producer._session import SyncTarget
 from taskora.producer._sync.events import EventStream
@@ -53,6 +54,7 @@ __all__ = [
     "AsyncTarget",
     "BoundTask",
     "CancelledEvent",
+    "CollectInfo",
     "CompletedEvent",
     "DeadLetters",
     "DelayedEvent",
@@ -67,6 +69,7 @@ __all__ = [
     "JobEvent",
     "JobHandle",
     "JobInfo",
+    "MigrationInfo",
     "PayloadCodec",
     "Payloads",
     "Producer",

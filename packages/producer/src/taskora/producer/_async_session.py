@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import TaskContract, UsageError
-from taskora.producer._dispatching import batch_length, batches, enqueue
+from taskora.producer._dispatching import AnyJob, batch_length, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
@@ -13,12 +13,12 @@ from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import AwaitEvents, Deadline
 from taskora.producer._waiting import ResultHub, closed_error
 from taskora.wire import (
+    Admission,
     Backend,
     EventFeed,
     Flow,
     JobStatus,
     JsonSerializer,
-    NewJob,
     Operation,
     Pause,
     Serializer,
@@ -42,7 +42,7 @@ class AsyncSession:
         self._serializer: Final = serializer
         self._owns_backend: Final = self.backend is not target
         self._hub: Final = ResultHub(self.backend)
-        self._commits: Final[dict[TaskContract[Any, Any], GroupCommit[NewJob, bool]]] = {}
+        self._commits: Final[dict[TaskContract[Any, Any], GroupCommit[AnyJob, Admission]]] = {}
         self._feeds: Final[set[EventFeed]] = set()
         self._closed = False
 
@@ -84,25 +84,25 @@ class AsyncSession:
 
         return await drive_async(flow, perform)
 
-    async def enqueue(self, contract: TaskContract[Any, Any], job: NewJob) -> bool:
+    async def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
         """Enqueues a job; concurrent calls share round trips."""
         self.check_open()
         commit = self._commits.get(contract)
         if commit is None:
-            commit = GroupCommit[NewJob, bool](lambda jobs: self._send(contract, jobs), cut=batch_length)
+            commit = GroupCommit[AnyJob, Admission](lambda jobs: self._send(contract, jobs), cut=batch_length)
             self._commits[contract] = commit
         return await commit.submit(job)
 
-    async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[NewJob]) -> list[bool]:
+    async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch of its own."""
         self.check_open()
-        flags: list[bool] = []
+        admissions: list[Admission] = []
         for batch in batches(jobs):
-            flags += await self._send(contract, batch)
-        return flags
+            admissions += await self._send(contract, batch)
+        return admissions
 
-    async def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[NewJob]) -> tuple[bool, ...]:
-        return await self.backend.run(enqueue(contract, jobs))
+    async def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Sequence[Admission]:
+        return await self.drive(enqueue(contract, jobs))
 
     async def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""

@@ -3,11 +3,23 @@
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypedDict, TypeVar, cast
+from typing import Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
-from taskora.contracts import Duration, TaskContract, UsageError, check_job_id, to_milliseconds
+from taskora.contracts import (
+    Debounce,
+    Deduplicate,
+    Duration,
+    TaskContract,
+    Throttle,
+    UsageError,
+    check_job_id,
+    to_milliseconds,
+)
+from taskora.producer._flow_control import FlowOptions, control
 from taskora.producer._payload import Payloads
-from taskora.wire import Enqueue, NewJob
+from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, Flow, NewJob, Verdict, ask
+
+AnyJob: TypeAlias = NewJob | ControlledJob
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -30,6 +42,13 @@ class DispatchOptions(TypedDict, total=False):
         priority: From 0 to 900; a higher one always leaves before a lower one.
         ttl: How long the job may wait for its first start, from now; by default what the contract says.
         skip_validation: Send the payload without checking it.
+        lifo: Let the job leave before those of its priority that are waiting.
+        concurrency_key: Jobs of one key run at most so many at once, over all workers.
+        concurrency_limit: How many; by default what the worker's implementation says, or 1.
+        debounce: Replace the pending job of a key.
+        throttle: Accept so many dispatches of a key in a window of time.
+        deduplicate: Reject while a job of a key is unfinished.
+        raise_on_reject: Raise `ThrottledError` or `DuplicateJobError` instead of returning a handle that says so.
     """
 
     job_id: str | None
@@ -37,6 +56,13 @@ class DispatchOptions(TypedDict, total=False):
     priority: int
     ttl: Duration | None
     skip_validation: bool
+    lifo: bool
+    concurrency_key: str | None
+    concurrency_limit: int | None
+    debounce: Debounce | None
+    throttle: Throttle | None
+    deduplicate: Deduplicate | None
+    raise_on_reject: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,66 +90,107 @@ def build_job(
     payloads: Payloads[I, O],
     rules: DispatchRules,
     data: I,
-    *,
-    job_id: str | None = None,
-    delay: Duration | None = None,
-    priority: int = 0,
-    ttl: Duration | None = None,
-    skip_validation: bool = False,
-) -> NewJob:
-    """Checks options and payload.
+    **options: Unpack[DispatchOptions],
+) -> AnyJob:
+    """Checks options and payload; a job without flow control comes out plain.
 
     Raises:
         UsageError: an option breaks a rule, or the encoded payload is too large.
         ValidationError: the payload does not fit the contract.
     """
-    checked = rules.validate and contract.validates_input and not skip_validation
+    checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
+    job_id, delay = options.get("job_id"), options.get("delay")
+    job = NewJob(
+        job_id=str(uuid.uuid4()) if job_id is None else check_job_id(job_id),
+        data=encode_payload(contract, payloads, rules, data, checked=checked),
+        delay_ms=0 if delay is None else to_milliseconds(delay, field="delay", allow_zero=True),
+        priority=_checked_priority(options.get("priority", 0)),
+        ttl_ms=_ttl_ms(contract, options.get("ttl")),
+    )
+    flow = FlowOptions(
+        delayed=job.delay_ms > 0,
+        lifo=options.get("lifo", False),
+        concurrency_key=options.get("concurrency_key"),
+        concurrency_limit=options.get("concurrency_limit"),
+        debounce=options.get("debounce"),
+        throttle=options.get("throttle"),
+        deduplicate=options.get("deduplicate"),
+    )
+    return control(job, flow) if flow.asks_for_anything() else job
+
+
+def encode_payload(
+    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, data: I, *, checked: bool
+) -> bytes:
+    """The payload as bytes.
+
+    Raises:
+        UsageError: it is too large.
+        ValidationError: it is to be checked, and does not fit the contract.
+    """
     encoded = payloads.input.pack(data) if checked else payloads.input.encode(data)
     if len(encoded) > rules.max_payload:
         raise UsageError(
             f"payload of task {contract.name!r} must be at most {rules.max_payload} bytes when encoded, "
             f"got {len(encoded)}: store large data elsewhere and dispatch where it is, or raise max_payload"
         )
-    return NewJob(
-        job_id=str(uuid.uuid4()) if job_id is None else check_job_id(job_id),
-        data=encoded,
-        delay_ms=0 if delay is None else to_milliseconds(delay, field="delay", allow_zero=True),
-        priority=_checked_priority(priority),
-        ttl_ms=_ttl_ms(contract, ttl),
-    )
+    return encoded
 
 
 def build_jobs(
     contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, items: Iterable[I | DispatchItem[I]]
-) -> list[NewJob]:
+) -> list[AnyJob]:
     """Checks a whole batch; one bad item refuses all of it."""
-    jobs: list[NewJob] = []
+    jobs: list[AnyJob] = []
     for item in items:
-        if isinstance(item, DispatchItem):
-            chosen = cast("DispatchItem[I]", item)
-            jobs.append(build_job(contract, payloads, rules, chosen.data, **chosen.options))
-        else:
-            jobs.append(build_job(contract, payloads, rules, item))
+        data, options = data_and_options(item)
+        jobs.append(build_job(contract, payloads, rules, data, **options))
     return jobs
 
 
-def enqueue(contract: TaskContract[I, O], jobs: Sequence[NewJob]) -> Enqueue:
-    """The operation that enqueues jobs of one task."""
-    attempts = 1 if contract.retry is None else contract.retry.attempts
-    return Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=jobs)
+def data_and_options(item: I | DispatchItem[I]) -> tuple[I, DispatchOptions]:
+    """What a batch's item consists of."""
+    if isinstance(item, DispatchItem):
+        chosen = cast("DispatchItem[I]", item)
+        return chosen.data, chosen.options
+    return item, {}
 
 
-def batch_length(jobs: Sequence[NewJob]) -> int:
+def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Flow[Sequence[Admission]]:
+    """Enqueues jobs of one task in one call; the plain one unless a job asks for flow control."""
+    attempts = max_attempts(contract)
+    plain = [job for job in jobs if isinstance(job, NewJob)]
+    if len(plain) == len(jobs):
+        flags = yield from ask(Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=plain))
+        return [_admission(job, created=flag) for job, flag in zip(plain, flags, strict=True)]
+    controlled = [ControlledJob(job=job) if isinstance(job, NewJob) else job for job in jobs]
+    return (
+        yield from ask(
+            EnqueueControlled(task=contract.name, version=contract.version, max_attempts=attempts, jobs=controlled)
+        )
+    )
+
+
+def max_attempts(contract: TaskContract[I, O]) -> int:
+    """How many runs a job is recorded to have; the worker's own policy decides."""
+    return 1 if contract.retry is None else contract.retry.attempts
+
+
+def _admission(job: NewJob, *, created: bool) -> Admission:
+    return Admission(verdict=Verdict.CREATED if created else Verdict.TAKEN, job_id=job.job_id)
+
+
+def batch_length(jobs: Sequence[AnyJob]) -> int:
     """How many jobs, from the first on, travel in one call."""
     weight = 0
     for count, job in enumerate(jobs[:BATCH_SIZE]):
-        weight += len(job.data)
+        weight += len(job.data if isinstance(job, NewJob) else job.job.data)
         if count and weight > BATCH_BYTES:
             return count
     return min(len(jobs), BATCH_SIZE)
 
 
-def batches(jobs: Sequence[NewJob]) -> Iterator[Sequence[NewJob]]:
+def batches(jobs: Sequence[AnyJob]) -> Iterator[Sequence[AnyJob]]:
     """The jobs in order, cut into what travels in one call."""
     while jobs:
         length = batch_length(jobs)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from taskora.contracts import ContractError, JobState, TaskContract, UsageError, check_job_id, check_task_name
 from taskora.wire import (
     CountJobs,
+    CountVersions,
     Flow,
     JobCounts,
     JobRecord,
@@ -64,7 +65,11 @@ class JobInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStats:
-    """Counts of one task. `delayed` includes jobs that wait for a retry; the age is in seconds."""
+    """Counts of one task. `delayed` includes jobs that wait for a retry; the age is in seconds.
+
+    `parked` are those of the waiting that wait for a slot of their concurrency key; `newer` those of the delayed whose
+    payload is too new for the workers that saw them.
+    """
 
     waiting: int
     active: int
@@ -74,6 +79,42 @@ class TaskStats:
     expired: int
     cancelled: int
     oldest_waiting_age: float | None
+    parked: int
+    newer: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationInfo:
+    """Payload versions of the jobs of a task that may still run, each with how many there are.
+
+    `can_bump_since` is the highest `since` that no such job would fall below.
+    """
+
+    task: str
+    version: int
+    waiting: Mapping[int, int]
+    active: Mapping[int, int]
+    delayed: Mapping[int, int]
+    oldest: int | None
+    can_bump_since: int
+
+
+def migrations(contract: TaskContract[Any, Any]) -> Flow[MigrationInfo]:
+    """Which payload versions are still under way."""
+    if not isinstance(cast("object", contract), TaskContract):
+        raise UsageError.for_field("contract", contract, "a TaskContract, whose version is compared")
+    counts = yield from ask(CountVersions(task=contract.name))
+    present = {*counts.waiting, *counts.active, *counts.delayed}
+    oldest = min(present) if present else None
+    return MigrationInfo(
+        task=contract.name,
+        version=contract.version,
+        waiting=counts.waiting,
+        active=counts.active,
+        delayed=counts.delayed,
+        oldest=oldest,
+        can_bump_since=contract.version if oldest is None else min(oldest, contract.version),
+    )
 
 
 def task_name(task: TaskName) -> str:
@@ -134,6 +175,8 @@ def _stats(counts: JobCounts) -> TaskStats:
         expired=counts.expired,
         cancelled=counts.cancelled,
         oldest_waiting_age=None if age_ms is None else age_ms / 1000,
+        parked=counts.parked,
+        newer=counts.newer,
     )
 
 

@@ -28,13 +28,23 @@ _PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
 class Payloads(Generic[I, O]):
-    """Encodes and decodes what a task takes and gives."""
+    """Encodes and decodes what a task takes and gives. `batch` is for the inputs of a task that collects."""
 
-    __slots__ = ("input", "output")
+    __slots__ = ("batch", "input", "output")
 
     def __init__(self, contract: TaskContract[I, O], serializer: Serializer | None = None) -> None:
         self.input: Final = PayloadCodec[I](contract.name, "input", contract.input, serializer)
         self.output: Final = PayloadCodec[O](contract.name, "output", contract.output, serializer)
+        self.batch: Final = _batch_codec(contract, serializer)
+
+
+def _batch_codec(contract: TaskContract[I, O], serializer: Serializer | None) -> "PayloadCodec[list[I]] | None":
+    if contract.collect is None:
+        return None
+    if serializer is not None and not isinstance(serializer, JsonSerializer):
+        raise UsageError(f"task {contract.name!r} collects, which needs JSON: its items are joined as text")
+    item: Any = object if contract.input is UNSET else contract.input
+    return PayloadCodec["list[I]"](contract.name, "input", list[item], serializer)
 
 
 def check_serializer(serializer: Serializer | None) -> Serializer | None:
@@ -51,11 +61,12 @@ class PayloadCodec(Generic[T]):
         ContractError: the type is none that can be validated.
     """
 
-    __slots__ = ("_subject", "_task", "_type")
+    __slots__ = ("_plain", "_subject", "_task", "_type")
 
     def __init__(self, task: str, subject: Subject, annotation: object, serializer: Serializer | None) -> None:
         self._task = task
         self._subject: Subject = subject
+        self._plain: Serializer = serializer or JsonSerializer()
         try:
             self._type = _type_codec(object if annotation is UNSET else annotation, serializer)
         except Exception as error:
@@ -100,6 +111,14 @@ class PayloadCodec(Generic[T]):
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
         return cast("T", self._checked(self._type.decode, raw or _NOTHING))
+
+    def decode_plain(self, raw: bytes) -> object:
+        """What `encode` made, as plain values, not validated.
+
+        Raises:
+            ValidationError: the bytes are damaged.
+        """
+        return self._checked(self._plain.loads, raw) if raw else None
 
     def _checked(self, step: Callable[[Any], object], value: object) -> object:
         try:

@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import TaskContract, UsageError
-from taskora.producer._dispatching import batches, enqueue
+from taskora.producer._dispatching import AnyJob, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import AwaitEvents, Deadline, wait_until_settled
 from taskora.producer._waiting import closed_error
 from taskora.wire import (
+    Admission,
     Flow,
     JobStatus,
     JsonSerializer,
-    NewJob,
     Operation,
     Pause,
     Serializer,
@@ -94,17 +94,17 @@ class Session:
 
         return drive(flow, perform)
 
-    def enqueue(self, contract: TaskContract[Any, Any], job: NewJob) -> bool:
+    def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
         """Enqueues a job."""
-        return self.run(enqueue(contract, (job,)))[0]
+        return self.drive(enqueue(contract, (job,)))[0]
 
-    def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[NewJob]) -> list[bool]:
+    def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch."""
         self.check_open()
-        flags: list[bool] = []
+        admissions: list[Admission] = []
         for batch in batches(jobs):
-            flags += self.run(enqueue(contract, batch))
-        return flags
+            admissions += self.drive(enqueue(contract, batch))
+        return admissions
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""

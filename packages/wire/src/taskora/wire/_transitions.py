@@ -10,15 +10,16 @@ from taskora.wire._keys import TaskKeys
 
 CANCEL = Script(
     name="cancel",
-    sha="81716ef05841bc324653d68715cbe588ba668881",
+    sha="02e86b064f15df4299ec8e3fd181db974169e5a9",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
 local cancelled_key = KEYS[4]
-local events_key = KEYS[5]
-local cancel_channel = KEYS[6]
-local prefix = KEYS[7]
+local marker_key = KEYS[5]
+local events_key = KEYS[6]
+local cancel_channel = KEYS[7]
+local prefix = KEYS[8]
 local given_now_ms = ARGV[1]
 local job_id = ARGV[2]
 local reason = ARGV[3]
@@ -34,8 +35,88 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local NEWER = prefix .. 'parked:newer'
+local PARKED_KEYS = prefix .. 'parked:keys'
+local PARKED_COUNT = prefix .. 'parked:count'
+local FREED = prefix .. 'parked:freed'
+local function parked_key(concurrency_key)
+  return prefix .. 'parked:key:' .. concurrency_key
+end
+local function slots_held(concurrency_key)
+  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
+  return type(held) == 'string' and tonumber(held) or 0
+end
+local function park(id, concurrency_key, priority, order_ms, was_freed)
+  local key = parked_key(concurrency_key)
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  if priority == 0 and was_freed then
+    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
+  elseif priority == 0 then
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
+  end
+  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+    redis.call('INCR', PARKED_COUNT)
+  end
+  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
+end
+local function unpark(id, concurrency_key)
+  local key = parked_key(concurrency_key)
+  if redis.call('ZREM', key, id) == 0 then
+    return false
+  end
+  if redis.call('DECR', PARKED_COUNT) <= 0 then
+    redis.call('DEL', PARKED_COUNT)
+  end
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+  end
+  return true
+end
+local function free_next(concurrency_key)
+  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+  if not id or not unpark(id, concurrency_key) then
+    return false
+  end
+  local fields = fields_of(prefix .. id, 'priority', 'ts')
+  local priority = tonumber(fields[1] or '0') or 0
+  if priority > 0 then
+    push_ready(id, priority, tonumber(fields[2] or now) or now_ms)
+  else
+    redis.call('LPUSH', FREED, id)
+  end
+  return true
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.call('GET', dedup_key) == job_id then
@@ -51,10 +132,23 @@ local function release_concurrency(concurrency_key)
   if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
+  free_next(concurrency_key)
   return true
 end
+local function withdraw(concurrency_key)
+  if redis.call('LREM', wait_key, 1, job_id) == 1 then
+    return
+  end
+  if redis.call('ZREM', prioritized_key, job_id) == 1 or redis.call('LREM', FREED, 1, job_id) == 1 then
+    if concurrency_key and free_next(concurrency_key) then
+      wake_now()
+    end
+  elseif concurrency_key then
+    unpark(job_id, concurrency_key)
+  end
+end
 local job_key = prefix .. job_id
-local fields = redis.call('HMGET', job_key, 'state', 'dedupKey')
+local fields = redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey')
 local state = fields[1]
 if not state then
   return 0
@@ -71,11 +165,10 @@ if state == 'active' then
   return 2
 end
 if state == 'waiting' then
-  if redis.call('LREM', wait_key, 1, job_id) == 0 then
-    redis.call('ZREM', prioritized_key, job_id)
-  end
+  withdraw(fields[3])
 else
   redis.call('ZREM', delayed_key, job_id)
+  redis.call('ZREM', NEWER, job_id)
 end
 redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
 redis.call('ZADD', cancelled_key, now, job_id)
@@ -96,14 +189,14 @@ def cancel(
     """cancel: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
     return Call(
         script=CANCEL,
-        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.events_key, keys.cancel_channel, keys.prefix),
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.marker_key, keys.events_key, keys.cancel_channel, keys.prefix),
         args=("" if now_ms is None else now_ms, job_id, reason),
     )
 
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="629b5b9a3867f219a7ea688e8dcf46a5eac1c966",
+    sha="509449f819e08110d8bb280f20012d97beafbc13",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -138,11 +231,14 @@ local function oldest_of_lowest_priority()
     return nil
   end
   local lowest_score = string.format('%.17g', -priority * 1e13)
-  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1]
+  return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1] or last
 end
-local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(oldest_of_lowest_priority()))
+local freed_key = prefix .. 'parked:freed'
+local parked = tonumber(redis.call('GET', prefix .. 'parked:count') or '0')
+local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(redis.call('LINDEX', freed_key, -1)),
+  age_of(oldest_of_lowest_priority()))
 return {
-  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key),
+  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) + redis.call('LLEN', freed_key) + parked,
   redis.call('LLEN', active_key),
   redis.call('ZCARD', delayed_key),
   redis.call('ZCARD', completed_key),
@@ -150,6 +246,8 @@ return {
   redis.call('ZCARD', expired_key),
   redis.call('ZCARD', cancelled_key),
   oldest,
+  parked,
+  redis.call('ZCARD', prefix .. 'parked:newer'),
 }
 """,
 )
@@ -168,9 +266,62 @@ def count_jobs(
     )
 
 
+COUNT_VERSIONS = Script(
+    name="count_versions",
+    sha="8c3afa3afb45f923d585d0e917a562b3d3febfd4",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local delayed_key = KEYS[4]
+local prefix = KEYS[5]
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local function add(counts, ids)
+  for _, id in ipairs(ids) do
+    local version = tonumber(fields_of(prefix .. id, '_v')[1] or '0') or 0
+    counts[version] = (counts[version] or 0) + 1
+  end
+end
+local function flat(counts)
+  local row = {}
+  for version, count in pairs(counts) do
+    row[#row + 1] = version
+    row[#row + 1] = count
+  end
+  return row
+end
+local waiting, active, delayed = {}, {}, {}
+add(waiting, redis.call('LRANGE', wait_key, 0, -1))
+add(waiting, redis.call('ZRANGE', prioritized_key, 0, -1))
+add(waiting, redis.call('LRANGE', prefix .. 'parked:freed', 0, -1))
+for _, key in ipairs(redis.call('ZRANGE', prefix .. 'parked:keys', 0, -1)) do
+  add(waiting, redis.call('ZRANGE', prefix .. 'parked:key:' .. key, 0, -1))
+end
+add(active, redis.call('LRANGE', active_key, 0, -1))
+add(delayed, redis.call('ZRANGE', delayed_key, 0, -1))
+return { flat(waiting), flat(active), flat(delayed) }
+""",
+)
+
+
+def count_versions(
+    *,
+    keys: TaskKeys,
+) -> Call[list[list[int]]]:
+    """count_versions: reads only"""
+    return Call(
+        script=COUNT_VERSIONS,
+        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.prefix),
+        args=(),
+    )
+
+
 ENQUEUE = Script(
     name="enqueue",
-    sha="ddd0d39f8ca28322d12de9c81c5a758aa537ffc1",
+    sha="073df70fedd0368da14f96f09799d851caa250c4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -206,19 +357,28 @@ local function push_ready(job_id, priority, order_ms)
     redis.call('LPUSH', wait_key, job_id)
   end
 end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
 local function wake_now()
   redis.call('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
-local flags = {}
 local any_ready = false
 local earliest_due = nil
-local function create(id, job_key, data, delay_ms, priority, ttl_ms)
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
   local fields = {
     'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
     'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+    unpack(extra),
   }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
@@ -228,7 +388,7 @@ local function create(id, job_key, data, delay_ms, priority, ttl_ms)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', job_key, unpack(fields))
+  redis.call('HSET', prefix .. id, unpack(fields))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -237,27 +397,31 @@ local function create(id, job_key, data, delay_ms, priority, ttl_ms)
     end
     emit('delayed', id)
   else
-    push_ready(id, priority, now_ms)
+    push_new(id, priority, now_ms, lifo)
     any_ready = true
     emit('waiting', id)
   end
 end
+local function wake_for_created()
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local NONE = {}
+local flags = {}
 for i = JOBS, #ARGV, 5 do
   local id = ARGV[i]
-  local job_key = prefix .. id
   local flag = 1
-  if redis.call('EXISTS', job_key) == 1 then
-    flag = (resend == '1' and redis.call('HGET', job_key, 'data') == ARGV[i + 1]) and 1 or 0
+  if redis.call('EXISTS', prefix .. id) == 1 then
+    flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
-    create(id, job_key, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]))
+    create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
   end
   flags[#flags + 1] = flag
 end
-if any_ready then
-  wake_now()
-elseif earliest_due then
-  wake_at(earliest_due)
-end
+wake_for_created()
 return flags
 """,
 )
@@ -283,9 +447,257 @@ def enqueue(
     )
 
 
+ENQUEUE_CONTROLLED = Script(
+    name="enqueue_controlled",
+    sha="ac84e4d28201bfdef7a423a7f975127c84350bc2",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local resend = ARGV[4]
+local JOBS = 5
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local NEWER = prefix .. 'parked:newer'
+local any_ready = false
+local earliest_due = nil
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local fields = {
+    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+    unpack(extra),
+  }
+  if delay_ms > 0 then
+    fields[#fields + 1] = 'delay'
+    fields[#fields + 1] = ms_text(delay_ms)
+  end
+  if ttl_ms > 0 then
+    fields[#fields + 1] = 'expireAt'
+    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, unpack(fields))
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    if not earliest_due or due < earliest_due then
+      earliest_due = due
+    end
+    emit('delayed', id)
+  else
+    push_new(id, priority, now_ms, lifo)
+    any_ready = true
+    emit('waiting', id)
+  end
+end
+local function wake_for_created()
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local REMEMBER_MS = 60000
+local function remember(id, answer)
+  redis.call('SET', prefix .. 'sent:' .. id, answer, 'PX', REMEMBER_MS)
+end
+local function recall(id)
+  return redis.call('GET', prefix .. 'sent:' .. id)
+end
+local TAKEN, CREATED, THROTTLED, DUPLICATE, UPDATED = 0, 1, 2, 3, 4
+local WIDTH = 13
+local function admit(job, extra)
+  create(job.id, job.data, job.delay_ms, job.priority, job.ttl_ms, job.lifo, extra)
+  return { CREATED, job.id }
+end
+local function is_pending(id)
+  return id and fields_of(prefix .. id, 'state')[1] == 'delayed' and redis.call('ZREM', delayed_key, id) == 1
+end
+local function debounce(job)
+  local pending_key = prefix .. 'debounce:' .. job.control_key
+  local pending = redis.call('GET', pending_key)
+  if is_pending(pending) then
+    redis.call('DEL', prefix .. pending, prefix .. pending .. ':logs')
+    redis.call('ZREM', NEWER, pending)
+    emit('debounced', pending, 'replacedBy', job.id)
+  end
+  job.delay_ms = job.period_ms
+  redis.call('SET', pending_key, job.id, 'PX', ms_text(math.max(1, 2 * job.period_ms)))
+  return admit(job, job.extra)
+end
+local function throttle(job)
+  local counter = prefix .. 'throttle:' .. job.control_key
+  local accepted = tonumber(redis.call('GET', counter) or '0') or 0
+  if accepted >= job.amount then
+    return { THROTTLED, job.id }
+  end
+  if accepted == 0 then
+    redis.call('SET', counter, '1', 'PX', ms_text(job.period_ms))
+  else
+    redis.call('INCR', counter)
+  end
+  return admit(job, job.extra)
+end
+local function owner_of(dedup_key)
+  local owner = redis.call('GET', dedup_key)
+  return owner, owner and redis.call('HGET', prefix .. owner, 'state')
+end
+local function deduplicate(job)
+  local dedup_key = prefix .. 'dedup:' .. job.control_key
+  local owner, state = owner_of(dedup_key)
+  if owner and state and string.find(job.states, ' ' .. state .. ' ', 1, true) then
+    return { DUPLICATE, owner }
+  end
+  redis.call('SET', dedup_key, job.id)
+  job.extra[#job.extra + 1] = 'dedupKey'
+  job.extra[#job.extra + 1] = dedup_key
+  return admit(job, job.extra)
+end
+local function deduplicate_for(job)
+  local dedup_key = prefix .. 'dedup:' .. job.control_key
+  local owner = redis.call('GET', dedup_key)
+  if owner then
+    return { DUPLICATE, owner }
+  end
+  redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
+  return admit(job, job.extra)
+end
+local function give_payload(job, owner)
+  redis.call('HSET', prefix .. owner, 'data', job.data, '_v', version, 'py:carries', job.id)
+  if job.ttl_ms > 0 then
+    redis.call('HSET', prefix .. owner, 'expireAt', ms_text(now_ms + job.ttl_ms))
+  else
+    redis.call('HDEL', prefix .. owner, 'expireAt')
+  end
+  remember(job.id, owner)
+  return { UPDATED, owner }
+end
+local function keep_latest(job)
+  local dedup_key = prefix .. 'dedup:' .. job.control_key
+  local owner_then = resend == '1' and recall(job.id)
+  if owner_then then
+    return { UPDATED, owner_then }
+  end
+  local owner, state = owner_of(dedup_key)
+  if state == 'waiting' or state == 'delayed' then
+    return give_payload(job, owner)
+  end
+  redis.call('SET', dedup_key, job.id)
+  job.extra[#job.extra + 1] = 'dedupKey'
+  job.extra[#job.extra + 1] = dedup_key
+  return admit(job, job.extra)
+end
+local CONTROLS = {
+  debounce = debounce,
+  throttle = throttle,
+  deduplicate = deduplicate,
+  deduplicate_for = deduplicate_for,
+  keep_latest = keep_latest,
+}
+local function read_job(i)
+  local job = {
+    id = ARGV[i], data = ARGV[i + 1], delay_ms = tonumber(ARGV[i + 2]), priority = tonumber(ARGV[i + 3]),
+    ttl_ms = tonumber(ARGV[i + 4]), lifo = ARGV[i + 5] == '1', control = ARGV[i + 8], control_key = ARGV[i + 9],
+    amount = tonumber(ARGV[i + 10]), period_ms = tonumber(ARGV[i + 11]), states = ARGV[i + 12], extra = {},
+  }
+  if ARGV[i + 6] ~= '' then
+    job.extra = { 'concurrencyKey', ARGV[i + 6], 'concurrencyLimit', ARGV[i + 7] }
+    if ARGV[i + 7] == '0' then
+      job.extra = { 'concurrencyKey', ARGV[i + 6], 'concurrencyLimit', '1', 'py:defaultLimit', '1' }
+    end
+  end
+  return job
+end
+local function is_ours(job)
+  local fields = fields_of(prefix .. job.id, 'data', 'py:carries')
+  return resend == '1' and (fields[1] == job.data or (fields[2] and true))
+end
+local replies = {}
+for i = JOBS, #ARGV, WIDTH do
+  local job = read_job(i)
+  local control = CONTROLS[job.control]
+  if redis.call('EXISTS', prefix .. job.id) == 1 then
+    replies[#replies + 1] = { is_ours(job) and CREATED or TAKEN, job.id }
+  elseif control then
+    replies[#replies + 1] = control(job)
+  else
+    replies[#replies + 1] = admit(job, job.extra)
+  end
+end
+wake_for_created()
+return replies
+""",
+)
+
+
+def enqueue_controlled(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    version: int,
+    max_attempts: int,
+    resend: bool,
+    jobs: Sequence[Arg],
+) -> Call[list[list[bytes | int]]]:
+    """enqueue_controlled: (none) -> waiting | delayed;  delayed -> (none), replaced
+
+    `jobs` is flat: (job_id, data, delay_ms, priority, ttl_ms, lifo, concurrency_key, concurrency_limit, control, control_key, amount, period_ms, states) repeated.
+    """
+    return Call(
+        script=ENQUEUE_CONTROLLED,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, version, max_attempts, "1" if resend else "0", *jobs),
+    )
+
+
 EXCHANGE = Script(
     name="exchange",
-    sha="32b9022c49a2a0c510960df82ed8ff5d4293f82b",
+    sha="ba05615b99b9f1ef4e9184f5724689083dbb8bf4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -305,7 +717,13 @@ local lease_ms = tonumber(ARGV[3])
 local slots = tonumber(ARGV[4])
 local on_expire = ARGV[5]
 local resend = ARGV[6]
-local OUTCOMES = 7
+local max_version = tonumber(ARGV[7])
+local singleton = ARGV[8]
+local rate_max = tonumber(ARGV[9])
+local rate_window_ms = tonumber(ARGV[10])
+local rate_key = ARGV[11]
+local key_limit = tonumber(ARGV[12])
+local OUTCOMES = 13
 if lease_ms < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
@@ -342,11 +760,104 @@ local function push_ready(job_id, priority, order_ms)
     redis.call('LPUSH', wait_key, job_id)
   end
 end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
 local function wake_now()
   redis.call('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local NEWER = prefix .. 'parked:newer'
+local PARKED_KEYS = prefix .. 'parked:keys'
+local PARKED_COUNT = prefix .. 'parked:count'
+local FREED = prefix .. 'parked:freed'
+local function parked_key(concurrency_key)
+  return prefix .. 'parked:key:' .. concurrency_key
+end
+local function slots_held(concurrency_key)
+  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
+  return type(held) == 'string' and tonumber(held) or 0
+end
+local function park(id, concurrency_key, priority, order_ms, was_freed)
+  local key = parked_key(concurrency_key)
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  if priority == 0 and was_freed then
+    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
+  elseif priority == 0 then
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
+  end
+  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+    redis.call('INCR', PARKED_COUNT)
+  end
+  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
+end
+local function unpark(id, concurrency_key)
+  local key = parked_key(concurrency_key)
+  if redis.call('ZREM', key, id) == 0 then
+    return false
+  end
+  if redis.call('DECR', PARKED_COUNT) <= 0 then
+    redis.call('DEL', PARKED_COUNT)
+  end
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+  end
+  return true
+end
+local function free_next(concurrency_key)
+  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+  if not id or not unpark(id, concurrency_key) then
+    return false
+  end
+  local fields = fields_of(prefix .. id, 'priority', 'ts')
+  local priority = tonumber(fields[1] or '0') or 0
+  if priority > 0 then
+    push_ready(id, priority, tonumber(fields[2] or now) or now_ms)
+  else
+    redis.call('LPUSH', FREED, id)
+  end
+  return true
+end
+local RECHECKED_KEYS = 3
+local FREED_AT_ONCE = 100
+local function parks_anything()
+  return redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
+end
+local function limit_of(limit_text, is_default)
+  if is_default and key_limit > 0 then
+    return key_limit
+  end
+  return tonumber(limit_text or '0') or 0
+end
+local function recheck_parked()
+  if redis.call('LLEN', FREED) > 0 then
+    return
+  end
+  for _, concurrency_key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1)) do
+    redis.call('ZADD', PARKED_KEYS, 'XX', now, concurrency_key)
+    local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+    local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
+    local limit = limit_of(fields[1], fields[2])
+    local free = limit > 0 and limit - slots_held(concurrency_key) or 1
+    if not first then
+      redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    end
+    for _ = 1, math.min(free, FREED_AT_ONCE) do
+      if not free_next(concurrency_key) then
+        break
+      end
+    end
+  end
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.call('GET', dedup_key) == job_id then
@@ -362,6 +873,7 @@ local function release_concurrency(concurrency_key)
   if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
+  free_next(concurrency_key)
   return true
 end
 local function count_finished(result, amount)
@@ -482,6 +994,7 @@ local function promote_due()
     return
   end
   redis.call('ZREM', delayed_key, unpack(due))
+  redis.call('ZREM', NEWER, unpack(due))
   for _, id in ipairs(due) do
     local job_key = prefix .. id
     local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
@@ -494,8 +1007,53 @@ local function promote_due()
     end
   end
 end
+local function take_newer()
+  local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  if #ids == 0 then
+    return
+  end
+  redis.call('ZREM', NEWER, unpack(ids))
+  for _, id in ipairs(ids) do
+    if redis.call('ZREM', delayed_key, id) == 1 then
+      local fields = fields_of(prefix .. id, 'priority', 'ts')
+      redis.call('HSET', prefix .. id, 'state', 'waiting')
+      push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
+    end
+  end
+end
+local function collect_keys(collect_key)
+  local base = prefix .. 'collect:' .. collect_key
+  return base .. ':items', base .. ':meta', base .. ':job'
+end
+local function take_items(collect_key)
+  local items_key, meta_key, pending_key = collect_keys(collect_key)
+  local items = redis.call('LRANGE', items_key, 0, -1)
+  redis.call('DEL', items_key, meta_key, pending_key)
+  if #items == 0 then
+    return nil
+  end
+  return '[' .. table.concat(items, ',') .. ']'
+end
+local function drain(id, job_key, fields)
+  local collect_key = fields[10]
+  if not collect_key then
+    return true
+  end
+  local payload = take_items(collect_key)
+  if not payload then
+    redis.call('DEL', job_key)
+    release_concurrency(fields[6])
+    return false
+  end
+  fields[1] = payload
+  redis.call('HSET', job_key, 'data', payload)
+  redis.call('HDEL', job_key, 'collectKey')
+  return true
+end
+local NEWER_PARK_MS = 30000
+local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 local claims = {}
-local blocked = {}
+local freed_and_blocked = nil
 local function pop_prioritized(count)
   local ids = {}
   local scored = redis.call('ZPOPMIN', prioritized_key, count)
@@ -504,21 +1062,21 @@ local function pop_prioritized(count)
   end
   return ids
 end
+local function pop_freed(count)
+  return redis.call('RPOP', FREED, count) or {}
+end
 local function pop_listed(count)
   return redis.call('RPOP', wait_key, count) or {}
 end
-local function takes_slot(concurrency_key, limit_text)
-  local limit = tonumber(limit_text or '0') or 0
+local function takes_slot(concurrency_key, limit)
   if not concurrency_key or concurrency_key == '' or limit <= 0 then
     return true
   end
-  local counter = prefix .. 'conc:' .. concurrency_key
-  local held = redis.pcall('GET', counter)
-  local used = type(held) == 'string' and tonumber(held) or 0
+  local used = slots_held(concurrency_key)
   if used >= limit then
     return false
   end
-  redis.call('SET', counter, string.format('%d', used + 1))
+  redis.call('SET', prefix .. 'conc:' .. concurrency_key, string.format('%d', used + 1))
   return true
 end
 local function add_claim(id, fields)
@@ -531,26 +1089,49 @@ local function start(id, job_key, fields)
   emit('active', id, 'attempt', fields[3] or '0')
   add_claim(id, fields)
 end
+local function leave_for_newer(id, job_key, job_version)
+  redis.call('HSET', job_key, 'state', 'delayed')
+  redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
+  redis.call('ZADD', NEWER, job_version, id)
+end
+local function pass_on(concurrency_key, limit)
+  if concurrency_key and concurrency_key ~= '' and slots_held(concurrency_key) < limit then
+    free_next(concurrency_key)
+  end
+end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'concurrencyLimit', 'dedupKey', 'priority')
+    'concurrencyLimit', 'dedupKey', 'priority', 'collectKey', 'py:defaultLimit', 'state')
+  local job_version = tonumber(fields[2] or '0') or 0
+  local limit = limit_of(fields[7], fields[11])
   if not fields[1] and not fields[2] then
     return
   end
-  if is_expired(fields[5]) then
+  if ENDED[fields[12]] then
+    pass_on(fields[6], limit)
+  elseif is_expired(fields[5]) then
     expire(id, job_key, fields[8])
-  elseif takes_slot(fields[6], fields[7]) then
+    pass_on(fields[6], limit)
+  elseif job_version > max_version then
+    leave_for_newer(id, job_key, job_version)
+    pass_on(fields[6], limit)
+  elseif not takes_slot(fields[6], limit) then
+    local place = { id, fields[6], tonumber(fields[9] or '0') or 0, tonumber(fields[4] or now) or now_ms }
+    if freed_and_blocked then
+      freed_and_blocked[#freed_and_blocked + 1] = place
+    else
+      park(unpack(place))
+    end
+  elseif drain(id, job_key, fields) then
     if fields[5] then
       redis.call('HDEL', job_key, 'expireAt')
     end
     start(id, job_key, fields)
-  else
-    blocked[#blocked + 1] = { id, tonumber(fields[9] or '0') or 0 }
   end
 end
 local function claim_from(pop, slots)
-  local tries = slots + 100
+  local tries = slots + 1000
   while #claims < slots and tries > 0 do
     local ids = pop(math.min(slots - #claims, tries))
     if #ids == 0 then
@@ -562,12 +1143,21 @@ local function claim_from(pop, slots)
     end
   end
 end
-local function claim_ready(slots)
-  claim_from(pop_prioritized, slots)
-  claim_from(pop_listed, slots)
-  for _, entry in ipairs(blocked) do
-    push_ready(entry[1], entry[2], now_ms)
+local function claim_freed(slots)
+  freed_and_blocked = {}
+  claim_from(pop_freed, slots)
+  for i = #freed_and_blocked, 1, -1 do
+    local id, concurrency_key, priority, order_ms = unpack(freed_and_blocked[i])
+    park(id, concurrency_key, priority, order_ms, true)
   end
+  freed_and_blocked = nil
+end
+local function claim_ready(slots, parks)
+  claim_from(pop_prioritized, slots)
+  if parks then
+    claim_freed(slots)
+  end
+  claim_from(pop_listed, slots)
 end
 local function reclaim_own()
   local active = redis.call('LRANGE', active_key, 0, -1)
@@ -579,21 +1169,64 @@ local function reclaim_own()
     end
   end
 end
+local RATE = prefix .. 'rate:' .. rate_key
+local paced_until = nil
+local function anything_runs()
+  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
+      return true
+    end
+  end
+  return false
+end
+local function paced(slots)
+  if singleton == '1' then
+    slots = math.min(slots, 1)
+    if slots > 0 and anything_runs() then
+      paced_until = now_ms + 1000
+      return 0
+    end
+  end
+  if rate_max > 0 and slots > 0 then
+    redis.call('ZREMRANGEBYSCORE', RATE, '-inf', ms_text(now_ms - rate_window_ms))
+    slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
+    if slots <= 0 then
+      paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      return 0
+    end
+  end
+  return slots
+end
+local function count_starts(first)
+  if rate_max == 0 or first > #claims then
+    return
+  end
+  for i = first, #claims do
+    redis.call('ZADD', RATE, now, token .. ':' .. claims[i][1])
+  end
+  redis.call('PEXPIRE', RATE, rate_window_ms)
+end
 local statuses = {}
 for i = OUTCOMES, #ARGV, 5 do
   statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
 end
 flush_settled()
 promote_due()
+local parks = parks_anything()
+if parks then
+  take_newer()
+  recheck_parked()
+end
 if resend == '1' then
   reclaim_own()
 end
-claim_ready(slots)
+local reclaimed = #claims
+claim_ready(paced(slots - reclaimed) + reclaimed, parks)
+count_starts(reclaimed + 1)
 local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
-if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 then
-  local look_at = (#blocked > 0 and #claims < slots) and now_ms + 1000 or 0
-  redis.call('ZADD', marker_key, ms_text(look_at), '0')
+if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 or (parks and redis.call('LLEN', FREED) > 0) then
+  redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
 end
@@ -611,6 +1244,12 @@ def exchange(
     slots: int,
     on_expire: str,
     resend: bool,
+    max_version: int,
+    singleton: bool,
+    rate_max: int,
+    rate_window_ms: int,
+    rate_key: str,
+    key_limit: int,
     outcomes: Sequence[Arg],
 ) -> Call[ExchangeReply]:
     """exchange: active -> completed | retrying | failed | cancelled | waiting | delayed
@@ -620,7 +1259,7 @@ def exchange(
     return Call(
         script=EXCHANGE,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.cancelled_key, keys.expired_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", *outcomes),
+        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, "1" if singleton else "0", rate_max, rate_window_ms, rate_key, key_limit, *outcomes),
     )
 
 
@@ -745,7 +1384,7 @@ def last_event(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="95cc029c2e6664799b5842ba0487f4f4f2ea44e1",
+    sha="e0b8352a74c67dcfe371c9d80838a86fa047e04e",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -767,11 +1406,37 @@ local function newest_last(list_key, first, count)
   end
   return ids
 end
+local function add_page(ids, seen, size, read)
+  local first = math.max(offset - seen, 0)
+  if #ids < limit and first < size then
+    for _, id in ipairs(read(first, math.min(limit - #ids, size - first))) do
+      ids[#ids + 1] = id
+    end
+  end
+  return seen + size
+end
+local function zset_page(key)
+  return function(first, count)
+    return redis.call('ZRANGE', key, first, first + count - 1)
+  end
+end
+local function list_page(key)
+  return function(first, count)
+    return newest_last(key, first, count)
+  end
+end
 local function waiting_ids()
-  local ids = redis.call('ZRANGE', prioritized_key, offset, offset + limit - 1)
-  local skipped = math.max(offset - redis.call('ZCARD', prioritized_key), 0)
-  for _, id in ipairs(newest_last(wait_key, skipped, limit - #ids)) do
-    ids[#ids + 1] = id
+  local ids = {}
+  local freed = prefix .. 'parked:freed'
+  local seen = add_page(ids, 0, redis.call('ZCARD', prioritized_key), zset_page(prioritized_key))
+  seen = add_page(ids, seen, redis.call('LLEN', freed), list_page(freed))
+  seen = add_page(ids, seen, redis.call('LLEN', wait_key), list_page(wait_key))
+  for _, concurrency_key in ipairs(redis.call('ZRANGE', prefix .. 'parked:keys', 0, -1)) do
+    if #ids == limit then
+      break
+    end
+    local key = prefix .. 'parked:key:' .. concurrency_key
+    seen = add_page(ids, seen, redis.call('ZCARD', key), zset_page(key))
   end
   return ids
 end
@@ -896,6 +1561,199 @@ def prune(
     )
 
 
+PUSH_COLLECT = Script(
+    name="push_collect",
+    sha="c902f3f9ebb8e0ebbfcbd634e98c03d2758c856d",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local resend = ARGV[4]
+local job_id = ARGV[5]
+local collect_key = ARGV[6]
+local item = ARGV[7]
+local collect_ms = tonumber(ARGV[8])
+local max_size = tonumber(ARGV[9])
+local max_wait_ms = tonumber(ARGV[10])
+local max_items = tonumber(ARGV[11])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local NEWER = prefix .. 'parked:newer'
+local function collect_keys(collect_key)
+  local base = prefix .. 'collect:' .. collect_key
+  return base .. ':items', base .. ':meta', base .. ':job'
+end
+local function take_items(collect_key)
+  local items_key, meta_key, pending_key = collect_keys(collect_key)
+  local items = redis.call('LRANGE', items_key, 0, -1)
+  redis.call('DEL', items_key, meta_key, pending_key)
+  if #items == 0 then
+    return nil
+  end
+  return '[' .. table.concat(items, ',') .. ']'
+end
+local REMEMBER_MS = 60000
+local function remember(id, answer)
+  redis.call('SET', prefix .. 'sent:' .. id, answer, 'PX', REMEMBER_MS)
+end
+local function recall(id)
+  return redis.call('GET', prefix .. 'sent:' .. id)
+end
+local function is_due(id)
+  local fields = id and fields_of(prefix .. id, 'collectKey', 'state') or {}
+  return fields[1] and fields[2] == 'waiting'
+end
+local items_key, meta_key, pending_key = collect_keys(collect_key)
+local pending = redis.call('GET', pending_key)
+if redis.call('EXISTS', prefix .. job_id) == 1 or (resend == '1' and recall(job_id)) then
+  return { 3, tonumber(redis.call('HGET', meta_key, 'count') or '0') }
+end
+if redis.call('LLEN', items_key) >= max_items then
+  return { 2, max_items }
+end
+redis.call('RPUSH', items_key, item)
+local count = redis.call('HINCRBY', meta_key, 'count', 1)
+redis.call('HSETNX', meta_key, 'firstAt', now)
+redis.call('HSET', meta_key, 'lastAt', now)
+remember(job_id, '1')
+local is_full = max_size > 0 and count >= max_size
+local waits = pending and redis.call('ZREM', delayed_key, pending) == 1
+if waits then
+  redis.call('DEL', prefix .. pending)
+  redis.call('ZREM', NEWER, pending)
+elseif is_due(pending) and not is_full then
+  return { 0, count }
+end
+local record = { 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts }
+if is_full then
+  redis.call('HSET', prefix .. job_id, 'state', 'waiting', 'priority', '0', 'data', take_items(collect_key),
+    unpack(record))
+  push_ready(job_id, 0, now_ms)
+  wake_now()
+  emit('waiting', job_id)
+  return { 1, count }
+end
+local due = now_ms + collect_ms
+if max_wait_ms > 0 then
+  due = math.min(due, tonumber(redis.call('HGET', meta_key, 'firstAt')) + max_wait_ms)
+end
+redis.call('HSET', prefix .. job_id, 'state', 'delayed', 'collectKey', collect_key, 'data', '[]', unpack(record))
+redis.call('ZADD', delayed_key, ms_text(due), job_id)
+wake_at(due)
+redis.call('SET', pending_key, job_id, 'PX', ms_text(math.max(1, 2 * math.max(collect_ms, max_wait_ms))))
+emit('collect', job_id, 'count', string.format('%d', count), 'key', collect_key)
+return { 0, count }
+""",
+)
+
+
+def push_collect(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    version: int,
+    max_attempts: int,
+    resend: bool,
+    job_id: str,
+    collect_key: str,
+    item: bytes,
+    collect_ms: int,
+    max_size: int,
+    max_wait_ms: int,
+    max_items: int,
+) -> Call[list[int]]:
+    """push_collect: (none) -> delayed | waiting, as a batch"""
+    return Call(
+        script=PUSH_COLLECT,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, version, max_attempts, "1" if resend else "0", job_id, collect_key, item, collect_ms, max_size, max_wait_ms, max_items),
+    )
+
+
+READ_COLLECT = Script(
+    name="read_collect",
+    sha="0831eac4c79ca237d1e877bc73247967f3fdeaca",
+    text="""\
+local prefix = KEYS[1]
+local collect_key = ARGV[1]
+local function collect_keys(collect_key)
+  local base = prefix .. 'collect:' .. collect_key
+  return base .. ':items', base .. ':meta', base .. ':job'
+end
+local function take_items(collect_key)
+  local items_key, meta_key, pending_key = collect_keys(collect_key)
+  local items = redis.call('LRANGE', items_key, 0, -1)
+  redis.call('DEL', items_key, meta_key, pending_key)
+  if #items == 0 then
+    return nil
+  end
+  return '[' .. table.concat(items, ',') .. ']'
+end
+local items_key, meta_key = collect_keys(collect_key)
+return { redis.call('LRANGE', items_key, 0, -1), redis.call('HMGET', meta_key, 'count', 'firstAt', 'lastAt') }
+""",
+)
+
+
+def read_collect(
+    *,
+    keys: TaskKeys,
+    collect_key: str,
+) -> Call[tuple[list[bytes], list[bytes | None]]]:
+    """read_collect: reads only"""
+    return Call(
+        script=READ_COLLECT,
+        keys=(keys.prefix,),
+        args=(collect_key,),
+    )
+
+
 READ_FIELDS = Script(
     name="read_fields",
     sha="21a0eba4d9124d381b86703bf1d786d95eaa25fd",
@@ -1006,7 +1864,7 @@ def read_migration_lock(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="d39afb6d87ab34611b6f4a25999e237cadfe6be4",
+    sha="8ebb677692311088c42e9e506f970e75243513f4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1052,11 +1910,72 @@ local function push_ready(job_id, priority, order_ms)
     redis.call('LPUSH', wait_key, job_id)
   end
 end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
 local function wake_now()
   redis.call('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local PARKED_KEYS = prefix .. 'parked:keys'
+local PARKED_COUNT = prefix .. 'parked:count'
+local FREED = prefix .. 'parked:freed'
+local function parked_key(concurrency_key)
+  return prefix .. 'parked:key:' .. concurrency_key
+end
+local function slots_held(concurrency_key)
+  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
+  return type(held) == 'string' and tonumber(held) or 0
+end
+local function park(id, concurrency_key, priority, order_ms, was_freed)
+  local key = parked_key(concurrency_key)
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  if priority == 0 and was_freed then
+    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
+  elseif priority == 0 then
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
+  end
+  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+    redis.call('INCR', PARKED_COUNT)
+  end
+  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
+end
+local function unpark(id, concurrency_key)
+  local key = parked_key(concurrency_key)
+  if redis.call('ZREM', key, id) == 0 then
+    return false
+  end
+  if redis.call('DECR', PARKED_COUNT) <= 0 then
+    redis.call('DEL', PARKED_COUNT)
+  end
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+  end
+  return true
+end
+local function free_next(concurrency_key)
+  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+  if not id or not unpark(id, concurrency_key) then
+    return false
+  end
+  local fields = fields_of(prefix .. id, 'priority', 'ts')
+  local priority = tonumber(fields[1] or '0') or 0
+  if priority > 0 then
+    push_ready(id, priority, tonumber(fields[2] or now) or now_ms)
+  else
+    redis.call('LPUSH', FREED, id)
+  end
+  return true
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.call('GET', dedup_key) == job_id then
@@ -1072,6 +1991,7 @@ local function release_concurrency(concurrency_key)
   if type(left) ~= 'number' or left <= 0 then
     redis.call('DEL', counter)
   end
+  free_next(concurrency_key)
   return true
 end
 local function count_finished(result, amount)
@@ -1144,6 +2064,42 @@ for i = #active, 1, -1 do
   end
 end
 count_finished('failed', #failed)
+local function keys_in_use()
+  local keys, held = {}, {}
+  local function add(key, count)
+    if not held[key] then
+      keys[#keys + 1] = key
+      held[key] = 0
+    end
+    held[key] = held[key] + count
+  end
+  local active_ids = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active_ids, 1, -1 do
+    local key = fields_of(prefix .. active_ids[i], 'concurrencyKey')[1]
+    if key and key ~= '' then
+      add(key, 1)
+    end
+  end
+  for _, key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, -1)) do
+    add(key, 0)
+  end
+  return keys, held
+end
+local function recount()
+  local keys, held = keys_in_use()
+  for _, key in ipairs(keys) do
+    local counted = slots_held(key)
+    if counted ~= held[key] and held[key] == 0 then
+      redis.call('DEL', prefix .. 'conc:' .. key)
+    elseif counted ~= held[key] then
+      redis.call('SET', prefix .. 'conc:' .. key, string.format('%d', held[key]))
+    end
+    if (held[key] < counted or held[key] == 0) and free_next(key) then
+      wake_now()
+    end
+  end
+end
+recount()
 redis.call('DEL', stalled_key)
 in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
   redis.call('SADD', stalled_key, ...)
@@ -1248,9 +2204,67 @@ def report(
     )
 
 
+RESERVE_START = Script(
+    name="reserve_start",
+    sha="907ddb225d5d296db89232e1d20addb88160c3b3",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local rate_key = ARGV[2]
+local start_id = ARGV[3]
+local rate_max = tonumber(ARGV[4])
+local rate_window_ms = tonumber(ARGV[5])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local starts = prefix .. 'rate:' .. rate_key
+local reserved = redis.call('ZSCORE', starts, start_id)
+if reserved then
+  return math.max(0, tonumber(reserved) - now_ms)
+end
+redis.call('ZREMRANGEBYSCORE', starts, '-inf', ms_text(now_ms - rate_window_ms))
+local start_ms = now_ms
+local count = redis.call('ZCARD', starts)
+if count >= rate_max then
+  local leaving = redis.call('ZRANGE', starts, count - rate_max, count - rate_max, 'WITHSCORES')[2]
+  start_ms = math.max(now_ms, tonumber(leaving) + rate_window_ms)
+end
+redis.call('ZADD', starts, ms_text(start_ms), start_id)
+redis.call('PEXPIRE', starts, ms_text(start_ms - now_ms + rate_window_ms + 60000))
+return start_ms - now_ms
+""",
+)
+
+
+def reserve_start(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    rate_key: str,
+    start_id: str,
+    rate_max: int,
+    rate_window_ms: int,
+) -> Call[int]:
+    """reserve_start: active -> active, with a place in a window of time"""
+    return Call(
+        script=RESERVE_START,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, rate_key, start_id, rate_max, rate_window_ms),
+    )
+
+
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="6a0513130aa5823c7b71b55b785424df721ea5af",
+    sha="331b3d48ebf37a38d5f4396fdca5c0fccf8e1f4a",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1282,6 +2296,15 @@ local function push_ready(job_id, priority, order_ms)
     redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
   end
 end
 local function wake_now()
@@ -1356,13 +2379,17 @@ def scan_tasks(
 SCRIPTS: tuple[Script, ...] = (
     CANCEL,
     COUNT_JOBS,
+    COUNT_VERSIONS,
     ENQUEUE,
+    ENQUEUE_CONTROLLED,
     EXCHANGE,
     EXTEND_LEASES,
     HANDSHAKE,
     LAST_EVENT,
     LIST_JOBS,
     PRUNE,
+    PUSH_COLLECT,
+    READ_COLLECT,
     READ_FIELDS,
     READ_JOB,
     READ_LOGS,
@@ -1370,6 +2397,7 @@ SCRIPTS: tuple[Script, ...] = (
     RECOVER_STALLED,
     REMOVE_FINISHED,
     REPORT,
+    RESERVE_START,
     RETRY_DEAD,
     SCAN_TASKS,
 )

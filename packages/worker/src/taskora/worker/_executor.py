@@ -3,16 +3,20 @@
 import asyncio
 import inspect
 import logging
+from contextlib import nullcontext
 from typing import Any, Final
 
 from taskora.wire import Outcome
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._context import Context
+from taskora.worker._decoding import decode_input
 from taskora.worker._handlers import Middleware
 from taskora.worker._implementation import Implementation
 from taskora.worker._invoking import Invoker
+from taskora.worker._log_capture import captured_logs
 from taskora.worker._middleware import compose
+from taskora.worker._pacing import Reserve, reserve_start
 
 logger = logging.getLogger("taskora.worker")
 
@@ -21,10 +25,15 @@ class Executor:
     """Runs the attempts of one task. Never raises: whatever happens becomes an outcome."""
 
     def __init__(
-        self, implementation: Implementation[Any, Any], middleware: tuple[Middleware, ...], invoker: Invoker
+        self,
+        implementation: Implementation[Any, Any],
+        middleware: tuple[Middleware, ...],
+        invoker: Invoker,
+        reserve: Reserve,
     ) -> None:
         self._implementation: Final = implementation
         self._invoker: Final = invoker
+        self._reserve: Final = reserve
         self._newer_versions: Final[set[int]] = set()
         self._call: Final = compose((*middleware, *implementation.middleware), self._call_handler)
 
@@ -50,11 +59,15 @@ class Executor:
         self._check_version(attempt.claim.version)
         context = attempt.context
         self._decode(attempt)
-        await self._call(context)
+        rate_limit = self._implementation.rate_limit
+        if rate_limit is not None:
+            await reserve_start(self._reserve, self._implementation.task, rate_limit, attempt.claim, context.data)
+        with captured_logs(context) if self._implementation.capture_logs else nullcontext():
+            await self._call(context)
         return self._implementation.payloads.output.pack(context.result)
 
     def _decode(self, attempt: Attempt) -> None:
-        attempt.context.data = self._implementation.payloads.input.decode(attempt.claim.data)
+        attempt.context.data = decode_input(self._implementation, attempt.claim)
         attempt.decoded = True
 
     def _check_version(self, version: int) -> None:

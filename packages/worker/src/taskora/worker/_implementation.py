@@ -1,12 +1,26 @@
 """A contract, its handler, and every option resolved."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Generic, TypedDict, TypeVar
 
-from taskora.contracts import Duration, OnExpire, Retry, Stall, TaskContract, Ttl, UsageError, to_milliseconds
+from taskora.contracts import (
+    Collect,
+    Duration,
+    Migrations,
+    MigrationStep,
+    OnExpire,
+    RateLimit,
+    Retry,
+    Stall,
+    TaskContract,
+    Ttl,
+    UsageError,
+    migration_steps,
+    to_milliseconds,
+)
 from taskora.producer import Payloads
-from taskora.wire import Serializer
+from taskora.wire import Pace, Serializer
 from taskora.worker._config import Defaults, check_count, check_instance
 from taskora.worker._handlers import (
     ExecutorChoice,
@@ -17,6 +31,7 @@ from taskora.worker._handlers import (
     wants_context,
 )
 from taskora.worker._middleware import check_middleware
+from taskora.worker._pacing import pace_of
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -37,6 +52,13 @@ class RunOptions(TypedDict, total=False):
         executor: Where the handler runs: `"async"`, `"thread"`, `"process"`, or `"auto"`, by the kind of function.
         version: The payload version that the handler understands; by default the contract's.
         since: The oldest payload version that it still accepts.
+        migrate: Steps that bring older payloads up to date: by the version they start from, or in order from `since`
+            on, and then the version is what they lead to.
+        singleton: Run at most one job of the task at once, over all workers.
+        concurrency_limit: How many jobs of a concurrency key run at once, over all workers, where their dispatch did
+            not say.
+        rate_limit: How many attempts may start in a window of time, over all workers.
+        capture_logs: Write records of `logging`, made while the handler runs, to the job's log.
     """
 
     concurrency: int | None
@@ -48,6 +70,11 @@ class RunOptions(TypedDict, total=False):
     executor: ExecutorChoice
     version: int | None
     since: int
+    migrate: Migrations | None
+    singleton: bool
+    concurrency_limit: int | None
+    rate_limit: RateLimit | None
+    capture_logs: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +92,14 @@ class Implementation(Generic[I, O]):
     stall: Stall
     on_expire: OnExpire
     middleware: tuple[Middleware, ...]
-    on_cancel: OnCancel[I] | None
+    on_cancel: OnCancel[Any] | None
     version: int
     since: int
+    migrations: Mapping[int, MigrationStep]
+    pace: Pace
+    rate_limit: RateLimit | None
+    key_limit: int
+    capture_logs: bool
     task: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +112,8 @@ def resolve(
     defaults: Defaults,
     serializer: Serializer | None,
     *,
-    on_cancel: OnCancel[I] | None = None,
+    on_cancel: OnCancel[Any] | None = None,
+    collect: Collect | None = None,
     concurrency: int | None = None,
     timeout: Duration | None = None,
     retry: Retry | None = None,
@@ -90,6 +123,11 @@ def resolve(
     executor: ExecutorChoice = "auto",
     version: int | None = None,
     since: int = 1,
+    migrate: Migrations | None = None,
+    singleton: bool = False,
+    concurrency_limit: int | None = None,
+    rate_limit: RateLimit | None = None,
+    capture_logs: bool = False,
 ) -> Implementation[I, O]:
     """Settles every option: implementation, then contract, then defaults.
 
@@ -103,6 +141,9 @@ def resolve(
     chosen_ttl = check_instance("ttl", ttl, Ttl) or contract.ttl
     if on_cancel is not None and not callable(on_cancel):
         raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
+    check_instance("rate_limit", rate_limit, RateLimit)
+    contract = _collecting(contract, collect)
+    accepted, migrations = _versions(contract, version, since, migrate)
     return Implementation(
         contract=contract,
         payloads=Payloads(contract, serializer),
@@ -116,16 +157,29 @@ def resolve(
         on_expire="fail" if chosen_ttl is None else chosen_ttl.on_expire,
         middleware=check_middleware(middleware),
         on_cancel=on_cancel,
-        version=_version(contract, version, since),
+        version=accepted,
         since=since,
+        migrations=migrations,
+        pace=pace_of(rate_limit, singleton=singleton),
+        rate_limit=rate_limit,
+        key_limit=0 if concurrency_limit is None else check_count("concurrency_limit", concurrency_limit),
+        capture_logs=capture_logs,
     )
 
 
-def _version(contract: TaskContract[Any, Any], version: int | None, since: int) -> int:
-    accepted = check_count("version", contract.version if version is None else version)
-    if check_count("since", since) > accepted:
+def _versions(
+    contract: TaskContract[Any, Any], version: int | None, since: int, migrate: Migrations | None
+) -> tuple[int, Mapping[int, MigrationStep]]:
+    check_count("since", since)
+    declared = check_count("version", contract.version if version is None else version)
+    accepted, steps = migration_steps(migrate, version=declared, since=since)
+    if since > accepted:
         raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
-    return accepted
+    return accepted, steps
+
+
+def _collecting(contract: TaskContract[I, O], collect: Collect | None) -> TaskContract[I, O]:
+    return contract if check_instance("collect", collect, Collect) is None else replace(contract, collect=collect)
 
 
 def _timeout_ms(timeout: Duration | None, contract: TaskContract[Any, Any], defaults: Defaults) -> int | None:

@@ -156,6 +156,9 @@ class Lane:
             slots=self._free_slots(),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
+            max_version=self._implementation.version,
+            pace=self._implementation.pace,
+            key_limit=self._implementation.key_limit,
         )
         return operation, batch
 

@@ -8,6 +8,7 @@ from taskora.contracts import JobTimeoutError, RetryError
 from taskora.wire import Claim, Outcome, OutcomeKind
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._implementation import Implementation
+from taskora.worker._pacing import TooFastError
 
 logger = logging.getLogger("taskora.worker")
 
@@ -64,6 +65,8 @@ def ended_with_error(attempt: Attempt, error: BaseException, implementation: Imp
     claim = attempt.claim
     if isinstance(error, TooNewError):
         return released(claim, PARK_MS)
+    if isinstance(error, TooFastError):
+        return released(claim, error.wait_ms)
     match attempt.stop_reason:
         case StopReason.TIMEOUT:
             return failed(claim, timeout_error(attempt, implementation), implementation)

@@ -86,7 +86,7 @@ class Runtime:
 
     def _lane(self, implementation: Implementation[Any, Any]) -> Lane:
         invoker = invoker_for(implementation, self._threads, self._processes)
-        executor = Executor(implementation, self._middleware, invoker)
+        executor = Executor(implementation, self._middleware, invoker, self._backend.run)
         return Lane(
             self._backend,
             implementation,

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar, Unpack, cast, overload
 
-from taskora.contracts import Duration, TaskContract, UsageError, is_contract, to_milliseconds
+from taskora.contracts import Collect, Duration, TaskContract, UsageError, is_contract, to_milliseconds
 from taskora.producer import AsyncProducer, PayloadCodec, Payloads
 from taskora.wire import Backend, Serializer
 from taskora.wire.backends import Target, open_backend
 from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention, check_instance, check_lease
-from taskora.worker._handlers import AsyncHandler, Handler, Middleware, OnCancel, SyncHandler
+from taskora.worker._handlers import AsyncHandler, Middleware, OnCancel, SyncHandler
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
 from taskora.worker._listeners import Listeners, WorkerEvent
@@ -77,8 +77,27 @@ class Worker:
 
     @overload
     def implement(
+        self,
+        contract: TaskContract[I, O],
+        *,
+        collect: Collect,
+        on_cancel: OnCancel[list[I]] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Implement[list[I], O]: ...
+    @overload
+    def implement(
         self, contract: TaskContract[I, O], *, on_cancel: OnCancel[I] | None = None, **options: Unpack[RunOptions]
     ) -> Implement[I, O]: ...
+    @overload
+    def implement(
+        self,
+        contract: TaskContract[I, O],
+        handler: AsyncHandler[list[I], O] | SyncHandler[list[I], O],
+        *,
+        collect: Collect,
+        on_cancel: OnCancel[list[I]] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> WorkerTask[I, O]: ...
     @overload
     def implement(
         self,
@@ -100,22 +119,28 @@ class Worker:
     def implement(
         self,
         contract: TaskContract[I, O],
-        handler: Handler[I, O] | None = None,
+        handler: Callable[..., Any] | None = None,
         *,
-        on_cancel: OnCancel[I] | None = None,
+        collect: Collect | None = None,
+        on_cancel: OnCancel[Any] | None = None,
         **options: Unpack[RunOptions],
-    ) -> Implement[I, O] | WorkerTask[I, O]:
+    ) -> Implement[Any, O] | WorkerTask[I, O]:
         """Gives a contract its handler; as a decorator, or with the handler as second argument.
 
         The handler takes `(data)` or `(data, ctx)`. `async def` runs in the event loop, `def` in a thread, or in a
         process with `executor="process"`. Options that are not given come from the contract, then from the defaults.
+        With `collect` dispatches gather, and the handler takes a list of inputs; give it to the contract as well, so
+        that producers elsewhere know of it.
 
         Raises:
             UsageError: the contract has a handler already, the worker runs, or an option breaks a rule.
         """
 
         def declare(function: Callable[..., Any]) -> None:
-            self._declare(resolve(contract, function, self._defaults, self._serializer, on_cancel=on_cancel, **options))
+            implementation = resolve(
+                contract, function, self._defaults, self._serializer, on_cancel=on_cancel, collect=collect, **options
+            )
+            self._declare(implementation)
 
         self._check_open("implement", contract)
         if handler is None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from typing import Final, overload
+from typing import Any, Final, overload
 
-from taskora.contracts import JobState
+from taskora.contracts import JobState, TaskContract
 from taskora.producer._async_session import AsyncSession
 from taskora.producer._dead_letters import discard_dead, retry_all_dead, retry_dead
 from taskora.producer._inspection import (
     DEFAULT_LIMIT,
     JobInfo,
+    MigrationInfo,
     TaskName,
     TaskStats,
     find_job,
     list_jobs,
+    migrations,
     stats,
     task_and_job,
 )
@@ -44,6 +46,13 @@ class AsyncInspector:
         """
         task, job_id = task_and_job(first, second)
         return await self._session.drive(find_job(task, job_id, self._session.plain))
+
+    async def migrations(self, contract: TaskContract[Any, Any]) -> MigrationInfo:
+        """Which payload versions the jobs of a task have that may still run, and how far `since` may be raised.
+
+        Looks at every one of those jobs: for operators, not for loops.
+        """
+        return await self._session.drive(migrations(contract))
 
     async def waiting(
         self, task: TaskName | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0

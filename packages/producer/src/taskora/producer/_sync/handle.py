@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Generic, TypeVar
 
-from taskora.contracts import Duration, JobState
+from taskora.contracts import Duration, JobState, TaskoraError
 from taskora.producer._inspection import plain_value
 from taskora.producer._results import Deadline, ResultReader
 from taskora.producer._session import Session
-from taskora.wire import Cancel, CancelReply, LogEntry, ReadLogs, ReadStatuses
+from taskora.wire import Admission, Cancel, CancelReply, LogEntry, ReadLogs, ReadStatuses, Verdict
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -19,17 +19,22 @@ class JobHandle(Generic[O]):
     Attributes:
         id: Id of the job this handle follows.
         enqueued: Whether the dispatch created it.
-        existing_id: Id of the job that was there already, if the dispatch created none.
+        existing_id: Id of the job that was there already, if the dispatch created none. None also for a dispatch that
+            was throttled: there is no job to follow.
     """
 
-    __slots__ = ("_reader", "_session", "enqueued", "existing_id", "id")
+    __slots__ = ("_reader", "_rejection", "_session", "enqueued", "existing_id", "id")
 
-    def __init__(self, session: Session, reader: ResultReader[O], job_id: str, *, enqueued: bool) -> None:
+    def __init__(
+        self, session: Session, reader: ResultReader[O], admission: Admission, *, rejection: TaskoraError | None
+    ) -> None:
         self._session: Final = session
         self._reader: Final = reader
-        self.id: Final = job_id
-        self.enqueued: Final = enqueued
-        self.existing_id: Final = None if enqueued else job_id
+        self._rejection: Final = rejection
+        self.id: Final = admission.job_id
+        self.enqueued: Final = admission.verdict is Verdict.CREATED
+        follows_other = not self.enqueued and admission.verdict is not Verdict.THROTTLED
+        self.existing_id: Final = admission.job_id if follows_other else None
 
     @property
     def task(self) -> str:
@@ -44,10 +49,13 @@ class JobHandle(Generic[O]):
             JobFailedError: the job failed for good.
             JobCancelledError: it was cancelled.
             ExpiredError: it did not start within its time to live.
+            ThrottledError: the dispatch was rejected, so there is no job.
             UnknownJobError: there is no such job, or retention has removed it.
             ValidationError: the result does not fit the contract.
             BackendError: the server cannot be reached. A wait that has begun outlasts that.
         """
+        if self._rejection is not None:
+            raise self._rejection
         status = self._session.settled(self.task, self.id, Deadline.after(timeout))
         return self._reader.read(self.id, status)
 

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Generic, TypeVar, Unpack
 
-from taskora.contracts import TaskContract, check_job_id
-from taskora.producer._dispatching import DispatchItem, DispatchOptions, DispatchRules, build_job, build_jobs
+from taskora.contracts import Collect, TaskContract, check_job_id
+from taskora.producer._collecting import (
+    CollectInfo,
+    describe_batch,
+    push,
+    push_item,
+    read_batch,
+    readable_items,
+)
+from taskora.producer._dispatching import (
+    AnyJob,
+    DispatchItem,
+    DispatchOptions,
+    DispatchRules,
+    build_job,
+    build_jobs,
+    data_and_options,
+)
+from taskora.producer._flow_control import rejection
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
+from taskora.wire import Admission, Verdict
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -40,17 +58,28 @@ class BoundTask(Generic[I, O]):
 
         Calling this again enqueues another job, unless both calls name the same `job_id`.
 
+        For a task that collects, the payload joins the batch of its key instead, and only `skip_validation` may be
+        given. The handle names the job that runs the batch if this payload is its last one; otherwise there is no job
+        of that name.
+
         Raises:
             ValidationError: the payload does not fit the contract.
             UsageError: an option breaks a rule.
+            ThrottledError, DuplicateJobError: flow control rejected it, and `raise_on_reject` was given.
             BackendError: the server cannot be reached, or refuses; the job may have been enqueued.
         """
+        if self.contract.collect is not None:
+            return self._collect(self.contract.collect, data, options)
         job = build_job(self.contract, self._payloads, self._rules, data, **options)
-        created = self._session.enqueue(self.contract, job)
-        return self._handle(job.job_id, enqueued=created)
+        admission = self._session.enqueue(self.contract, job)
+        if options.get("raise_on_reject", False):
+            self._raise_rejection(job, admission)
+        return self._admitted(job, admission)
 
     def dispatch_many(self, items: Iterable[I | DispatchItem[I]]) -> list[JobHandle[O]]:
         """Enqueues a batch in one round trip; items made by `item` have options of their own.
+
+        Flow control decides about each item in order; rejected ones give handles that say so, never an error.
 
         The whole batch is checked before any of it is sent. More than a thousand jobs, or 8 MiB, are sent in several
         parts: when one fails, those before it stay. Items with a `job_id` make the whole safe to repeat.
@@ -60,9 +89,33 @@ class BoundTask(Generic[I, O]):
             UsageError: an option breaks a rule; nothing was sent.
             BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
+        if self.contract.collect is not None:
+            return [self._collect(self.contract.collect, *data_and_options(item)) for item in items]
         jobs = build_jobs(self.contract, self._payloads, self._rules, items)
-        flags = self._session.enqueue_many(self.contract, jobs)
-        return [self._handle(job.job_id, enqueued=flag) for job, flag in zip(jobs, flags, strict=True)]
+        admissions = self._session.enqueue_many(self.contract, jobs)
+        return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
+
+    def _collect(self, collect: Collect, data: I, options: DispatchOptions) -> JobHandle[O]:
+        operation = push_item(self.contract, self._payloads, self._rules, collect, data, options)
+        admission = self._session.drive(push(operation))
+        return JobHandle(self._session, self._reader, admission, rejection=None)
+
+    def peek_collect(self, key: str) -> list[I]:
+        """The items that have gathered under a key, oldest first; changes nothing. Unreadable ones are left out.
+
+        Raises:
+            UsageError: the task does not collect.
+        """
+        batch = self._session.drive(read_batch(self.contract, key))
+        return readable_items(self._payloads, batch)
+
+    def inspect_collect(self, key: str) -> CollectInfo | None:
+        """How many items have gathered under a key, and when; None when there are none.
+
+        Raises:
+            UsageError: the task does not collect.
+        """
+        return describe_batch(self._session.drive(read_batch(self.contract, key)))
 
     def item(self, data: I, **options: Unpack[DispatchOptions]) -> DispatchItem[I]:
         """A payload with options of its own, for `dispatch_many`."""
@@ -70,14 +123,21 @@ class BoundTask(Generic[I, O]):
 
     def job(self, job_id: str) -> JobHandle[O]:
         """A handle to a job that was dispatched earlier, or elsewhere; whether it exists is not checked."""
-        return self._handle(check_job_id(job_id), enqueued=False)
+        admission = Admission(verdict=Verdict.TAKEN, job_id=check_job_id(job_id))
+        return JobHandle(self._session, self._reader, admission, rejection=None)
 
     def events(self) -> EventStream[O]:
         """The events of this task's jobs; see `Producer.events`."""
         return EventStream(self._session, {self.name: self._payloads.output})
 
-    def _handle(self, job_id: str, *, enqueued: bool) -> JobHandle[O]:
-        return JobHandle(self._session, self._reader, job_id, enqueued=enqueued)
+    def _admitted(self, job: AnyJob, admission: Admission) -> JobHandle[O]:
+        rejected = rejection(self.name, job, admission) if admission.verdict is Verdict.THROTTLED else None
+        return JobHandle(self._session, self._reader, admission, rejection=rejected)
+
+    def _raise_rejection(self, job: AnyJob, admission: Admission) -> None:
+        rejected = rejection(self.name, job, admission)
+        if rejected is not None:
+            raise rejected
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"

@@ -1,6 +1,8 @@
 """Operations that only read one task."""
 
-from itertools import islice
+from collections import Counter
+from collections.abc import Iterable
+from itertools import chain, islice
 
 from taskora.contracts import JobState
 from taskora.wire._job import (
@@ -14,12 +16,14 @@ from taskora.wire._job import (
 )
 from taskora.wire._operations import (
     CountJobs,
+    CountVersions,
     JobCounts,
     LastEvent,
     ListJobs,
     ReadJob,
     ReadLogs,
     ReadStatuses,
+    VersionCounts,
 )
 from taskora.wire.backends._memory._record import number, state
 from taskora.wire.backends._memory._task import TaskStore
@@ -53,7 +57,8 @@ def _page(task: TaskStore, wanted: JobState, offset: int, limit: int) -> list[st
     if wanted == JobState.WAITING:
         first = task.prioritized.page(offset, limit)
         skipped = max(offset - len(task.prioritized), 0)
-        return first + list(islice(task.waiting, skipped, skipped + limit - len(first)))
+        others = chain(task.parking.freed, task.waiting, task.parking)
+        return first + list(islice(others, skipped, skipped + limit - len(first)))
     if wanted == JobState.ACTIVE:
         return list(islice(task.active, offset, offset + limit))
     if wanted == JobState.DELAYED or wanted == JobState.RETRYING:
@@ -66,18 +71,33 @@ def count_jobs(task: TaskStore, _operation: CountJobs, now_ms: int) -> JobCounts
     """How many jobs there are."""
     ended = {state.value: len(ids) for state, ids in task.finished.items()}
     return JobCounts(
-        waiting=len(task.waiting) + len(task.prioritized),
+        waiting=len(task.waiting) + len(task.prioritized) + len(task.parking.freed) + len(task.parking),
         active=len(task.active),
         delayed=len(task.delayed),
         oldest_waiting_age_ms=_oldest_waiting_age_ms(task, now_ms),
+        parked=len(task.parking),
+        newer=len(task.parking.newer),
         **ended,
     )
 
 
 def _oldest_waiting_age_ms(task: TaskStore, now_ms: int) -> int | None:
-    candidates = (next(iter(task.waiting), None), task.oldest_of_lowest_priority())
+    next_freed = task.parking.freed[0] if task.parking.freed else None
+    candidates = (next(iter(task.waiting), None), next_freed, task.oldest_of_lowest_priority())
     records = (task.jobs[job_id] for job_id in candidates if job_id is not None and job_id in task.jobs)
     return max((max(now_ms - number(record, "ts"), 0) for record in records), default=None)
+
+
+def count_versions(task: TaskStore, _operation: CountVersions, _now_ms: int) -> VersionCounts:
+    """Which payload versions the jobs have that may still run."""
+    waiting = chain(task.waiting, task.prioritized, task.parking.freed, task.parking)
+    return VersionCounts(
+        waiting=_versions(task, waiting), active=_versions(task, task.active), delayed=_versions(task, task.delayed)
+    )
+
+
+def _versions(task: TaskStore, ids: Iterable[str]) -> dict[int, int]:
+    return dict(Counter(number(task.jobs.get(job_id, {}), "_v") for job_id in ids))
 
 
 def last_event(task: TaskStore, _operation: LastEvent, _now_ms: int) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 from taskora.contracts import JobState
 from taskora.wire._operations import ExtendLeases, Lease, LeaseState, Recovered, RecoverStalled, Report
 from taskora.wire.backends._memory._record import number, write
+from taskora.wire.backends._memory._slots import recount, release_slot
 from taskora.wire.backends._memory._task import StoredLease, TaskStore
 
 _STALLED: Final = "Job stalled and exceeded max stalled count"
@@ -50,6 +51,8 @@ def recover_stalled(task: TaskStore, operation: RecoverStalled, now_ms: int) -> 
         record = task.jobs.get(job_id)
         if record is None:
             continue  # deleted while it ran
+        if release_slot(task, record):
+            task.marker.set(0)
         if "cancelledAt" in record:
             cancelled.append(job_id)
             _cancel(task, job_id, now_ms)
@@ -59,6 +62,7 @@ def recover_stalled(task: TaskStore, operation: RecoverStalled, now_ms: int) -> 
         else:
             recovered.append(job_id)
             _give_back(task, job_id, now_ms)
+    recount(task)
     task.stalled = set(task.active)
     return Recovered(recovered=tuple(recovered), failed=tuple(failed), cancelled=tuple(cancelled))
 

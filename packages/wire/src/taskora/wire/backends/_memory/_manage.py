@@ -5,6 +5,7 @@ from typing import Final
 from taskora.contracts import JobState
 from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead
 from taskora.wire.backends._memory._record import forget, state, write
+from taskora.wire.backends._memory._slots import concurrency_key, free_next
 from taskora.wire.backends._memory._task import TaskStore
 
 _OF_AN_OLD_LIFE: Final = (
@@ -39,9 +40,15 @@ def cancel(task: TaskStore, operation: Cancel, now_ms: int) -> CancelReply:
 
 
 def _withdraw(task: TaskStore, job_id: str) -> None:
+    key = concurrency_key(task.jobs[job_id])
     task.waiting.pop(job_id, None)
-    task.prioritized.discard(job_id)
     task.delayed.discard(job_id)
+    task.parking.newer.discard(job_id)
+    if task.prioritized.discard(job_id) or task.parking.discard_freed(job_id):
+        if key and free_next(task, key):
+            task.marker.set(0)
+    elif key:
+        task.parking.unpark(job_id, key)
 
 
 def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> tuple[str, ...]:

@@ -31,6 +31,11 @@ def number(record: Record, name: str) -> int:
     return integer_of(record.get(name)) or 0
 
 
+def text(record: Record, name: str) -> str:
+    """A text field; nothing when it is absent."""
+    return record.get(name, b"").decode()
+
+
 def state(record: Record) -> JobState | None:
     """Where the job stands."""
     return state_of(record.get("state"))

@@ -3,6 +3,7 @@
 from taskora.contracts import JobState
 from taskora.wire._operations import Outcome, OutcomeKind, Settlement
 from taskora.wire.backends._memory._record import Record, number, write
+from taskora.wire.backends._memory._slots import release_slot
 from taskora.wire.backends._memory._task import TaskStore
 
 _RUN_AGAIN = {OutcomeKind.RETRYING, OutcomeKind.RELEASED}
@@ -21,6 +22,8 @@ def settle(task: TaskStore, outcome: Outcome, now_ms: int, *, resend: bool) -> S
     task.stalled.discard(job_id)
     if record is None:  # deleted while it ran
         return Settlement.LOST
+    if release_slot(task, record):
+        task.marker.set(0)
     _apply(task, outcome, record, now_ms)
     return Settlement.SETTLED
 

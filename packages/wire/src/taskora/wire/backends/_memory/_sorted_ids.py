@@ -47,6 +47,10 @@ class SortedIds:
             heapq.heapify(self._heap)
         return True
 
+    def score(self, job_id: str) -> float | None:
+        """The number of an id, or None."""
+        return self._scores.get(job_id)
+
     def first(self) -> Entry | None:
         """The lowest entry."""
         heap = self._heap

@@ -11,8 +11,11 @@ from taskora.wire._backend import Clock
 from taskora.wire._events import StreamEvent
 from taskora.wire._version import StoredMeta
 from taskora.wire.backends._memory import _inspect, _leases, _manage
+from taskora.wire.backends._memory._collect import push_collect, read_collect
+from taskora.wire.backends._memory._control import enqueue_controlled
 from taskora.wire.backends._memory._enqueue import enqueue
 from taskora.wire.backends._memory._exchange import exchange
+from taskora.wire.backends._memory._pacing import reserve_start
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._task import TaskStore
 from taskora.wire.backends._memory._waiting import Sleeper
@@ -24,7 +27,11 @@ OfTask: TypeAlias = Any  # an operation that has a `task`
 
 _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.Enqueue: enqueue,
+    op.EnqueueControlled: enqueue_controlled,
+    op.PushCollect: push_collect,
+    op.ReadCollect: read_collect,
     op.Exchange: exchange,
+    op.ReserveStart: reserve_start,
     op.ExtendLeases: _leases.extend_leases,
     op.Report: _leases.report,
     op.RecoverStalled: _leases.recover_stalled,
@@ -37,6 +44,7 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.ReadLogs: _inspect.read_logs,
     op.ListJobs: _inspect.list_jobs,
     op.CountJobs: _inspect.count_jobs,
+    op.CountVersions: _inspect.count_versions,
     op.LastEvent: _inspect.last_event,
 }
 

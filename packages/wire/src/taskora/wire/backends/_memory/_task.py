@@ -6,15 +6,20 @@ from typing import Final
 
 from taskora.wire._backend import Cancellation
 from taskora.wire._commands import FINAL_STATES
+from taskora.wire._keys import Keyspace
 from taskora.wire._operations import FinalState
 from taskora.wire.backends._memory._event_log import EventLog
+from taskora.wire.backends._memory._lifetimes import Lifetimes
 from taskora.wire.backends._memory._marker import Marker
-from taskora.wire.backends._memory._record import Record, Value, number, write
+from taskora.wire.backends._memory._open_batch import OpenBatch
+from taskora.wire.backends._memory._parking import Parking
+from taskora.wire.backends._memory._record import Record, Value, number, text, write
 from taskora.wire.backends._memory._sorted_ids import SortedIds
+from taskora.wire.backends._memory._start_log import StartLog
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._waiting import Sleeper
 
-_PRIORITY_WEIGHT: Final = 1e13
+PRIORITY_WEIGHT: Final = 1e13
 _LOG_LIMIT: Final = 10_000
 
 
@@ -40,6 +45,11 @@ class TaskStore:
         self.delayed = SortedIds()
         self.finished: dict[FinalState, SortedIds] = {state: SortedIds() for state in FINAL_STATES}
         self.stalled: set[str] = set()
+        self.prefix: Final = Keyspace().task(name).prefix
+        self.values = Lifetimes()
+        self.parking = Parking()
+        self.starts = StartLog()
+        self.batches: dict[str, OpenBatch] = {}
         self.events = EventLog(name)
         self.marker = Marker()
         self.subscribers: set[Subscriber] = set()
@@ -58,24 +68,29 @@ class TaskStore:
 
     def push_ready(self, job_id: str, *, order_ms: int) -> None:
         """Puts a job behind the other ready jobs of its priority."""
-        priority = number(self.jobs[job_id], "priority")
+        priority = number(self.jobs.get(job_id, {}), "priority")
         if priority > 0:
-            self.prioritized.add(job_id, order_ms - priority * _PRIORITY_WEIGHT)
+            self.prioritized.add(job_id, order_ms - priority * PRIORITY_WEIGHT)
         else:
             self.waiting[job_id] = None
 
-    def pop_prioritized(self) -> str | None:
-        """Takes the oldest job of the highest priority."""
-        first = self.prioritized.take(1)
-        return first[0] if first else None
+    def push_new(self, job_id: str, *, order_ms: int, lifo: bool) -> None:
+        """Puts a new job behind the others of its priority, or in front of them."""
+        self.push_ready(job_id, order_ms=-order_ms if lifo else order_ms)
+        if lifo and job_id in self.waiting:
+            self.waiting.move_to_end(job_id, last=False)
 
-    def pop_waiting(self) -> str | None:
-        """Takes the job without priority that came first."""
-        return self.waiting.popitem(last=False)[0] if self.waiting else None
+    def pop_prioritized(self, count: int) -> list[str]:
+        """Takes the oldest jobs of the highest priorities."""
+        return self.prioritized.take(count)
+
+    def pop_waiting(self, count: int) -> list[str]:
+        """Takes the jobs without priority that came first."""
+        return [self.waiting.popitem(last=False)[0] for _ in range(min(count, len(self.waiting)))]
 
     def has_ready(self) -> bool:
         """Whether a job can be claimed."""
-        return bool(self.waiting) or len(self.prioritized) > 0
+        return bool(self.waiting or self.parking.freed) or len(self.prioritized) > 0
 
     def oldest_of_lowest_priority(self) -> str | None:
         """The prioritized job that is likely to have waited longest."""
@@ -83,13 +98,19 @@ class TaskStore:
         if last is None:
             return None
         priority = number(self.jobs[last[1]], "priority")
-        oldest = self.prioritized.first_from(-priority * _PRIORITY_WEIGHT)
-        return oldest and oldest[1]
+        return (self.prioritized.first_from(-priority * PRIORITY_WEIGHT) or last)[1]
 
     def finish(self, job_id: str, state: FinalState, now_ms: int, **fields: Value) -> None:
         """Ends a job."""
         write(self.jobs[job_id], state=state, finishedOn=now_ms, **fields)
         self.finished[state].add(job_id, now_ms)
+        self.release_dedup(job_id, now_ms)
+
+    def release_dedup(self, job_id: str, now_ms: int) -> None:
+        """Frees the deduplication key of a job, unless it has passed to another one."""
+        name = text(self.jobs[job_id], "dedupKey").removeprefix(self.prefix)
+        if name and self.values.get(name, now_ms) == job_id:
+            self.values.drop(name)
 
     def holds_lease(self, job_id: str, token: str, now_ms: int) -> bool:
         """Whether `token` still fences the job."""

@@ -1,0 +1,43 @@
+-- A new job: its record, and its place among the ready or the delayed ones.
+-- needs: delayed_key, version, max_attempts, now_ms, prefix
+
+local any_ready = false
+local earliest_due = nil
+
+-- `extra` holds further fields of the record: name, value, name, value...
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local fields = {
+    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+    unpack(extra),
+  }
+  if delay_ms > 0 then
+    fields[#fields + 1] = 'delay'
+    fields[#fields + 1] = ms_text(delay_ms)
+  end
+  if ttl_ms > 0 then
+    fields[#fields + 1] = 'expireAt'
+    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, unpack(fields))
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    if not earliest_due or due < earliest_due then
+      earliest_due = due
+    end
+    emit('delayed', id)
+  else
+    push_new(id, priority, now_ms, lifo)
+    any_ready = true
+    emit('waiting', id)
+  end
+end
+
+local function wake_for_created()
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end

@@ -1,0 +1,45 @@
+-- How many jobs may start now: at most so many in any window of time, and only one of a singleton.
+-- needs: active_key, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms
+
+local RATE = prefix .. 'rate:' .. rate_key
+local paced_until = nil
+
+-- An entry without a lease lost its worker: it is for the stall sweep, and must not block the task until then.
+local function anything_runs()
+  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
+      return true
+    end
+  end
+  return false
+end
+
+local function paced(slots)
+  if singleton == '1' then
+    slots = math.min(slots, 1)
+    if slots > 0 and anything_runs() then
+      paced_until = now_ms + 1000
+      return 0
+    end
+  end
+  if rate_max > 0 and slots > 0 then
+    redis.call('ZREMRANGEBYSCORE', RATE, '-inf', ms_text(now_ms - rate_window_ms))
+    slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
+    if slots <= 0 then
+      paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      return 0
+    end
+  end
+  return slots
+end
+
+-- A repetition of the call must neither forget nor count again what it had started: names are those of the attempts.
+local function count_starts(first)
+  if rate_max == 0 or first > #claims then
+    return
+  end
+  for i = first, #claims do
+    redis.call('ZADD', RATE, now, token .. ':' .. claims[i][1])
+  end
+  redis.call('PEXPIRE', RATE, rate_window_ms)
+end

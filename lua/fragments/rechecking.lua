@@ -1,0 +1,41 @@
+-- What a claim does for the jobs that are parked.
+-- needs: prefix, key_limit, free_next, slots_held, PARKED_KEYS, FREED, NEWER
+
+local RECHECKED_KEYS = 3
+local FREED_AT_ONCE = 100
+
+-- One look tells a task that parks nothing from the others.
+local function parks_anything()
+  return redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
+end
+
+-- The limit of a job's key: what its dispatch said, or else what this worker says.
+local function limit_of(limit_text, is_default)
+  if is_default and key_limit > 0 then
+    return key_limit
+  end
+  return tonumber(limit_text or '0') or 0
+end
+
+-- Slots may be freed by programs that know nothing of parking: the keys that were not looked at for longest are looked
+-- at again, a few with every claim.
+local function recheck_parked()
+  if redis.call('LLEN', FREED) > 0 then
+    return -- those have their chance first
+  end
+  for _, concurrency_key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1)) do
+    redis.call('ZADD', PARKED_KEYS, 'XX', now, concurrency_key)
+    local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+    local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
+    local limit = limit_of(fields[1], fields[2])
+    local free = limit > 0 and limit - slots_held(concurrency_key) or 1 -- no limit: damaged, or a ghost
+    if not first then
+      redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    end
+    for _ = 1, math.min(free, FREED_AT_ONCE) do
+      if not free_next(concurrency_key) then
+        break
+      end
+    end
+  end
+end

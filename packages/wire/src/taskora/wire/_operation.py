@@ -1,0 +1,20 @@
+"""What can be asked of a storage, as data.
+
+An operation says what shall happen, not how: a backend turns it into one script call (Redis) or does it itself
+(memory). `R` in `Operation[R]` is the type of the reply, so `await backend.run(Enqueue(...))` is fully typed.
+Every operation is atomic. Replies that a caller must expect (lease lost, id taken) are values, never exceptions.
+"""
+
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+R = TypeVar("R", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[R]):
+    """One atomic request; `R` is the type of its reply."""
+
+    def again(self) -> Self:
+        """The same request, to be sent when it is unknown whether the first one was executed."""
+        return self

@@ -1,0 +1,111 @@
+"""Operations that only look."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from taskora.contracts import JobState
+from taskora.wire._job import JobRecord, JobStatus, LogEntry
+from taskora.wire._operation import Operation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadStatuses(Operation[tuple[JobStatus | None, ...]]):
+    """Where jobs stand, without their payloads; None for one that does not exist."""
+
+    task: str
+    job_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadJob(Operation[JobRecord | None]):
+    """Everything about one job, logs included."""
+
+    task: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLogs(Operation[tuple[LogEntry, ...]]):
+    """The log of one job, oldest entry first."""
+
+    task: str
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListJobs(Operation[tuple[JobRecord, ...]]):
+    """A page of the jobs in one state, without logs.
+
+    Waiting: in the order in which they will leave; active: oldest claim first; delayed, retrying: by due time;
+    ended: newest first.
+    """
+
+    task: str
+    state: JobState
+    offset: int = 0
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobCounts:
+    """How many jobs a task has. `delayed` includes those that wait for their retry.
+
+    `parked` are those of the waiting that wait for a slot of their concurrency key; `newer` those of the delayed whose
+    payload is too new for the workers that saw them.
+    """
+
+    waiting: int
+    active: int
+    delayed: int
+    completed: int
+    failed: int
+    expired: int
+    cancelled: int
+    oldest_waiting_age_ms: int | None
+    parked: int = 0
+    newer: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountJobs(Operation[JobCounts]):
+    """Counts the jobs of a task."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionCounts:
+    """How many jobs that may still run have which payload version."""
+
+    waiting: Mapping[int, int]
+    active: Mapping[int, int]
+    delayed: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountVersions(Operation[VersionCounts]):
+    """Counts payload versions. Reads every waiting, active and delayed job: for operators, not for loops."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastEvent(Operation[str]):
+    """Position of the newest event of a task."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPage:
+    """Some task names, and where to go on; `cursor` "0" ends the scan. A name may come twice."""
+
+    cursor: str
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanTasks(Operation[TaskPage]):
+    """Finds the tasks that ever had a job."""
+
+    cursor: str = "0"

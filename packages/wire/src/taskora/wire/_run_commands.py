@@ -1,0 +1,103 @@
+"""How workers' operations are carried out by Redis."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from taskora.wire import _operations as op
+from taskora.wire import _transitions as lua
+from taskora.wire._call import Arg, ExchangeReply
+from taskora.wire._command import Command, builds, flags, texts
+from taskora.wire._keys import Keyspace
+
+_SETTLEMENTS: Final = {settlement.value: settlement for settlement in op.Settlement}
+_LEASE_STATES: Final = {state.value: state for state in op.LeaseState}
+
+
+@builds(op.Exchange)
+def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) -> Command[op.Exchanged]:
+    outcomes: list[Arg] = []
+    for outcome in operation.outcomes:
+        outcomes += (outcome.kind.value, outcome.job_id, outcome.token, outcome.payload, outcome.delay_ms)
+    call = lua.exchange(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        token=operation.token,
+        lease_ms=operation.lease_ms,
+        slots=operation.slots,
+        on_expire=operation.on_expire,
+        max_version=operation.max_version,
+        singleton=operation.pace.singleton,
+        rate_max=operation.pace.max,
+        rate_window_ms=operation.pace.window_ms,
+        rate_key=operation.pace.key,
+        key_limit=operation.key_limit,
+        resend=operation.resend,
+        outcomes=outcomes,
+    )
+    token = operation.token
+
+    def decode(reply: ExchangeReply) -> op.Exchanged:
+        server_ms, due_ms, statuses, claims = reply
+        return op.Exchanged(
+            now_ms=server_ms,
+            due_ms=None if due_ms < 0 else due_ms,
+            settlements=tuple(_SETTLEMENTS[status] for status in statuses),
+            claims=tuple(_claim(row, token) for row in claims),
+        )
+
+    return Command(call, decode)
+
+
+def _claim(row: Sequence[bytes], token: str) -> op.Claim:
+    job_id, data, version, attempt, timestamp = row
+    return op.Claim(
+        job_id=job_id.decode(),
+        token=token,
+        data=data,
+        version=int(version),
+        attempt=int(attempt),
+        timestamp_ms=int(timestamp),
+    )
+
+
+@builds(op.ExtendLeases)
+def _extend_leases(
+    operation: op.ExtendLeases, keyspace: Keyspace, _now_ms: int | None
+) -> Command[tuple[op.LeaseState, ...]]:
+    leases: list[Arg] = []
+    for lease in operation.leases:
+        leases += (lease.job_id, lease.token)
+    call = lua.extend_leases(keys=keyspace.task(operation.task), lease_ms=operation.lease_ms, leases=leases)
+    return Command(call, lambda reply: tuple(_LEASE_STATES[state] for state in reply))
+
+
+@builds(op.ReserveStart)
+def _reserve_start(operation: op.ReserveStart, keyspace: Keyspace, now_ms: int | None) -> Command[int]:
+    call = lua.reserve_start(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        rate_key=operation.key,
+        start_id=operation.start_id,
+        rate_max=operation.max,
+        rate_window_ms=operation.window_ms,
+    )
+    return Command(call, int)
+
+
+@builds(op.Report)
+def _report(operation: op.Report, keyspace: Keyspace, _now_ms: int | None) -> Command[tuple[bool, ...]]:
+    entries: list[Arg] = []
+    for entry in operation.entries:
+        entries += (entry.kind, entry.job_id, entry.token, entry.payload)
+    return Command(lua.report(keys=keyspace.task(operation.task), entries=entries), flags)
+
+
+@builds(op.RecoverStalled)
+def _recover_stalled(operation: op.RecoverStalled, keyspace: Keyspace, now_ms: int | None) -> Command[op.Recovered]:
+    call = lua.recover_stalled(keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count)
+
+    def decode(reply: list[list[bytes]]) -> op.Recovered:
+        recovered, failed, cancelled = (texts(ids) for ids in reply)
+        return op.Recovered(recovered=recovered, failed=failed, cancelled=cancelled)
+
+    return Command(call, decode)

@@ -1,0 +1,177 @@
+"""Operations of workers: claiming, settling, renewing, reporting, recovering."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Literal, Self, TypeAlias
+
+from taskora.wire._operation import Operation
+
+OnExpire: TypeAlias = Literal["fail", "discard"]
+
+
+class OutcomeKind(Enum):
+    """How an attempt ended. The values are the words of `lua/exchange.lua`."""
+
+    COMPLETED = "completed"
+    RETRYING = "retrying"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    RELEASED = "released"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The end of one attempt. `payload` is the encoded result, or the error text."""
+
+    kind: OutcomeKind
+    job_id: str
+    token: str
+    payload: bytes = b""
+    delay_ms: int = 0
+
+
+class Settlement(Enum):
+    """What became of an outcome. The values are those of `lua/exchange.lua`."""
+
+    LOST = 0
+    SETTLED = 1
+    CANCEL_REQUESTED = 2
+    REPEATED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to run one attempt of a job, as long as its lease is renewed."""
+
+    job_id: str
+    token: str
+    data: bytes
+    version: int
+    attempt: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchanged:
+    """Reply of `Exchange`. Times are those of the storage's clock."""
+
+    now_ms: int
+    due_ms: int | None
+    settlements: tuple[Settlement, ...]
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How fast a task may start jobs: at most `max` within `window_ms` (0 for no limit), or one at a time."""
+
+    singleton: bool = False
+    max: int = 0
+    window_ms: int = 0
+    key: str = ""
+
+
+NO_PACE = Pace()
+
+
+NEWEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange(Operation[Exchanged]):
+    """Settles attempts that ended and claims up to `slots` ready jobs, in one step.
+
+    `token` fences the jobs claimed by this call and must be fresh for every call. Claiming also promotes due jobs,
+    and expires those that did not start in time as `on_expire` says. Jobs whose payload is newer than `max_version`
+    are left for a newer worker; `pace` says how fast jobs may start; `key_limit` is how many jobs of a concurrency key
+    run at once where their dispatch did not say.
+    """
+
+    task: str
+    token: str
+    lease_ms: int
+    slots: int
+    outcomes: Sequence[Outcome] = ()
+    on_expire: OnExpire = "fail"
+    max_version: int = NEWEST
+    pace: Pace = NO_PACE
+    key_limit: int = 0
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Names one claim: the job, and the token that fences it."""
+
+    job_id: str
+    token: str
+
+
+class LeaseState(Enum):
+    """What became of a lease that was renewed. The values are those of `lua/extend_leases.lua`."""
+
+    CANCEL_REQUESTED = -1
+    LOST = 0
+    HELD = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtendLeases(Operation[tuple[LeaseState, ...]]):
+    """Renews leases from now; the reply has one state per lease, in order."""
+
+    task: str
+    lease_ms: int
+    leases: Sequence[Lease]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveStart(Operation[int]):
+    """Gives an attempt its place in the rate limit of a key; the reply is how many milliseconds it has to wait.
+
+    Asking again for the same `start_id` gives the same instant.
+    """
+
+    task: str
+    key: str
+    start_id: str
+    max: int
+    window_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportEntry:
+    """Progress or one log entry (JSON text) of an active job."""
+
+    kind: Literal["progress", "log"]
+    job_id: str
+    token: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Operation[tuple[bool, ...]]):
+    """Writes progress and logs in order; the reply says per entry whether its lease still held."""
+
+    task: str
+    entries: Sequence[ReportEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """Ids that a stall sweep gave back, failed for good, or finished cancelling."""
+
+    recovered: tuple[str, ...]
+    failed: tuple[str, ...]
+    cancelled: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoverStalled(Operation[Recovered]):
+    """Gives back the active jobs whose worker is gone; one that stalled more than `max_count` times fails."""
+
+    task: str
+    max_count: int

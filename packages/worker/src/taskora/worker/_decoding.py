@@ -1,0 +1,38 @@
+"""From the bytes of a claim to what the handler is given."""
+
+from typing import Any, cast
+
+from taskora.contracts import Issue, ValidationError, preview
+from taskora.wire import Claim
+from taskora.worker._implementation import Implementation
+
+
+def decode_input(implementation: Implementation[Any, Any], claim: Claim) -> object:
+    """The validated input, or list of inputs, brought to the version of the implementation.
+
+    Raises:
+        ValidationError: the payload is damaged, cannot be migrated, or does not fit the declared type.
+    """
+    codec = implementation.payloads.batch or implementation.payloads.input
+    if claim.version >= implementation.version or not implementation.migrations:
+        return codec.decode(claim.data)
+    plain = codec.decode_plain(claim.data)
+    if implementation.payloads.batch is None:
+        return codec.validate(_migrate(implementation, plain, claim.version))
+    items = cast("list[object]", plain) if isinstance(plain, list) else [plain]
+    return codec.validate([_migrate(implementation, item, claim.version) for item in items])
+
+
+def _migrate(implementation: Implementation[Any, Any], payload: object, version: int) -> object:
+    """Applies the steps from `version` on; versions without a step leave it to the defaults of the declared type."""
+    for start in range(version, implementation.version):
+        step = implementation.migrations.get(start)
+        if step is None:
+            continue
+        try:
+            payload = step(payload)
+        except Exception as error:
+            message = f"migration from version {start} failed: {type(error).__name__}: {error}"
+            issue = Issue(path=(), message=message, rule="migration", value=preview(payload))
+            raise ValidationError(issues=(issue,), task=implementation.task, subject="input") from error
+    return payload
