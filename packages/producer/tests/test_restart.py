@@ -1,15 +1,20 @@
 """A server that goes away and comes back with its data."""
 
 import contextlib
+import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import Any
 
 import pytest
 import redis
 
 from packages.producer.tests.playing import Order, Player, Receipt, orders, wait_until_blocked
 from packages.producer.tests.playing import surface as open_surface
+from taskora.contracts import JobTimeoutError
 from taskora.wire.backends import open_sync_backend
 from tests import servers
 from tests.fixtures import StartServer
@@ -65,3 +70,27 @@ def test_waits_and_events_outlast_a_restart(name: str, durable: Server) -> None:
         backend.close()
         assert waiting.result(45) == Receipt(7)
         assert following.result(45)[-2:] in (["waiting", "active"], ["active", "completed"])
+
+
+@contextlib.contextmanager
+def frozen(server: Server) -> Generator[None]:
+    with server.client() as raw:
+        about: Any = raw.info("server")
+    os.kill(about["process_id"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(about["process_id"], signal.SIGCONT)
+
+
+@pytest.mark.parametrize("name", ["sync", "async"])
+def test_a_wait_ends_in_time_when_the_server_does_not_answer(durable: Server, name: str) -> None:
+    with open_surface(name) as surface, surface.producer(durable.url) as producer:
+        handle = surface.do(producer.register(orders).dispatch(Order("a")))
+        with frozen(durable):
+            begin = monotonic()
+            with pytest.raises(JobTimeoutError) as caught:
+                surface.do(handle.result(timeout="200ms"))
+            assert monotonic() - begin < 5
+        assert isinstance(caught.value.__cause__, TimeoutError)
+        assert surface.do(handle.state()) == "waiting"

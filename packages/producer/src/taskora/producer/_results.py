@@ -1,5 +1,6 @@
 """What a finished job means to whoever waits for it."""
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -24,6 +25,8 @@ O = TypeVar("O")  # noqa: E741 - output
 FINAL_EVENTS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
 # Events are hints that may be missed: a waiter looks at the job itself at least this often.
 RECHECK_MS: Final = 2000
+# Once its time is over, a wait looks at its job one last time, and no longer than this.
+LAST_LOOK_S: Final = 1.0
 _PAUSE: Final = 0.5
 
 
@@ -113,7 +116,7 @@ def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobSt
         block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
         try:
             if trouble is not None:
-                yield Pause(min(_PAUSE, block_ms / 1000))
+                yield Pause(min(_PAUSE, block_ms / 1000) * random.uniform(0.5, 1.0))
             else:
                 position = yield from _await_occasion(task, job_id, position, block_ms)
             trouble = None

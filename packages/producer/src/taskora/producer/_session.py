@@ -4,12 +4,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from taskora.contracts import TaskContract, UsageError
+from taskora.contracts import JobTimeoutError, TaskContract, UsageError
+from taskora.producer._bounding import within
 from taskora.producer._dispatching import AnyJob, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
-from taskora.producer._results import AwaitEvents, Deadline, wait_until_settled
+from taskora.producer._results import LAST_LOOK_S, AwaitEvents, Deadline, wait_until_settled
 from taskora.producer._waiting import closed_error
 from taskora.wire import (
     Admission,
@@ -107,8 +108,17 @@ class Session:
         return admissions
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
-        """Waits for the end of a job."""
-        return self.drive(wait_until_settled(task, job_id, deadline), self.open_feed())
+        """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""
+        feed, left_ms = self.open_feed(), deadline.left_ms()
+        if not left_ms:  # no deadline, or one look
+            return self.drive(wait_until_settled(task, job_id, deadline), feed)
+        seconds = left_ms / 1000 + LAST_LOOK_S
+        try:
+            return within(seconds, lambda: self.drive(wait_until_settled(task, job_id, deadline), feed))
+        except JobTimeoutError:
+            raise
+        except TimeoutError as error:
+            raise deadline.error(task, job_id) from error
 
     def open_feed(self) -> Feed:
         """A new reader of event streams, to be given back by `close_feed`."""

@@ -9,14 +9,12 @@ from typing import Any, Final, TypeAlias
 
 from taskora.contracts import BackendError, UsageError
 from taskora.producer._group_commit import GroupCommit
-from taskora.producer._results import FINAL_EVENTS, RECHECK_MS, Deadline, is_settled
+from taskora.producer._results import FINAL_EVENTS, LAST_LOOK_S, RECHECK_MS, Deadline, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
 
 _STATUS_BATCH: Final = 200
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
-# Once its time is over, a wait looks at its job one last time, and no longer than this.
-_LAST_LOOK_S: Final = 1.0
 
 _log: Final = logging.getLogger("taskora.producer")
 
@@ -67,7 +65,7 @@ class ResultHub:
     async def _last_look(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """A job may have ended together with the patience of its waiter."""
         try:
-            async with asyncio.timeout(None if deadline.timeout_ms == 0 else _LAST_LOOK_S):
+            async with asyncio.timeout(None if deadline.timeout_ms == 0 else LAST_LOOK_S):
                 status = await self._check(task, job_id)
         except (TimeoutError, BackendError) as error:
             if deadline.timeout_ms == 0:  # this was the first look, too
