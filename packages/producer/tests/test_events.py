@@ -1,5 +1,6 @@
 """From stream entries to typed events."""
 
+import random
 from typing import Annotated, Any
 
 import pydantic
@@ -14,6 +15,7 @@ from taskora.producer import (
     DelayedEvent,
     ExpiredEvent,
     FailedEvent,
+    JobEvent,
     PayloadCodec,
     ProgressEvent,
     PromotedEvent,
@@ -21,6 +23,7 @@ from taskora.producer import (
     StalledEvent,
     WaitingEvent,
 )
+from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import job_events, needs_status
 from taskora.wire import JobStatus, StreamEvent, decode_event
 
@@ -85,6 +88,44 @@ def test_our_entries_need_no_record(event: StreamEvent, expected: list[Any]) -> 
 @pytest.mark.parametrize(("event", "expected"), OURS)
 def test_what_an_entry_says_is_not_overruled_by_a_later_record(event: StreamEvent, expected: list[Any]) -> None:
     assert job_events(event, status(), CODEC) == expected
+
+
+ODD_NUMBERS = ["--5", "-", "5-", "\u00b2", "1e3", "", "9" * 5000, "-" + "9" * 5000, "\x00", "nan"]
+
+
+@pytest.mark.parametrize("text", ODD_NUMBERS)
+def test_a_number_that_is_none_counts_as_nothing(text: str) -> None:
+    (event,) = job_events(entry("stalled", count=text), None, CODEC)
+    assert isinstance(event, StalledEvent)
+    assert event.count == 0
+
+
+def test_whatever_is_written_gives_events_or_none() -> None:
+    chance = random.Random(7)
+    names = [event.name for event, _ in OURS]
+    for _ in range(3000):
+        fields = {
+            field: "".join(chance.choices('-+.019 _eE{}[]"\u00b2\u0663\ud7ff\x00', k=chance.randrange(12)))
+            for field in chance.sample(["attempt", "error", "count", "action", "value", "reason", "nextAttemptAt"], 4)
+        }
+        event = entry(chance.choice(names), **fields)
+        for record in (None, status(result=fields.get("value", "").encode())):
+            assert all(isinstance(one, JobEvent) for one in job_events(event, record, CODEC))
+
+
+def test_an_entry_that_breaks_everything_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    class Explosive(dict[str, str]):
+        def get(self, *_: Any) -> Any:
+            raise RuntimeError("bug")
+
+    bad = StreamEvent(task="orders", position="1-0", name="progress", job_id="j", fields=Explosive())
+    cursor = EventCursor({"orders": CODEC}, {"orders": "0-0"})
+    flow = cursor.read()
+    next(flow)
+    with pytest.raises(StopIteration) as done:
+        flow.send([bad, entry("waiting")])
+    assert [event.kind for event in done.value.value] == ["waiting"]
+    assert [record.message for record in caplog.records] == ["event_passed_over"]
 
 
 THEIRS: list[tuple[StreamEvent, list[Any]]] = [

@@ -1,5 +1,7 @@
 """Reading the events of tasks, written once for threads and for asyncio."""
 
+import logging
+import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,6 +14,8 @@ from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, Stream
 _BLOCK_MS: Final = 5000
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
+
+_log: Final = logging.getLogger("taskora.producer")
 
 Statuses = Mapping[tuple[str, str], JobStatus | None]
 
@@ -40,15 +44,25 @@ class EventCursor:
             entries: Sequence[StreamEvent] = yield AwaitEvents(self._positions, _BLOCK_MS)
             statuses = yield from _statuses(entries)
         except BackendError:
-            yield Pause(self._pause)
+            yield Pause(self._pause * random.uniform(0.5, 1.0))
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
             return []
         self._pause = _FIRST_PAUSE
         events: list[AnyJobEvent[Any]] = []
         for entry in entries:
-            events += job_events(entry, statuses.get((entry.task, entry.job_id)), self._codecs[entry.task])
+            events += self._events_of(entry, statuses.get((entry.task, entry.job_id)))
             self._positions[entry.task] = entry.position
         return events
+
+    def _events_of(self, entry: StreamEvent, status: JobStatus | None) -> list[AnyJobEvent[Any]]:
+        """The events of one entry. One that cannot be made into any is passed over: it would be read for ever."""
+        try:
+            return job_events(entry, status, self._codecs[entry.task])
+        except Exception as error:  # noqa: BLE001 - any program may write to the stream
+            _log.warning(
+                "event_passed_over", extra={"task": entry.task, "position": entry.position, "error": str(error)}
+            )
+            return []
 
 
 def _statuses(entries: Sequence[StreamEvent]) -> Flow[Statuses]:

@@ -218,7 +218,11 @@ def _error(event: StreamEvent, status: JobStatus | None) -> str:
 
 
 def _integer(text: str | None) -> int:
-    return int(text) if text and text.lstrip("-").isdecimal() else 0
+    """A number that another program may have written; 0 for what is none, or has too many digits for Python."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        return 0
 
 
 def _plain_value(text: str) -> object:
