@@ -92,6 +92,14 @@ async def test_an_id_without_a_record_is_passed_over(subject: Subject, priority:
     assert await subject.events() == [f"waiting {job_id}" for job_id in "ab"] + ["active b attempt=1"]
 
 
+async def test_unreadable_numbers_neither_stop_a_claim_nor_lose_its_neighbours(subject: Subject) -> None:
+    await subject.enqueue("a", "odd", "b")
+    subject.tricks.damage_record(TASK, "odd", {"_v": b"x", "attempt": b"", "ts": b"nope"})
+    reply = await subject.exchange("T1", slots=3)
+    assert ids(reply) == ["a", "odd", "b"]
+    assert reply.claims[1] == Claim(job_id="odd", token="T1", data=b'"odd"', version=0, attempt=0, timestamp_ms=0)
+
+
 async def test_a_due_id_without_a_record_is_dropped(subject: Subject) -> None:
     await subject.enqueue(job("a", delay_ms=5))
     subject.tricks.lose_record(TASK, "a")

@@ -1,5 +1,6 @@
 """What tests do to a storage behind the back of its backend: loss, damage, and the work of other programs."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import redis
@@ -22,6 +23,10 @@ class Tricks(Protocol):
 
     def lose_record(self, task: str, job_id: str) -> None:
         """Deletes the record of a job and leaves its id where it stands."""
+        ...
+
+    def damage_record(self, task: str, job_id: str, fields: Mapping[str, bytes]) -> None:
+        """Overwrites fields of a job with what they should not hold."""
         ...
 
     def lock_for_migration(self, text: bytes) -> None:
@@ -76,6 +81,9 @@ class MemoryTricks:
 
     def lose_record(self, task: str, job_id: str) -> None:
         self._store.task(task).jobs.pop(job_id, None)
+
+    def damage_record(self, task: str, job_id: str, fields: Mapping[str, bytes]) -> None:
+        self._store.task(task).jobs[job_id].update(fields)
 
     def lock_for_migration(self, text: bytes) -> None:
         self._store.migration_lock = text
@@ -145,6 +153,10 @@ class RedisTricks:
 
     def lose_record(self, task: str, job_id: str) -> None:
         self._client.delete(self._keyspace.task(task).job_key(job_id))
+
+    def damage_record(self, task: str, job_id: str, fields: Mapping[str, bytes]) -> None:
+        client: Any = self._client
+        client.hset(self._keyspace.task(task).job_key(job_id), mapping=dict(fields))
 
     def lock_for_migration(self, text: bytes) -> None:
         self._client.set(self._keyspace.migration_lock_key, text)

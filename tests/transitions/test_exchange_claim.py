@@ -103,6 +103,22 @@ def test_a_damaged_job_does_not_stop_the_ones_behind_it(task: RawTask, damage: D
     assert ids(task.run(exchange(slots=2)).claims) == ["j1"]
 
 
+def test_unreadable_numbers_neither_stop_a_claim_nor_lose_its_neighbours(task: RawTask) -> None:
+    task.seed({**listed("a", "odd", "b"), "odd": job(_v="x", attempt="", ts="nope")})
+    odd = Claim(job_id="odd", token=NEXT, data=b'{"n":1}', version=0, attempt=0, timestamp_ms=0)
+    assert task.run(exchange(slots=3)).claims == (claim("a"), odd, claim("b"))
+
+
+def test_an_id_that_is_not_text_is_claimed_and_shown(task: RawTask) -> None:
+    client: Any = task.client
+    client.rpush("taskora:{t}:wait", b"\xff")
+    client.hset(b"taskora:{t}:\xff", mapping=job())
+    try:
+        assert ids(task.run(exchange(slots=1)).claims) == ["\\xff"]
+    finally:
+        client.flushall()
+
+
 def test_a_claim_clears_the_deadline_for_starting(task: RawTask) -> None:
     task.seed(listed("j1", expireAt=NOW + 1))
     task.run(exchange(slots=1))

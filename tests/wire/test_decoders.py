@@ -11,15 +11,19 @@ from hypothesis import strategies as st
 
 from taskora.contracts import WireVersionError
 from taskora.wire import (
+    Exchange,
     JsonSerializer,
+    Keyspace,
     LogEntry,
     LogLevel,
+    RecoverStalled,
     StoredMeta,
     check_meta,
     decode_event,
     decode_log,
     encode_log,
 )
+from taskora.wire._commands import command_for
 from taskora.wire._handshake import concerns_us
 from taskora.wire._job import STATUS_FIELDS, decode_record, decode_status
 
@@ -63,6 +67,20 @@ def test_a_record_is_read_from_anything(fields: dict[str, bytes], logs: list[byt
     record = decode_record("j1", {**fields, "state": b"waiting"}, logs)
     assert record is not None
     assert len(record.logs) == len(logs)
+
+
+@given(st.lists(st.tuples(RAW, RAW, RAW, RAW, RAW), max_size=4))
+def test_claims_are_read_from_anything(rows: list[tuple[bytes, ...]]) -> None:
+    operation = Exchange(task="t", token="T", lease_ms=1, slots=9)
+    claims = command_for(operation, Keyspace(), None).decode([1, -1, [], [list(row) for row in rows]]).claims
+    assert [claim.data for claim in claims] == [row[1] for row in rows]
+    assert all(isinstance(claim.version + claim.attempt + claim.timestamp_ms, int) for claim in claims)
+
+
+@given(st.lists(st.lists(RAW), min_size=3, max_size=3))
+def test_what_a_stall_sweep_found_is_read_from_anything(ids: list[list[bytes]]) -> None:
+    reply = command_for(RecoverStalled(task="t", max_count=1), Keyspace(), None).decode(ids)
+    assert [len(reply.recovered), len(reply.failed), len(reply.cancelled)] == [len(found) for found in ids]
 
 
 LOG_FIELDS = {

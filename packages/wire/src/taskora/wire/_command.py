@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from taskora.wire._call import Call
+from taskora.wire._job import text_of
 from taskora.wire._keys import Keyspace
 from taskora.wire._operation import Operation
 
@@ -41,5 +42,5 @@ def flags(reply: Sequence[int]) -> tuple[bool, ...]:
 
 
 def texts(reply: Sequence[bytes]) -> tuple[str, ...]:
-    """A reply of ids."""
-    return tuple(text.decode() for text in reply)
+    """A reply of ids; bytes that are not UTF-8 are shown, not refused."""
+    return tuple(text_of(text) or "" for text in reply)

@@ -7,6 +7,7 @@ from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
 from taskora.wire._call import Arg, ExchangeReply
 from taskora.wire._command import Command, builds, flags, texts
+from taskora.wire._job import integer_of, text_of
 from taskora.wire._keys import Keyspace
 
 _SETTLEMENTS: Final = {settlement.value: settlement for settlement in op.Settlement}
@@ -49,14 +50,15 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
 
 
 def _claim(row: Sequence[bytes], token: str) -> op.Claim:
+    """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
     job_id, data, version, attempt, timestamp = row
     return op.Claim(
-        job_id=job_id.decode(),
+        job_id=text_of(job_id) or "",
         token=token,
         data=data,
-        version=int(version),
-        attempt=int(attempt),
-        timestamp_ms=int(timestamp),
+        version=integer_of(version) or 0,
+        attempt=integer_of(attempt) or 0,
+        timestamp_ms=integer_of(timestamp) or 0,
     )
 
 

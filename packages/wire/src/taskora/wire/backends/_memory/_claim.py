@@ -96,7 +96,7 @@ class Claiming:
         task.active[job_id] = None
         task.leases[job_id] = StoredLease(operation.token, self._now_ms + operation.lease_ms)
         write(record, state="active", processedOn=self._now_ms)
-        task.emit(self._now_ms, "active", job_id, attempt=record["attempt"])
+        task.emit(self._now_ms, "active", job_id, attempt=record.get("attempt", b"0"))
         return _claim(job_id, record, operation.token)
 
 
@@ -104,7 +104,7 @@ def _claim(job_id: str, record: Record, token: str) -> Claim:
     return Claim(
         job_id=job_id,
         token=token,
-        data=record["data"],
+        data=record.get("data", b""),
         version=number(record, "_v"),
         attempt=number(record, "attempt"),
         timestamp_ms=number(record, "ts"),
