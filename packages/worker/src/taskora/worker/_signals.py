@@ -43,20 +43,25 @@ async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grac
     """
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
+    starting = loop.create_task(worker.start(), name="worker-start")
 
     def hear(number: int) -> None:
         logger.info("signal_received", extra={"signal": signal.Signals(number).name})
         if told.is_set():
             hurry()
         told.set()
+        starting.cancel()  # which does nothing once it has started
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, hear, number)
     try:
-        await worker.start()
+        await asyncio.wait((starting,))
+        if not (told.is_set() and starting.cancelled()):
+            starting.result()
         await told.wait()
         await worker.close(grace)
     finally:
+        starting.cancel()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return await _all_ended()
