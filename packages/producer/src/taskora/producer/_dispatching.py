@@ -95,9 +95,12 @@ def build_job(
     """Checks options and payload; a job without flow control comes out plain.
 
     Raises:
+        TypeError: there is no such option.
         UsageError: an option breaks a rule, or the encoded payload is too large.
         ValidationError: the payload does not fit the contract.
     """
+    check_names(options)
+    check_options(options)
     checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
     job_id, delay = options.get("job_id"), options.get("delay")
     job = NewJob(
@@ -117,6 +120,25 @@ def build_job(
         deduplicate=options.get("deduplicate"),
     )
     return control(job, flow) if flow.asks_for_anything() else job
+
+
+def check_names(options: DispatchOptions) -> None:
+    """Refuses options that do not exist, as Python refuses arguments: they are a mistake of whoever wrote the call."""
+    unknown = sorted(options.keys() - DispatchOptions.__optional_keys__)
+    if unknown:
+        raise TypeError(f"dispatch has no option {', '.join(map(repr, unknown))}")
+
+
+def check_options(options: DispatchOptions) -> None:
+    """Refuses options that do not exist: one that is misspelt must not be ignored.
+
+    Raises:
+        UsageError: there is no such option.
+    """
+    unknown = sorted(options.keys() - DispatchOptions.__optional_keys__)
+    if unknown:
+        known = ", ".join(sorted(DispatchOptions.__optional_keys__))
+        raise UsageError.for_field("option", unknown[0], f"one of {known}")
 
 
 def encode_payload(

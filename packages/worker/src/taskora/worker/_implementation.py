@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Generic, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from taskora.contracts import (
     Collect,
@@ -114,20 +114,7 @@ def resolve(
     *,
     on_cancel: OnCancel[Any] | None = None,
     collect: Collect | None = None,
-    concurrency: int | None = None,
-    timeout: Duration | None = None,
-    retry: Retry | None = None,
-    stall: Stall | None = None,
-    ttl: Ttl | None = None,
-    middleware: Sequence[Middleware] = (),
-    executor: ExecutorChoice = "auto",
-    version: int | None = None,
-    since: int = 1,
-    migrate: Migrations | None = None,
-    singleton: bool = False,
-    concurrency_limit: int | None = None,
-    rate_limit: RateLimit | None = None,
-    capture_logs: bool = False,
+    **options: Unpack[RunOptions],
 ) -> Implementation[I, O]:
     """Settles every option: implementation, then contract, then defaults.
 
@@ -136,35 +123,45 @@ def resolve(
         ContractError: the contract's types cannot be validated.
     """
     name = contract.name
-    check_instance("retry", retry, Retry)
-    check_instance("stall", stall, Stall)
-    chosen_ttl = check_instance("ttl", ttl, Ttl) or contract.ttl
-    if on_cancel is not None and not callable(on_cancel):
-        raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
-    check_instance("rate_limit", rate_limit, RateLimit)
+    _check_options(on_cancel, options)
     contract = _collecting(contract, collect)
-    accepted, migrations = _versions(contract, version, since, migrate)
+    since, rate_limit, ttl = options.get("since", 1), options.get("rate_limit"), options.get("ttl") or contract.ttl
+    version, migrations = _versions(contract, options.get("version"), since, options.get("migrate"))
     return Implementation(
         contract=contract,
         payloads=Payloads(contract, serializer),
         handler=handler,
-        executor=choose_executor(handler, executor, task=name),
+        executor=choose_executor(handler, options.get("executor", "auto"), task=name),
         wants_context=wants_context(handler, task=name),
-        concurrency=check_count("concurrency", defaults.concurrency if concurrency is None else concurrency),
-        retry=retry or contract.retry or defaults.retry or NO_RETRY,
-        timeout_ms=_timeout_ms(timeout, contract, defaults),
-        stall=stall or contract.stall or defaults.stall,
-        on_expire="fail" if chosen_ttl is None else chosen_ttl.on_expire,
-        middleware=check_middleware(middleware),
+        concurrency=_count("concurrency", options.get("concurrency"), defaults.concurrency),
+        retry=options.get("retry") or contract.retry or defaults.retry or NO_RETRY,
+        timeout_ms=_timeout_ms(options.get("timeout"), contract, defaults),
+        stall=options.get("stall") or contract.stall or defaults.stall,
+        on_expire="fail" if ttl is None else ttl.on_expire,
+        middleware=check_middleware(options.get("middleware", ())),
         on_cancel=on_cancel,
-        version=accepted,
+        version=version,
         since=since,
         migrations=migrations,
-        pace=pace_of(rate_limit, singleton=singleton),
+        pace=pace_of(rate_limit, singleton=options.get("singleton", False)),
         rate_limit=rate_limit,
-        key_limit=0 if concurrency_limit is None else check_count("concurrency_limit", concurrency_limit),
-        capture_logs=capture_logs,
+        key_limit=_count("concurrency_limit", options.get("concurrency_limit"), 0, least=0),
+        capture_logs=options.get("capture_logs", False),
     )
+
+
+def _check_options(on_cancel: OnCancel[Any] | None, options: RunOptions) -> None:
+    unknown = sorted(options.keys() - RunOptions.__optional_keys__)
+    if unknown:
+        raise UsageError.for_field("option", unknown[0], f"one of {', '.join(sorted(RunOptions.__optional_keys__))}")
+    check_instance("retry", options.get("retry"), Retry)
+    check_instance("stall", options.get("stall"), Stall)
+    check_instance("ttl", options.get("ttl"), Ttl)
+    check_instance("rate_limit", options.get("rate_limit"), RateLimit)
+    if options.get("concurrency_limit") == 0:
+        raise UsageError.for_field("concurrency_limit", 0, "an integer, 1 or more")
+    if on_cancel is not None and not callable(on_cancel):
+        raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
 
 
 def _versions(
@@ -176,6 +173,10 @@ def _versions(
     if since > accepted:
         raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
     return accepted, steps
+
+
+def _count(name: str, given: int | None, default: int, *, least: int = 1) -> int:
+    return check_count(name, default if given is None else given, least=least)
 
 
 def _collecting(contract: TaskContract[I, O], collect: Collect | None) -> TaskContract[I, O]:
