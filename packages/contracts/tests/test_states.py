@@ -36,6 +36,7 @@ class States(unittest.TestCase):
             (D, EXPIRED), (R, EXPIRED), (W, EXPIRED),
             (A, COMPLETED), (A, R), (A, FAILED),
             (A, W),  # given back, or recovered from a dead worker
+            (W, D), (A, D),  # too new for this worker, or over the rate limit of its key
             (W, CANCELLED), (D, CANCELLED), (R, CANCELLED), (A, CANCELLED),
             (FAILED, W),  # retried by a person
         }  # fmt: skip

@@ -33,12 +33,21 @@ INITIAL_STATES: Final = frozenset({JobState.WAITING, JobState.DELAYED})
 
 TRANSITIONS: Final[Mapping[JobState, frozenset[JobState]]] = MappingProxyType(
     {
-        JobState.WAITING: frozenset({JobState.ACTIVE, JobState.EXPIRED, JobState.CANCELLED}),
+        # A claim puts aside what it may not run: a job whose payload is too new for the worker goes back to delayed, as
+        # does one that is active already and over the rate limit of its key.
+        JobState.WAITING: frozenset({JobState.ACTIVE, JobState.DELAYED, JobState.EXPIRED, JobState.CANCELLED}),
         JobState.DELAYED: frozenset({JobState.WAITING, JobState.EXPIRED, JobState.CANCELLED}),
         # A job that waits for its next attempt is promoted like a delayed one, and so it can expire like one.
         JobState.RETRYING: frozenset({JobState.WAITING, JobState.EXPIRED, JobState.CANCELLED}),
         JobState.ACTIVE: frozenset(
-            {JobState.COMPLETED, JobState.RETRYING, JobState.FAILED, JobState.WAITING, JobState.CANCELLED}
+            {
+                JobState.COMPLETED,
+                JobState.RETRYING,
+                JobState.FAILED,
+                JobState.WAITING,
+                JobState.DELAYED,
+                JobState.CANCELLED,
+            }
         ),
         JobState.FAILED: frozenset({JobState.WAITING}),
         JobState.COMPLETED: frozenset(),
