@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from taskora.contracts import Collect, TaskContract, ThrottledError, UsageError, ValidationError, check_flow_key
-from taskora.producer._dispatching import DispatchOptions, DispatchRules, encode_payload, max_attempts
+from taskora.producer._dispatching import DispatchOptions, DispatchRules, check_names, encode_payload, max_attempts
 from taskora.producer._payload import Payloads
 from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask
 
@@ -35,9 +35,11 @@ def push_item(
     """The operation that adds one item to its batch.
 
     Raises:
+        TypeError: there is no such option.
         UsageError: an option that a batch cannot have, or a key that is none.
         ValidationError: the item does not fit the contract.
     """
+    check_names(options)
     refused = sorted(name for name in options if name not in _ALLOWED)
     if refused:
         raise UsageError(
