@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,7 +15,7 @@ import redis.asyncio
 
 from taskora.contracts import BackendError
 from taskora.wire import Backend, CountJobs, Enqueue, LastEvent, NewJob, SyncBackend
-from taskora.wire.backends import open_backend, open_sync_backend
+from taskora.wire.backends import _open, open_backend, open_sync_backend
 from tests.polling import aeventually, eventually
 from tests.servers import Server
 
@@ -168,6 +169,32 @@ async def test_a_subscription_that_is_cut_is_an_error_at_once(backend: Backend, 
     others.kill()
     with pytest.raises(BackendError, match="cannot be reached"):
         await asyncio.wait_for(listening, SOON_S)
+
+
+@pytest.fixture
+def mute_address() -> Iterator[str]:
+    """Where connections are accepted and nothing is ever answered."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        yield f"127.0.0.1:{mute.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("password", ["", ":secret@"])
+async def test_a_server_that_never_answers_cannot_be_reached(mute_address: str, password: str) -> None:
+    backend = open_backend(f"redis://{password}{mute_address}/0?socket_connect_timeout=0.05")
+    with pytest.raises(BackendError, match=r"cannot be reached.*not connected within 0\.05s"):
+        await asyncio.wait_for(backend.run(COUNT), SOON_S)
+    await backend.close()
+
+
+@pytest.mark.parametrize("password", ["", ":secret@"])
+def test_a_server_that_never_answers_cannot_be_reached_by_threads(
+    mute_address: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_open, "REPLY_TIMEOUT", 0.05)
+    backend = open_sync_backend(f"redis://{password}{mute_address}/0")
+    with pytest.raises(BackendError, match="cannot be reached"):
+        backend.run(COUNT)
+    backend.close()
 
 
 def test_scripts_that_the_server_forgot_are_sent_again(sync: SyncBackend, redis_raw: redis.Redis) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from taskora.wire.backends._resp import Request, closed
+from taskora.wire.backends._resp import CONNECT_TIMEOUT, Request, closed
 
 _CONCURRENT_COMMANDS: Final = 16
 
@@ -60,7 +60,7 @@ class AsyncConnections:
         self._busy.add(connection)
         try:
             if not connection.is_connected:
-                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+                await connect(connection)
         except BaseException:
             await self.release(connection, clean=False)
             raise
@@ -81,6 +81,20 @@ class AsyncConnections:
         self._idle.clear()
         for connection in connections:
             await connection.disconnect()
+
+
+async def connect(connection: AbstractConnection) -> None:
+    """Connects, and introduces us to the server.
+
+    The deadline is ours: redis-py's is for opening the socket, the replies that follow could take for ever.
+    """
+    untyped: Any = connection
+    seconds = connection.socket_connect_timeout or CONNECT_TIMEOUT
+    try:
+        async with asyncio.timeout(seconds):
+            await untyped.connect()
+    except TimeoutError as error:
+        raise redis_errors.TimeoutError(f"not connected within {seconds:g}s") from error
 
 
 async def exchange(connection: AbstractConnection, request: Request) -> Any:
