@@ -36,7 +36,8 @@ def test_stats_count_the_jobs_of_every_task(command: Command) -> None:
     counts = command("stats", "--json").json["tasks"]
     assert sorted(counts) == ["one", "two"]
     assert counts["one"].pop("oldest_waiting_age_ms") >= 0
-    nothing = dict.fromkeys(("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled"), 0)
+    names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled", "parked", "newer")
+    nothing = dict.fromkeys(names, 0)
     assert counts["one"] == nothing | {"waiting": 1}
     assert counts["two"] == nothing | {"delayed": 1, "oldest_waiting_age_ms": None}
 

@@ -37,6 +37,8 @@ def _counts(stats: "TaskStats") -> Shape:
         "expired": stats.expired,
         "cancelled": stats.cancelled,
         "oldest_waiting_age_ms": None if age is None else round(age * 1000),
+        "parked": stats.parked,
+        "newer": stats.newer,
     }
 
 
