@@ -1,6 +1,7 @@
 """A worker while it runs: lanes, background roles, and how they end."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -21,15 +22,18 @@ from taskora.worker._listeners import Listeners, WorkerEvent
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import Role, end, perform
-from taskora.worker._running import STOP_GRACE_MS
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
 
 logger = logging.getLogger("taskora.worker")
 
 _SHORTEST_STOP_SECONDS: Final = 0.1
+# Kubernetes kills 30 seconds after it told a process to end. The default grace takes 25 of them; these two, and what it
+# takes to close connections, must fit into the rest.
+# How long attempts that were told to stop may take to end.
+_STOP_SECONDS: Final = 3.0
 # How long the outcomes of attempts that were left behind may take to be stored.
-_STORE_SECONDS: Final = 5.0
+_STORE_SECONDS: Final = 1.0
 
 
 class Runtime:
@@ -115,10 +119,13 @@ class Runtime:
 
     def _trouble(self, error: BaseException) -> None:
         """Something failed in the background, and will be tried again."""
-        event = WorkerEvent(name="worker:error", error=error)
-        told = asyncio.get_running_loop().create_task(self._listeners.deliver(event.name, event))
+        self._announce(WorkerEvent(name="worker:error", error=error))
+
+    def _announce(self, event: WorkerEvent) -> "asyncio.Task[None]":
+        told = asyncio.get_running_loop().create_task(self._listeners.deliver(event.name, event), name=event.name)
         self._announcements.add(told)
         told.add_done_callback(self._announcements.discard)
+        return told
 
     def _lane_ended(self, lane: "asyncio.Task[None]") -> None:
         """A lane ends when the worker closes; anything else is a bug, and must not go unnoticed."""
@@ -145,57 +152,73 @@ class Runtime:
         """Stops claiming, waits for attempts, then stops them; their jobs go back without spending an attempt."""
         for lane in self._lanes.values():
             lane.stop_claiming()
-        if not await self._lanes_ended(0 if self._hurry.is_set() else timeout_seconds):
+        try:
+            await self._wind_down(timeout_seconds)
+        finally:
+            await self._end()
+
+    async def _wind_down(self, timeout_seconds: float | None) -> None:
+        told = self._announce(WorkerEvent(name="worker:closing"))
+        await self._all_ended([*self._lane_tasks, told], 0 if self._hurry.is_set() else timeout_seconds)
+        if _are_done(self._lane_tasks):
+            return
+        for lane in self._lanes.values():
+            lane.attempts.stop_all()
+        if not await self._all_ended(self._lane_tasks, self._stop_seconds(timeout_seconds)):
             for lane in self._lanes.values():
-                lane.attempts.stop_all()
-            if not await self._lanes_ended(self._stop_seconds(timeout_seconds)):
-                for lane in self._lanes.values():
-                    lane.attempts.leave_all_behind()
-                await self._lanes_ended(_STORE_SECONDS)
-        await self._end()
+                lane.attempts.leave_all_behind()
+            await self._all_ended(self._lane_tasks, _STORE_SECONDS)
 
     def _stop_seconds(self, timeout_seconds: float | None) -> float:
         """How long handlers may take to stop: no longer than they were given to end by themselves."""
         if self._hurry.is_set():
             return _SHORTEST_STOP_SECONDS
-        longest = STOP_GRACE_MS / 1000
-        return longest if timeout_seconds is None else min(max(timeout_seconds, _SHORTEST_STOP_SECONDS), longest)
+        if timeout_seconds is None:
+            return _STOP_SECONDS
+        return min(max(timeout_seconds, _SHORTEST_STOP_SECONDS), _STOP_SECONDS)
 
     def hurry(self) -> None:
         """Ends the wait of `close` that is under way, and shortens those that follow."""
         self._hurry.set()
 
-    async def _lanes_ended(self, timeout_seconds: float | None) -> bool:
-        """Waits until all lanes have ended, or for the given time, or until somebody is in a hurry."""
-        if not self._lane_tasks:
-            return True
+    async def _all_ended(self, tasks: "Sequence[asyncio.Task[None]]", timeout_seconds: float | None) -> bool:
+        """Waits until all tasks have ended, or for the given time, or until somebody is in a hurry."""
         loop = asyncio.get_running_loop()
-        ended = loop.create_task(_all_done(self._lane_tasks))
+        ended = loop.create_task(_all_done(tasks))
         hurry = loop.create_task(self._hurry.wait())
         try:
             waits = {ended} if self._hurry.is_set() else {ended, hurry}
             await asyncio.wait(waits, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end((ended, hurry))
-        return all(task.done() for task in self._lane_tasks)
+        return _are_done(tasks)
 
     async def _end(self) -> None:
+        """Ends everything, each thing whatever becomes of the others."""
         self._listeners.watch(None)
-        await end(self._lane_tasks)
-        await end([*self._role_tasks, *self._announcements])
-        await self._follower.close()
-        await self._end_leftovers()
-        if self._renewer is not None:
-            await self._renewer.stop()
-        await self._processes.close()
-        self._threads.close()
+        async with contextlib.AsyncExitStack() as last_first:
+            last_first.callback(self._threads.close)
+            last_first.push_async_callback(self._processes.close)
+            if self._renewer is not None:
+                last_first.push_async_callback(self._renewer.stop)
+            last_first.push_async_callback(self._end_leftovers)
+            last_first.push_async_callback(self._follower.close)
+            last_first.push_async_callback(end, self._role_tasks)
+            last_first.push_async_callback(end, self._lane_tasks)
 
     async def _end_leftovers(self) -> None:
-        """Gives attempts that were left behind, and cancelled, a moment to end; then nobody waits for them."""
+        """Gives what was left behind, and cancelled, a moment to end; then nobody waits for it."""
+        for told in self._announcements:
+            told.cancel()
         leftovers = [task for lane in self._lanes.values() for task in lane.attempts.leftovers()]
+        leftovers += self._announcements
         if leftovers:
             await asyncio.wait(leftovers, timeout=_SHORTEST_STOP_SECONDS)
 
 
 async def _all_done(tasks: "Sequence[asyncio.Task[None]]") -> None:
     await asyncio.wait(tasks)
+
+
+def _are_done(tasks: "Sequence[asyncio.Task[None]]") -> bool:
+    return all(task.done() for task in tasks)

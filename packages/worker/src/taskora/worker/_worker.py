@@ -68,7 +68,7 @@ class Worker:
         self._tasks: Final[dict[str, WorkerTask[Any, Any]]] = {}
         self._codecs: Final[dict[str, PayloadCodec[Any]]] = {}
         self._runtime: Runtime | None = None
-        self._closing: asyncio.Event | None = None
+        self._closing: asyncio.Task[None] | None = None
         self._closed = False
         self.on: Final = WorkerEvents(self._listeners)
         self.producer: Final = AsyncProducer(self._backend, serializer=serializer)
@@ -236,24 +236,24 @@ class Worker:
     async def close(self, timeout: Duration | None = DEFAULT_GRACE) -> None:  # noqa: ASYNC109 - the grace of jobs
         """Stops claiming, lets running jobs end, then stops them; those go back without having spent an attempt.
 
-        Closing twice is the same as once.
+        Closing twice is the same as once, and closing goes on although the caller was cancelled.
 
         Args:
-            timeout: How long running jobs may go on; None for as long as they take. Handlers that are stopped have
-                as long again to clean up, at most five seconds.
+            timeout: How long running jobs, and listeners to `worker:closing`, may go on; None for as long as they
+                take. Handlers that are stopped have as long again to clean up, at most three seconds.
         """
         timeout_ms = None if timeout is None else to_milliseconds(timeout, field="timeout", allow_zero=True)
-        if self._closing is not None:
-            await self._closing.wait()
-            return
-        self._closing = asyncio.Event()
+        if self._closing is None:
+            shutdown = self._shut_down(None if timeout_ms is None else timeout_ms / 1000)
+            self._closing = asyncio.get_running_loop().create_task(shutdown, name="worker-close")
+        await asyncio.shield(self._closing)
+
+    async def _shut_down(self, timeout_seconds: float | None) -> None:
         try:
             if self._runtime is not None and not self._closed:
-                await self._listeners.deliver("worker:closing", WorkerEvent(name="worker:closing"))
-                await self._runtime.close(None if timeout_ms is None else timeout_ms / 1000)
+                await self._runtime.close(timeout_seconds)
         finally:
             await self._release()
-            self._closing.set()
 
     async def _release(self) -> None:
         if self._closed:
