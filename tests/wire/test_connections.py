@@ -97,6 +97,35 @@ async def test_an_asyncio_connection_that_was_cut_between_calls_is_made_again(ba
     assert (await backend.run(COUNT)).waiting == 3
 
 
+def test_many_idle_connections_that_were_cut_cost_one_call_one_try(
+    sync: SyncBackend, others: Others, pause_writes: Callable[[bool], None]
+) -> None:
+    sync.run(COUNT)
+    pause_writes(True)
+    with ThreadPoolExecutor(12) as threads:
+        replies = [threads.submit(sync.run, enqueue(f"j{number}")) for number in range(12)]
+        eventually(lambda: len(others.busy_with("evalsha")) == 12)
+        pause_writes(False)
+        assert [reply.result(SOON_S) for reply in replies] == [(True,)] * 12
+    others.kill()
+    assert sync.run(COUNT).waiting == 12
+    eventually(lambda: len(others.all()) == 1)
+
+
+async def test_many_idle_asyncio_connections_that_were_cut_cost_one_call_one_try(
+    backend: Backend, others: Others, pause_writes: Callable[[bool], None]
+) -> None:
+    await backend.run(COUNT)
+    pause_writes(True)
+    replies = asyncio.gather(*(backend.run(enqueue(f"j{number}")) for number in range(12)))
+    await aeventually(lambda: len(others.busy_with("evalsha")) == 12)
+    pause_writes(False)
+    assert await asyncio.wait_for(replies, SOON_S) == [(True,)] * 12
+    others.kill()
+    assert (await backend.run(COUNT)).waiting == 12
+    await aeventually(lambda: len(others.all()) == 1)
+
+
 def test_a_call_that_is_cut_is_sent_again_and_done_once(
     sync: SyncBackend, others: Others, pause_writes: Callable[[bool], None]
 ) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from taskora.wire.backends._resp import CONNECT_TIMEOUT, Request, closed
+from taskora.wire.backends._resp import CONNECT_TIMEOUT, Request, closed, is_transient
 
 _CONCURRENT_COMMANDS: Final = 16
 
@@ -39,15 +39,19 @@ class AsyncConnections:
         """A connection for one user.
 
         It is kept afterwards only if nothing was raised or cancelled meanwhile: a reply that is still under way would
-        be taken for the answer to the next command. Errors that the server answered with leave it clean.
+        be taken for the answer to the next command. Errors that the server answered with leave it clean. What broke
+        one connection has often broken all: the idle ones are closed with it, or each would cost its next user a try.
         """
         connection = await self.acquire()
         clean = False
         try:
             yield connection
             clean = True
-        except redis_errors.ResponseError:
-            clean = connection.is_connected
+        except Exception as error:
+            if is_transient(error):
+                await self._close_idle()
+            else:
+                clean = isinstance(error, redis_errors.ResponseError) and connection.is_connected
             raise
         finally:
             await self.release(connection, clean=clean)
@@ -72,6 +76,11 @@ class AsyncConnections:
         if clean and not self._closed:
             self._idle.append(connection)
         else:
+            await connection.disconnect(nowait=True)
+
+    async def _close_idle(self) -> None:
+        connections, self._idle = self._idle, []
+        for connection in connections:
             await connection.disconnect(nowait=True)
 
     async def close(self) -> None:

@@ -80,8 +80,11 @@ class SyncRedisBackend:
             connection.connect()
             yield connection
             clean = True
-        except redis_errors.ResponseError:
-            clean = True
+        except Exception as error:
+            if _resp.is_transient(error):
+                self._close_idle()  # what broke one has often broken all: each would cost its next user a try
+            else:
+                clean = isinstance(error, redis_errors.ResponseError)
             raise
         finally:
             if clean and not self._closed:
@@ -101,6 +104,9 @@ class SyncRedisBackend:
     def close(self) -> None:
         """Closes all idle connections; those in use are closed when their command ends."""
         self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         with self._lock:
             connections, self._idle = self._idle, []
         for connection in connections:
