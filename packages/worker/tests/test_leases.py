@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import threading
+from typing import Any, cast
 
 import pytest
 
@@ -18,7 +19,7 @@ from packages.worker.tests.workbench import (
 )
 from taskora.contracts import JobFailedError, JobState, Stall
 from taskora.producer import StalledEvent
-from taskora.wire import Exchange, Lease, Outcome, OutcomeKind, RecoverStalled
+from taskora.wire import Exchange, Lease, LeaseState, Outcome, OutcomeKind, RecoverStalled, SyncBackend
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
 from taskora.worker._deadlines import Deadlines
@@ -239,6 +240,63 @@ async def test_the_renewer_survives_whatever_goes_wrong(memory: str, caplog: pyt
         release.set()
         assert await job.result("5s") == "kept"
     await backend.close()
+
+
+class Deaf:
+    """Who does not care what becomes of its leases."""
+
+    def lease_changed(self, lease: Lease, state: LeaseState) -> None:
+        """Ignores it."""
+
+
+class Renewing:
+    """A server's connection that knows what was renewed, and that has trouble with one task."""
+
+    def __init__(self) -> None:
+        self.renewed: list[str] = []
+
+    def run(self, operation: Any) -> Any:
+        if operation.task == "broken":
+            raise ValueError("cannot renew this one")
+        self.renewed.append(operation.task)
+        return [LeaseState.HELD for _ in operation.leases]
+
+    def close(self) -> None:
+        """Closes nothing."""
+
+
+def books_of(*tasks: str) -> dict[str, tuple[LeaseBook, Deaf]]:
+    books = {task: (LeaseBook(), Deaf()) for task in tasks}
+    for book, _ in books.values():
+        book.add("1", "token")
+    return books
+
+
+async def test_the_renewer_tries_again_to_connect() -> None:
+    connection, errors = Renewing(), list[BaseException]()
+    failures = iter([ValueError("no address"), OSError("no more files")])
+
+    def connect() -> Any:
+        for error in failures:
+            raise error
+        return connection
+
+    renewer = LeaseRenewer(connect, books_of("works"), lease_ms=30, on_trouble=errors.append)
+    renewer.start()
+    await aeventually(lambda: "works" in connection.renewed)
+    await renewer.stop()
+    assert [str(error) for error in errors] == ["no address", "no more files"]
+
+
+async def test_trouble_with_one_task_keeps_the_leases_of_others_alive() -> None:
+    connection, errors = Renewing(), list[BaseException]()
+    renewer = LeaseRenewer(
+        lambda: cast("SyncBackend", connection), books_of("broken", "works"), lease_ms=30, on_trouble=errors.append
+    )
+    renewer.start()
+    await aeventually(lambda: "works" in connection.renewed)
+    await renewer.stop()
+    assert str(errors[0]) == "cannot renew this one"
 
 
 def test_a_lease_book_gives_up_only_the_lease_it_holds() -> None:

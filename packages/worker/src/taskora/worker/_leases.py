@@ -103,7 +103,8 @@ class LeaseRenewer:
             self._thread.join()
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
-        backend = self._make_backend()
+        """Renews until it is stopped. Nothing may end this thread: all leases would be lost."""
+        backend: SyncBackend | None = None
         pause = self._interval
         try:
             while not loop.is_closed():
@@ -111,26 +112,41 @@ class LeaseRenewer:
                 self._wake.clear()
                 if self._stopping:
                     return
-                pause = self._interval if self._renew_all(loop, backend) else min(_RETRY_SECONDS, self._interval)
+                backend = backend or self._open(loop)
+                renewed = backend is not None and self._renew_all(loop, backend)
+                pause = self._interval if renewed else min(_RETRY_SECONDS, self._interval)
         finally:
-            backend.close()
-            _call(loop, self._ended.set)
+            try:
+                if backend is not None:
+                    backend.close()
+            finally:
+                _call(loop, self._ended.set)
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> SyncBackend | None:
+        try:
+            return self._make_backend()
+        except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+            self._report(loop, error)
+            return None
 
     def _renew_all(self, loop: asyncio.AbstractEventLoop, backend: SyncBackend) -> bool:
-        """Renews every lease; false if that failed. Nothing may end this thread: all leases would be lost."""
-        try:
-            self._measure_lag(loop)
-            for task, (book, holder) in self._books.items():
+        """Renews every lease; false if that failed for some. An error with one task concerns no other."""
+        self._measure_lag(loop)
+        renewed = True
+        for task, (book, holder) in self._books.items():
+            if self._stopping:
+                return renewed
+            try:
                 self._renew(loop, backend, task, book, holder)
-        except BackendError as error:
-            logger.warning("lease_renewal_failed", extra={"error": str(error)})
-            _call(loop, self._on_trouble, error)
-            return False
-        except Exception as error:
-            logger.exception("lease_renewal_failed")
-            _call(loop, self._on_trouble, error)
-            return False
-        return True
+            except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
+                self._report(loop, error, task=task)
+                renewed = False
+        return renewed
+
+    def _report(self, loop: asyncio.AbstractEventLoop, error: Exception, **about: str) -> None:
+        unforeseen = None if isinstance(error, BackendError) else error
+        logger.warning("lease_renewal_failed", extra={"error": str(error), **about}, exc_info=unforeseen)
+        _call(loop, self._on_trouble, error)
 
     def _renew(
         self, loop: asyncio.AbstractEventLoop, backend: SyncBackend, task: str, book: LeaseBook, holder: LeaseHolder
