@@ -95,7 +95,10 @@ class Deduplicate:
 
 
 def _are_states(value: object) -> bool:
-    return isinstance(value, tuple) and bool(value) and set(cast("tuple[object, ...]", value)) <= _DEDUP_STATES
+    if not isinstance(value, tuple):
+        return False
+    states = cast("tuple[object, ...]", value)
+    return bool(states) and all(isinstance(state, str) and state in _DEDUP_STATES for state in states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
