@@ -50,14 +50,15 @@ def in_thread(implementation: Implementation[Any, Any], pool: ThreadPool) -> Inv
         running = pool.submit(lambda: variables.run(handler, *arguments))
         running.add_done_callback(_mark_as_seen)
         try:
-            return await _awaited(await asyncio.shield(running))
+            result = await asyncio.shield(running)
         except asyncio.CancelledError:
-            if running.done() or context.cancelled.reason not in waited_for:
+            if context.cancelled.reason not in waited_for:
                 raise
-        task = asyncio.current_task()
-        if task is not None:
-            task.uncancel()
-        return await _awaited(await asyncio.shield(running))
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            result = await asyncio.shield(running)
+        return await _awaited(result)
 
     return invoke
 

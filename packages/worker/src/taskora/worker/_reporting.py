@@ -31,7 +31,8 @@ class Reporter:
         self._queue: list[ReportEntry] = []
         self._unwritten: Counter[str] = Counter()
         self._writer: asyncio.Task[None] | None = None
-        self._renewals: Final[set[asyncio.Task[None]]] = set()
+        self._heartbeats: Final[set[Lease]] = set()
+        self._renewer: asyncio.Task[None] | None = None
 
     def port(self, claim: Claim) -> "JobPort":
         """What the context of one attempt reports through."""
@@ -45,8 +46,8 @@ class Reporter:
             self._call(self._enqueue, entry)
 
     def renew(self, claim: Claim) -> None:
-        """Renews a lease, from any thread."""
-        self._call(self._start_renewal, Lease(job_id=claim.job_id, token=claim.token))
+        """Renews a lease soon, from any thread; once, however often it is asked for meanwhile."""
+        self._call(self._note_heartbeat, Lease(job_id=claim.job_id, token=claim.token))
 
     def _call(self, function: object, argument: object) -> None:
         try:
@@ -87,7 +88,7 @@ class Reporter:
 
     def close(self) -> None:
         """Writes nothing more."""
-        for task in (self._writer, *self._renewals):
+        for task in (self._writer, self._renewer):
             if task is not None:
                 task.cancel()
 
@@ -99,19 +100,29 @@ class Reporter:
             else:
                 del self._unwritten[entry.job_id]
 
-    def _start_renewal(self, lease: Lease) -> None:
-        task = self._loop.create_task(self._renew(lease))
-        self._renewals.add(task)
-        task.add_done_callback(self._renewals.discard)
+    def _note_heartbeat(self, lease: Lease) -> None:
+        self._heartbeats.add(lease)
+        if self._renewer is None:
+            self._renewer = self._loop.create_task(self._renew_all())
 
-    async def _renew(self, lease: Lease) -> None:
+    async def _renew_all(self) -> None:
         try:
-            (state,) = await self._backend.run(ExtendLeases(task=self._task, lease_ms=self._lease_ms, leases=(lease,)))
-        except BackendError as error:
-            logger.warning("lease_renewal_failed", extra={"task": self._task, "error": str(error)})
+            while self._heartbeats:
+                await self._renew([self._heartbeats.pop() for _ in range(min(len(self._heartbeats), _BATCH))])
+        finally:
+            self._renewer = None
+
+    async def _renew(self, leases: list[Lease]) -> None:
+        try:
+            states = await self._backend.run(ExtendLeases(task=self._task, lease_ms=self._lease_ms, leases=leases))
+        except Exception as error:
+            unforeseen = None if isinstance(error, BackendError) else error
+            about = {"task": self._task, "error": str(error)}
+            logger.warning("lease_renewal_failed", extra=about, exc_info=unforeseen)
             return
-        if state is not LeaseState.HELD:
-            self._on_lease(lease, state)
+        for lease, state in zip(leases, states, strict=True):
+            if state is not LeaseState.HELD:
+                self._on_lease(lease, state)
 
 
 class JobPort:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -59,7 +60,7 @@ class RunningAttempts:
         if timeout_ms is not None:
             attempt.deadline = self._deadlines.add(attempt, timeout_ms)
         if claim.job_id in self._cancelled_early:
-            attempt.stop(StopReason.CANCELLED)
+            self._stop(attempt, StopReason.CANCELLED)
 
     def refuse(self, claim: Claim, now_ms: int) -> None:
         """Gives a job back that came when nothing may be started any more."""
@@ -71,7 +72,7 @@ class RunningAttempts:
         attempt = Attempt(claim, self._context(claim, now_ms))
         earlier = self._attempts.get(claim.job_id)
         if earlier is not None:  # its lease ran out, and the job came back to us before we learnt of that
-            earlier.stop(StopReason.LEASE_LOST)
+            self._stop(earlier, StopReason.LEASE_LOST)
             self._loosen(earlier)
         self._attempts[claim.job_id] = attempt
         self.leases.add(claim.job_id, claim.token)
@@ -128,10 +129,21 @@ class RunningAttempts:
         self._on_end(attempt, _outcomes.cancelled(attempt.claim))
 
     def _deadline_passed(self, attempt: Attempt) -> None:
-        if attempt.stop(StopReason.TIMEOUT):
-            attempt.deadline = self._deadlines.add(attempt, STOP_GRACE_MS)
+        attempt.deadline = None
+        if attempt.stop_reason is None:
+            self._stop(attempt, StopReason.TIMEOUT)
         else:
             self._leave_behind(attempt)
+
+    def _stop(self, attempt: Attempt, reason: StopReason) -> None:
+        """Tells an attempt to stop. From then on it has the grace, or what is left of its time if that is longer."""
+        if not attempt.stop(reason):
+            return
+        left_ms = 0
+        if attempt.deadline is not None:
+            left_ms = math.ceil((attempt.deadline.when - asyncio.get_running_loop().time()) * 1000)
+            self._deadlines.drop(attempt.deadline)
+        attempt.deadline = self._deadlines.add(attempt, max(left_ms, STOP_GRACE_MS))
 
     def _leave_behind(self, attempt: Attempt) -> None:
         """Settles an attempt that does not stop; whatever it does from now on is refused."""
@@ -157,13 +169,13 @@ class RunningAttempts:
         """The renewer learnt that a lease is lost, or that its job was cancelled."""
         attempt = self._attempts.get(lease.job_id)
         if attempt is not None and attempt.claim.token == lease.token:
-            attempt.stop(StopReason.LEASE_LOST if state is LeaseState.LOST else StopReason.CANCELLED)
+            self._stop(attempt, StopReason.LEASE_LOST if state is LeaseState.LOST else StopReason.CANCELLED)
 
     def cancel(self, job_id: str) -> None:
         """Somebody cancelled a job; if it runs here, it is told to stop."""
         attempt = self._attempts.get(job_id)
         if attempt is not None:
-            attempt.stop(StopReason.CANCELLED)
+            self._stop(attempt, StopReason.CANCELLED)
         elif self._expects_claims:
             self._cancelled_early.add(job_id)
 
@@ -179,7 +191,7 @@ class RunningAttempts:
     def stop_all(self) -> None:
         """Tells every attempt to stop; their jobs go back to the queue."""
         for attempt in list(self._attempts.values()):
-            attempt.stop(StopReason.SHUTDOWN)
+            self._stop(attempt, StopReason.SHUTDOWN)
 
     def leave_all_behind(self) -> None:
         """Gives back the jobs of attempts that do not stop."""
