@@ -1,5 +1,6 @@
 -- Ready jobs become active: the claimer's token is stored beside each, with a lifetime.
--- needs: wait_key, prioritized_key, active_key, delayed_key, prefix, token, lease_ms, max_version, now_ms, NEWER
+-- needs: wait_key, prioritized_key, active_key, delayed_key, stalled_key, prefix, token, lease_ms, max_version, now_ms
+-- needs: NEWER
 
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
@@ -130,13 +131,16 @@ local function claim_ready(slots, parks)
   claim_from(pop_listed, slots)
 end
 
--- The reply to an earlier execution of this call was lost: what it claimed still carries its token.
+-- The reply to an earlier execution of this call was lost: what it claimed still carries its token. Whoever gets it
+-- now has the whole lease before it, as with any claim.
 local function reclaim_own()
   local active = redis.call('LRANGE', active_key, 0, -1)
   for i = #active, 1, -1 do
     local id = active[i]
     local job_key = prefix .. id
     if redis.call('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.call('SREM', stalled_key, id)
       add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
     end
   end

@@ -1,9 +1,9 @@
 import pytest
 
 from taskora.contracts import JobState
-from taskora.wire import Claim
+from taskora.wire import Claim, RecoverStalled, Settlement
 from tests.conformance.clock import START_MS
-from tests.conformance.subject import TASK, Subject, ids, job, released
+from tests.conformance.subject import TASK, Subject, completed, ids, job, released
 
 
 async def test_a_claim_hands_out_everything_that_is_needed_to_run(subject: Subject) -> None:
@@ -69,6 +69,18 @@ async def test_a_repeated_request_gets_the_claims_it_had_already_made(subject: S
     again = await subject.exchange("T1", slots=2, resend=True)
     assert again.claims == first.claims
     assert await subject.listed(JobState.WAITING) == ["c"]
+
+
+async def test_a_repeated_request_renews_the_leases_of_the_claims_it_had_already_made(subject: Subject) -> None:
+    await subject.enqueue("a")
+    await subject.exchange("T1", slots=1, lease_ms=60_000)
+    await subject.run(RecoverStalled(task=TASK, max_count=1))
+    subject.advance(50_000)
+    assert ids(await subject.exchange("T1", slots=1, lease_ms=60_000, resend=True)) == ["a"]
+    assert subject.tricks.stall_candidates(TASK) == set()
+    subject.advance(50_000)
+    assert subject.lease("a") == "T1"
+    assert (await subject.settle(completed("a", token="T1"))).settlements == (Settlement.SETTLED,)
 
 
 async def test_a_repeated_request_fills_the_slots_that_were_empty_before(subject: Subject) -> None:

@@ -88,6 +88,16 @@ def test_a_job_given_back_may_be_claimed_again_with_the_new_token(task: RawTask)
     assert task.read("j1:lock") == Expires(NEXT)
 
 
+def test_a_repeated_request_renews_the_leases_of_the_claims_it_had_already_made(task: RawTask) -> None:
+    task.seed({**claimed(token=NEXT), "theirs": job("active"), "theirs:lock": Expires("other")})
+    task.seed({"active": ["theirs"], "stalled": {"j1", "theirs"}})
+    task.client.pexpire("taskora:{t}:j1:lock", 1000)
+    assert task.run(exchange(slots=1, lease_ms=90_000, resend=True)).claims == (claim("j1"),)
+    assert 60_000 < task.lifetime_ms("j1:lock") <= 90_000
+    assert task.lifetime_ms("theirs:lock") <= 60_000
+    assert task.read("stalled") == {"theirs"}
+
+
 def test_a_ghost_is_dropped(task: RawTask) -> None:
     task.seed({**listed("j1"), "wait": ["j1", "ghost"]})
     assert ids(task.run(exchange(slots=2)).claims) == ["j1"]

@@ -697,7 +697,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="ba05615b99b9f1ef4e9184f5724689083dbb8bf4",
+    sha="778129ee64a13e2b81709e882cf581391f0de36c",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1165,6 +1165,8 @@ local function reclaim_own()
     local id = active[i]
     local job_key = prefix .. id
     if redis.call('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.call('SREM', stalled_key, id)
       add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
     end
   end

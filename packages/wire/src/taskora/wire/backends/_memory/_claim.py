@@ -16,9 +16,11 @@ _NEWER_PARK_MS: Final = 30_000
 Source: TypeAlias = Callable[[int], list[str]]
 
 
-def reclaim_own(task: TaskStore, token: str, now_ms: int) -> list[Claim]:
-    """The claims of an earlier execution of the same call, whose reply was lost."""
+def reclaim_own(task: TaskStore, token: str, lease_ms: int, now_ms: int) -> list[Claim]:
+    """The claims of an earlier execution of the same call, whose reply was lost; with new leases, as any claim."""
     own = [job_id for job_id in task.active if task.holds_lease(job_id, token, now_ms)]
+    task.leases.update(dict.fromkeys(own, StoredLease(token, now_ms + lease_ms)))
+    task.stalled.difference_update(own)
     return [_claim(job_id, task.jobs[job_id], token) for job_id in own]
 
 

@@ -19,7 +19,7 @@ def exchange(task: TaskStore, operation: Exchange, now_ms: int) -> Exchanged:
     if task.parking:
         take_newer(task, operation.max_version)
         recheck_parked(task, operation.key_limit, now_ms)
-    claims = reclaim_own(task, operation.token, now_ms) if operation.resend else []
+    claims = reclaim_own(task, operation.token, operation.lease_ms, now_ms) if operation.resend else []
     reclaimed = len(claims)
     allowance = allowed(task, operation.pace, operation.slots - reclaimed, now_ms)
     Claiming(task, operation, claims, allowance.slots + reclaimed, now_ms).claim()
