@@ -3,7 +3,6 @@ import os
 import subprocess
 import sys
 import textwrap
-import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -99,9 +98,7 @@ async def test_closing_ends_free_busy_and_starting_processes(pool: Pool, tmp_pat
 
 async def test_closing_kills_what_does_not_end_by_itself(pool: Pool) -> None:
     pid = await pool.call(handlers.ignore_sigterm, None)
-    began = time.monotonic()
     await pool.close()
-    assert time.monotonic() - began < 6
     assert pid not in handler_processes()
     assert is_gone(pid)
 
