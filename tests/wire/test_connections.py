@@ -7,15 +7,20 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import redis
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection, Connection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from taskora.contracts import BackendError
-from taskora.wire import Backend, CountJobs, Enqueue, LastEvent, NewJob, SyncBackend
+from taskora.wire import Backend, CountJobs, Enqueue, Keyspace, LastEvent, NewJob, SyncBackend
 from taskora.wire.backends import _open, open_backend, open_sync_backend
+from taskora.wire.backends._redis import RedisBackend
 from tests.polling import aeventually, eventually
 from tests.servers import Server
 
@@ -224,6 +229,73 @@ def test_a_server_that_never_answers_cannot_be_reached_by_threads(
     with pytest.raises(BackendError, match="cannot be reached"):
         backend.run(COUNT)
     backend.close()
+
+
+@dataclass
+class CountedConnections:
+    """Makes connections to a port of this machine; none is used twice unless it works."""
+
+    port: int
+    made: int = 0
+
+    def __call__(self) -> AbstractConnection:
+        self.made += 1
+        return Connection(host="127.0.0.1", port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
+
+    def backend(self) -> RedisBackend:
+        return RedisBackend(self, lambda: pytest.fail("nobody asked for threads"), keyspace=Keyspace())
+
+
+@pytest.fixture
+def refused_port() -> Iterator[int]:
+    """Where nobody listens, and nobody else can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+async def test_all_first_calls_share_one_attempt_and_its_error(refused_port: int) -> None:
+    connections = CountedConnections(refused_port)
+    backend = connections.backend()
+    for attempt in (1, 2):
+        replies = await asyncio.gather(*(backend.run(COUNT) for _ in range(8)), return_exceptions=True)
+        assert all("cannot be reached" in str(reply) for reply in replies)
+        assert connections.made == 4 * attempt
+    await backend.close()
+
+
+async def test_a_first_call_that_is_cancelled_leaves_the_attempt_to_the_others(backend: Backend) -> None:
+    first = asyncio.create_task(backend.run(COUNT))
+    second = asyncio.create_task(backend.run(enqueue("j1")))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await asyncio.wait_for(second, SOON_S) == (True,)
+    assert first.cancelled()
+
+
+async def test_an_attempt_that_fails_after_its_only_caller_left_troubles_nobody(refused_port: int) -> None:
+    connections = CountedConnections(refused_port)
+    backend = connections.backend()
+    left = asyncio.create_task(backend.run(COUNT))
+    await aeventually(lambda: connections.made > 0)
+    left.cancel()
+    with pytest.raises(BackendError, match="cannot be reached"):
+        await backend.run(COUNT)
+    assert (left.cancelled(), connections.made) == (True, 4)
+    await backend.close()
+
+
+async def test_closing_ends_first_calls(mute_address: str) -> None:
+    connections = CountedConnections(int(mute_address.partition(":")[2]))
+    backend = connections.backend()
+    calls = [asyncio.create_task(backend.run(COUNT)) for _ in range(2)]
+    await aeventually(lambda: connections.made > 0)
+    await backend.close()
+    for call in calls:
+        with pytest.raises(BackendError, match="this backend is closed"):
+            await asyncio.wait_for(call, SOON_S)
+    with pytest.raises(BackendError, match="this backend is closed"):
+        await backend.run(COUNT)
 
 
 def test_scripts_that_the_server_forgot_are_sent_again(sync: SyncBackend, redis_raw: redis.Redis) -> None:

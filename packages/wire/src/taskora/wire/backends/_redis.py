@@ -44,7 +44,7 @@ class RedisBackend:
         self._keyspace = keyspace
         self._clock = clock
         self._ready = False
-        self._getting_ready = asyncio.Lock()
+        self._checking: asyncio.Task[None] | None = None
 
     async def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `Backend.run`."""
@@ -63,12 +63,25 @@ class RedisBackend:
         return await self._run(step)
 
     async def _get_ready(self) -> None:
-        async with self._getting_ready:
-            if self._ready:
-                return
-            await drive_async(_resp.check_server(), self._perform)
-            await drive_async(handshake(), self._perform)
-            self._ready = True
+        """Shares one check among all who call meanwhile, and its error; who calls later begins another one."""
+        checking = self._checking
+        if checking is None:
+            checking = self._checking = asyncio.create_task(self._check())
+            checking.add_done_callback(self._end_check)
+        await asyncio.wait({checking})  # a caller that is cancelled leaves the check to the others
+        if checking.cancelled():
+            raise _resp.closed()
+        checking.result()
+
+    async def _check(self) -> None:
+        await drive_async(_resp.check_server(), self._perform)
+        await drive_async(handshake(), self._perform)
+        self._ready = True
+
+    def _end_check(self, checking: asyncio.Task[None]) -> None:
+        self._checking = None
+        if not checking.cancelled():
+            checking.exception()  # nobody may be left to ask for it, and asyncio would complain
 
     async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
         """Waits for the wake-up token of a task; see `Backend.wait_for_work`."""
@@ -121,6 +134,9 @@ class RedisBackend:
 
     async def close(self) -> None:
         """Closes all connections of this backend."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait({self._checking})
         await self._connections.close()
 
 
