@@ -1,6 +1,6 @@
 -- read_fields: reads only
 --
--- Called by handles and waiters: some fields of some jobs, without their payloads.
+-- Called by handles and waiters: some fields of some jobs, whole. Statuses ask for the result, not for the data.
 --
 -- returns: list[list[bytes | None]]  per job, in order, the values of the fields
 -- emits: nothing

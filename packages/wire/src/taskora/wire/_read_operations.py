@@ -10,7 +10,7 @@ from taskora.wire._operation import Operation
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStatuses(Operation[tuple[JobStatus | None, ...]]):
-    """Where jobs stand, without their payloads; None for one that does not exist."""
+    """Where jobs stand, with their results but without their data; None for one that does not exist."""
 
     task: str
     job_ids: Sequence[str]
