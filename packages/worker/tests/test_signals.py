@@ -6,7 +6,10 @@ import signal
 
 import pytest
 
+from packages.worker.tests.workbench import double
 from taskora.contracts import BackendError, Duration
+from taskora.worker import Worker
+from taskora.worker._lane import Lane
 from taskora.worker._signals import run_until_signalled
 
 
@@ -35,7 +38,11 @@ class Slow:
 
 async def run(worker: Slow) -> bool:
     async with asyncio.timeout(10):
-        return await run_until_signalled(worker, lambda: None, "1s")
+        return await run_until_signalled(worker, lambda: None, "1s", broken=never)
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.parametrize("signals", [1, 2])
@@ -50,3 +57,20 @@ def test_a_worker_that_cannot_start_says_why() -> None:
     with pytest.raises(BackendError, match="no server"):
         asyncio.run(run(worker))
     assert worker.log == []
+
+
+def test_a_worker_whose_lane_dies_closes_and_fails(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(memory)
+
+    @worker.implement(double)
+    async def handle(data: int) -> int:
+        return data
+
+    def fail(lane: Lane, *arguments: object) -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(Lane, "_start_claims", fail)
+    with pytest.raises(RuntimeError, match="died of a bug") as raised:
+        worker.run(grace="1s")
+    assert isinstance(raised.value.__cause__, KeyError)
+    assert worker._closed

@@ -65,6 +65,7 @@ class Runtime:
         self._follower: Final = EventFollower(backend, codecs, listeners, now_ms=self._now_ms, on_trouble=self._trouble)
         self._announcements: Final[set[asyncio.Task[None]]] = set()
         self._hurry: Final = asyncio.Event()
+        self._broken: Final[asyncio.Future[BaseException]] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Reaches the server, then starts to claim.
@@ -133,6 +134,17 @@ class Runtime:
         if error is not None:
             logger.critical("lane_died", exc_info=error, extra={"lane": lane.get_name()})
             self._trouble(error)
+            if not self._broken.done():
+                self._broken.set_result(error)
+
+    @property
+    def breakage(self) -> BaseException | None:
+        """What a lane died of: its task is not worked on any more."""
+        return self._broken.result() if self._broken.done() else None
+
+    async def broken(self) -> None:
+        """Waits until a lane has died."""
+        await asyncio.shield(self._broken)
 
     def _attempt_failed(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
         """Failures are logged until somebody listens to them."""

@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
 
 from taskora.contracts import Duration
+from taskora.worker._roles import end
 
 logger = logging.getLogger("taskora.worker")
 
@@ -35,8 +36,14 @@ def fast_event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return new_event_loop
 
 
-async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grace: Duration) -> bool:
-    """Starts, waits for a signal, closes. Every further signal calls `hurry`.
+async def run_until_signalled(
+    worker: Startable,
+    hurry: Callable[[], None],
+    grace: Duration,
+    *,
+    broken: Callable[[], Coroutine[Any, Any, object]],
+) -> bool:
+    """Starts, waits for a signal or until the worker is broken, closes. Every further signal calls `hurry`.
 
     Returns whether everything in the event loop has ended. A loop in which something goes on must not be closed:
     closing waits for it, and the process would never end.
@@ -58,13 +65,21 @@ async def run_until_signalled(worker: Startable, hurry: Callable[[], None], grac
         await asyncio.wait((starting,))
         if not (told.is_set() and starting.cancelled()):
             starting.result()
-        await told.wait()
+        await _first_of(told.wait(), broken())
         await worker.close(grace)
     finally:
         starting.cancel()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     return await _all_ended()
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(tasks)
 
 
 async def _all_ended() -> bool:

@@ -275,14 +275,24 @@ class Worker:
 
         Blocks, and uses uvloop where it is installed. Returns normally after a shutdown, so that the process ends
         with exit code 0.
+
+        Raises:
+            RuntimeError: a bug ended the loop of a task. The worker was closed, as after a signal.
         """
         runner = asyncio.Runner(loop_factory=fast_event_loop())
         ended = True
         try:
-            ended = runner.run(run_until_signalled(self, self._hurry, grace))
+            ended = runner.run(run_until_signalled(self, self._hurry, grace, broken=self._broken))
         finally:
             if ended:
                 runner.close()
+        breakage = None if self._runtime is None else self._runtime.breakage
+        if breakage is not None:
+            raise RuntimeError("the worker was closed: the loop of a task has died of a bug") from breakage
+
+    async def _broken(self) -> None:
+        if self._runtime is not None:
+            await self._runtime.broken()
 
     def _hurry(self) -> None:
         if self._runtime is not None:
