@@ -17,6 +17,7 @@ from taskora.contracts import (
 from taskora.wire import Admission, Control, ControlledJob, NewJob, Verdict
 
 _LATEST: Final = "latest:"
+_KINDS: Final = {"debounce": Debounce, "throttle": Throttle, "deduplicate": Deduplicate}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,18 +93,24 @@ def _controlled(
 
 
 def _check_exclusive(options: FlowOptions) -> None:
-    named = ("debounce", "throttle", "deduplicate")
-    given = [name for name in named if getattr(options, name) is not None]
+    given = [name for name, kind in _KINDS.items() if _is_given(name, getattr(options, name), kind)]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other: give one of them")
     if options.debounce is not None and options.delayed:
         raise UsageError("debounce and delay exclude each other: debounce says itself when the job runs")
     if options.lifo and (options.delayed or options.debounce is not None):
-        raise UsageError("lifo and delay exclude each other: a delayed job takes its place when it is due")
+        later = "delay" if options.delayed else "debounce"
+        raise UsageError(f"lifo and {later} exclude each other: a delayed job takes its place when it is due")
     if options.deduplicate is not None and options.deduplicate.keep_latest and options.concurrency_key is not None:
         raise UsageError(
             "deduplicate.keep_latest and concurrency_key exclude each other: keep_latest runs one at a time"
         )
+
+
+def _is_given(name: str, value: object, kind: type) -> bool:
+    if value is not None and not isinstance(value, kind):
+        raise UsageError.for_field(name, value, f"a {kind.__name__}")
+    return value is not None
 
 
 def _concurrency(options: FlowOptions) -> tuple[str, int]:

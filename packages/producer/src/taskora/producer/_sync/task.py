@@ -28,7 +28,7 @@ from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
-from taskora.wire import Admission, Verdict
+from taskora.wire import Admission, PushCollect, Verdict
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -64,12 +64,14 @@ class BoundTask(Generic[I, O]):
 
         Raises:
             ValidationError: the payload does not fit the contract.
+            TypeError: there is no such option.
             UsageError: an option breaks a rule.
-            ThrottledError, DuplicateJobError: flow control rejected it, and `raise_on_reject` was given.
+            ThrottledError, DuplicateJobError: flow control rejected it, and `raise_on_reject` was given. The first
+                one also when the task collects, and the batch is full.
             BackendError: the server cannot be reached, or refuses; the job may have been enqueued.
         """
         if self.contract.collect is not None:
-            return self._collect(self.contract.collect, data, options)
+            return self._push(self._item(self.contract.collect, data, options))
         job = build_job(self.contract, self._payloads, self._rules, data, **options)
         admission = self._session.enqueue(self.contract, job)
         if options.get("raise_on_reject", False):
@@ -87,16 +89,20 @@ class BoundTask(Generic[I, O]):
         Raises:
             ValidationError: a payload does not fit the contract; nothing was sent.
             UsageError: an option breaks a rule; nothing was sent.
+            ThrottledError: the task collects, and a batch is full; payloads before that one have joined theirs.
             BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
         if self.contract.collect is not None:
-            return [self._collect(self.contract.collect, *data_and_options(item)) for item in items]
+            pushes = [self._item(self.contract.collect, *data_and_options(item)) for item in items]
+            return [self._push(operation) for operation in pushes]
         jobs = build_jobs(self.contract, self._payloads, self._rules, items)
         admissions = self._session.enqueue_many(self.contract, jobs)
         return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
 
-    def _collect(self, collect: Collect, data: I, options: DispatchOptions) -> JobHandle[O]:
-        operation = push_item(self.contract, self._payloads, self._rules, collect, data, options)
+    def _item(self, collect: Collect, data: I, options: DispatchOptions) -> PushCollect:
+        return push_item(self.contract, self._payloads, self._rules, collect, data, options)
+
+    def _push(self, operation: PushCollect) -> JobHandle[O]:
         admission = self._session.drive(push(operation))
         return JobHandle(self._session, self._reader, admission, rejection=None)
 
