@@ -48,7 +48,8 @@ class Migrations(unittest.TestCase):
                 migration_steps(cast("Any", steps), version=5, since=2)
 
     def test_a_typed_step_does_what_its_function_does(self) -> None:
-        typed = into(dict, raised)
+        target: Any = dict
+        typed = into(target, raised)
         self.assertEqual(typed({"a": 1}), {"a": 1, "b": 2})
         self.assertIs(typed.target, dict)
         self.assertEqual(migration_steps([step, typed], version=1, since=1), (3, {1: step, 2: typed}))
