@@ -60,8 +60,9 @@ class Producer:
             raise UsageError.for_field("contract", contract, "a TaskContract, made by define_task or static_contract")
         bound = self._tasks.get(contract.name)
         if bound is None:
-            bound = self._tasks[contract.name] = BoundTask(self._session, contract, self._rules)
-        elif bound.contract != contract:
+            made = BoundTask(self._session, contract, self._rules)
+            bound = self._tasks.setdefault(contract.name, made)  # another thread may have been faster
+        if bound.contract != contract:
             raise UsageError(
                 f"task {contract.name!r} is registered with another contract: give each task one definition"
             )
