@@ -23,6 +23,7 @@ from taskora.wire import (
     OutcomeKind,
     Pace,
     PushCollect,
+    ReadJob,
     RecoverStalled,
     ReserveStart,
     Verdict,
@@ -69,8 +70,14 @@ class Flow:
 
     def end(self, index: int, kind: OutcomeKind, slots: int = 0) -> list[Claim]:
         claim = self.running.pop(index % len(self.running))
+        if self._wants_cancel(claim):
+            kind = OutcomeKind.CANCELLED  # as a worker does that is told so
         outcome = Outcome(kind=kind, job_id=claim.job_id, token=claim.token, payload=b"1")
         return self.exchange(slots, outcome)
+
+    def _wants_cancel(self, claim: Claim) -> bool:
+        record = self.run(ReadJob(task=TASK, job_id=claim.job_id))
+        return record is not None and "cancelledAt" in record.fields
 
 
 @budget
@@ -228,11 +235,16 @@ def _run_to_the_end(flow: Flow) -> None:
         flow.run(RecoverStalled(task=TASK, max_count=9))
     flow.running = []
     while flow.running or flow.run(CountJobs(task=TASK)).waiting:
-        before = flow.run(CountJobs(task=TASK)).completed
+        before = _ended(flow)
         flow.running += flow.exchange(2)
         while flow.running:
             flow.running += flow.end(0, OutcomeKind.COMPLETED, 1)
-        assert flow.run(CountJobs(task=TASK)).completed > before
+        assert _ended(flow) > before
+
+
+def _ended(flow: Flow) -> int:
+    counts = flow.run(CountJobs(task=TASK))
+    return counts.completed + counts.cancelled
 
 
 collect_steps = st.lists(

@@ -147,13 +147,17 @@ def test_an_interrupted_wait_leaves_the_producer_usable(redis_storage: Storage) 
     body = """
         import _thread, threading, redis
         client = redis.Redis.from_url(url)
+        def blocked():
+            return any("b" in c["flags"] for c in client.client_list())
         def interrupt():
-            while not any("b" in c["flags"] for c in client.client_list()):
+            while not blocked():
                 pass
             _thread.interrupt_main()
         with Producer(url) as producer:
             task = producer.register(numbers)
             for _ in range(3):
+                while blocked():
+                    pass
                 handle = task.dispatch(1)
                 thread = threading.Thread(target=interrupt)
                 thread.start()

@@ -6,12 +6,11 @@ import pydantic
 import pytest
 from typing_extensions import TypedDict
 
-from packages.worker.tests.workbench import Meddler, anything, double, find, reach
+from packages.worker.tests.workbench import anything, double, find, reach
 from taskora.contracts import JobFailedError, JobState, Retry, ValidationError, define_task, static_contract
 from taskora.producer import FailedEvent
 from taskora.wire import Enqueue, NewJob
-from taskora.wire.backends import open_backend
-from taskora.worker import Context, Worker
+from taskora.worker import Worker
 from tests.polling import aeventually
 
 
@@ -147,45 +146,6 @@ async def test_invalid_input_is_refused_before_anything_is_stored(url: str) -> N
         await worker.register(double).dispatch(wrong)
     assert (await worker.producer.inspector.stats(double))["double"].waiting == 0
     await worker.close()
-
-
-async def test_a_job_of_a_newer_version_is_left_for_a_newer_worker(
-    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("taskora.worker._outcomes.PARK_MS", 200)
-    called: list[int] = []
-    backend = Meddler(open_backend(url))
-    old = Worker(backend)
-
-    @old.implement(double)
-    async def refuse(data: int, ctx: Context) -> int:
-        called.append(data)
-        return data
-
-    async with old:
-        await enqueue_raw(old, "double", b"4", version=2)
-        info = await reach(old, "raw", JobState.DELAYED)
-        assert (info.attempt, info.error) == (1, None)
-        before = backend.calls.total()
-        first = info.processed_on_ms
-        await aeventually(lambda: _was_claimed_after(old, first))
-        assert backend.calls.total() - before < 100
-        new = Worker(url)
-
-        @new.implement(double, version=2)
-        async def handle(data: int) -> int:
-            return data * 2
-
-        async with new:
-            await reach(old, "raw", JobState.COMPLETED)
-            assert await new.register(double).job("raw").result("5s") == 8
-    await backend.close()
-    assert called == []
-    assert caplog.messages.count("jobs_too_new") == 1
-
-
-async def _was_claimed_after(worker: Worker, instant_ms: int | None) -> bool:
-    return (await find(worker, "raw")).processed_on_ms != instant_ms
 
 
 async def test_a_job_of_a_version_that_is_no_longer_known_fails_aloud(

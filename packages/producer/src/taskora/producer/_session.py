@@ -1,5 +1,6 @@
 """What synchronous producers and their handles share: a backend. Each wait uses a connection of its own thread."""
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
@@ -80,12 +81,14 @@ class Session:
         self.check_open()
         return self.backend.run(operation)
 
-    def drive(self, flow: Flow[R], feed: Feed | None = None) -> R:
-        """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
+    def drive(self, flow: Flow[R], feed: Feed | None = None, abandoned: threading.Event | None = None) -> R:
+        """Runs a flow of operations, pauses, and waits for events if it is given a feed, until it is abandoned."""
         self.check_open()
 
         def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
             self.check_open()
+            if abandoned is not None and abandoned.is_set():
+                raise TimeoutError("nobody waits any more")
             if isinstance(step, Pause):
                 return time.sleep(step.seconds)
             if isinstance(step, AwaitEvents):
@@ -114,7 +117,7 @@ class Session:
             return self.drive(wait_until_settled(task, job_id, deadline), feed)
         seconds = left_ms / 1000 + LAST_LOOK_S
         try:
-            return within(seconds, lambda: self.drive(wait_until_settled(task, job_id, deadline), feed))
+            return within(seconds, lambda left: self.drive(wait_until_settled(task, job_id, deadline), feed, left))
         except JobTimeoutError:
             raise
         except TimeoutError as error:
