@@ -145,14 +145,14 @@ def test_a_producer_works_within_a_running_loop_too(redis_storage: Storage) -> N
 
 def test_an_interrupted_wait_leaves_the_producer_usable(redis_storage: Storage) -> None:
     body = """
-        import _thread, threading, redis
+        import signal, threading, redis
         client = redis.Redis.from_url(url)
         def blocked():
             return any("b" in c["flags"] for c in client.client_list())
         def interrupt():
             while not blocked():
                 pass
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         with Producer(url) as producer:
             task = producer.register(numbers)
             for _ in range(3):
