@@ -200,6 +200,13 @@ def test_looking_again_waits_for_those_that_are_freed(task: RawTask) -> None:
     assert task.read("parked:keys") == Scores({"org": NOW - 5})
 
 
+def test_a_key_is_not_looked_at_because_more_jobs_are_parked_for_it(task: RawTask) -> None:
+    task.seed({**running(), **parked("a", looked_at=2), **listed("b")})
+    task.seed({"parked:keys": Scores({"x": 1, "y": 1, "z": 1})})  # these are looked at, and forgotten
+    task.run(exchange(slots=1))
+    assert task.read("parked:keys") == Scores({"org": 2})
+
+
 def test_a_ghost_is_not_parked_for_ever(task: RawTask) -> None:
     task.seed({**parked("ghost", "b"), "conc:org": "1"})
     task.client.delete("taskora:{t}:ghost")

@@ -30,6 +30,8 @@ NOBODY_MAY: Dump = {"x": BLOCKED, "wait": ["x"], "conc:org": "1"}
         pytest.param({**NOBODY_MAY, **DELAYED}, 1, NOW + 700, id="parked and delayed"),
         pytest.param({**LISTED, "x": BLOCKED, "conc:org": "1", "wait": ["b", "a", "x"]}, 1, 0, id="one is parked"),
         pytest.param({"wait": ["ghost"]}, 1, None, id="only ghosts"),
+        pytest.param({"f": job(), "parked:freed": ["f"]}, 0, 0, id="one is freed"),
+        pytest.param({"f": job(), "parked:freed": ["f"]}, 1, None, id="the freed one was taken"),
     ],
 )
 @pytest.mark.parametrize("stale", [None, 0, NOW - 5, NOW + 5000])
