@@ -83,6 +83,13 @@ async def test_a_repeated_request_renews_the_leases_of_the_claims_it_had_already
     assert (await subject.settle(completed("a", token="T1"))).settlements == (Settlement.SETTLED,)
 
 
+async def test_a_repeated_request_names_a_job_that_was_deleted_meanwhile(subject: Subject) -> None:
+    await subject.claim("a", token="T1")
+    subject.tricks.lose_record(TASK, "a")
+    [claim] = (await subject.exchange("T1", slots=1, resend=True)).claims
+    assert (claim.job_id, claim.data, claim.version) == ("a", b"", 0)
+
+
 async def test_a_repeated_request_fills_the_slots_that_were_empty_before(subject: Subject) -> None:
     await subject.enqueue("a")
     await subject.exchange("T1", slots=3)

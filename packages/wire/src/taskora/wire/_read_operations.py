@@ -50,8 +50,8 @@ class ListJobs(Operation[tuple[JobRecord, ...]]):
 class JobCounts:
     """How many jobs a task has. `delayed` includes those that wait for their retry.
 
-    `parked` are those of the waiting that wait for a slot of their concurrency key; `newer` those of the delayed whose
-    payload is too new for the workers that saw them.
+    `parked` are those of the waiting that wait for a slot of their concurrency key; they are not asked for their age.
+    `newer` are those of the delayed whose payload is too new for the workers that saw them.
     """
 
     waiting: int

@@ -21,7 +21,7 @@ def reclaim_own(task: TaskStore, token: str, lease_ms: int, now_ms: int) -> list
     own = [job_id for job_id in task.active if task.holds_lease(job_id, token, now_ms)]
     task.leases.update(dict.fromkeys(own, StoredLease(token, now_ms + lease_ms)))
     task.stalled.difference_update(own)
-    return [_claim(job_id, task.jobs[job_id], token) for job_id in own]
+    return [_claim(job_id, task.jobs.get(job_id, {}), token) for job_id in own]
 
 
 class Claiming:

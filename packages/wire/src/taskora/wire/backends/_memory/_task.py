@@ -97,7 +97,7 @@ class TaskStore:
         last = self.prioritized.last()
         if last is None:
             return None
-        priority = number(self.jobs[last[1]], "priority")
+        priority = number(self.jobs.get(last[1], {}), "priority")
         return (self.prioritized.first_from(-priority * PRIORITY_WEIGHT) or last)[1]
 
     def finish(self, job_id: str, state: FinalState, now_ms: int, **fields: Value) -> None:
