@@ -1,11 +1,12 @@
 """The page on the wire format names what the code reads and writes."""
 
 import re
-from typing import Final
+from typing import Final, get_args, get_origin
 
 import pytest
 
 from taskora.contracts import JobState
+from taskora.producer import AnyJobEvent
 from taskora.wire import MIN_COMPAT, WIRE_VERSION, TaskKeys
 from tests.architecture.repository import ROOT
 
@@ -43,6 +44,12 @@ def test_the_states_are_those_of_the_code() -> None:
 def test_the_events_are_those_that_scripts_emit() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", section("Events"), re.MULTILINE)
     assert sorted(listed) == sorted(set(re.findall(r"\bemit\('(\w+)'", LUA)))
+
+
+def test_every_event_has_a_type_and_every_type_an_event() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", section("Events"), re.MULTILINE)
+    typed = [part.kind for part in (get_origin(member) or member for member in get_args(AnyJobEvent))]
+    assert sorted(typed) == sorted(listed)
 
 
 def test_every_field_that_a_script_touches_is_listed() -> None:

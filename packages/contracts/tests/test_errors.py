@@ -8,6 +8,7 @@ from typing import cast
 from taskora import contracts
 from taskora.contracts import (
     BackendError,
+    BatchFullError,
     ContractError,
     DuplicateJobError,
     Duration,
@@ -116,6 +117,20 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
             "dispatch again later, or raise the limit"
         ),
         {"key": "user:1", "task": "t"},
+    ),
+    (
+        BatchFullError(key="room:1", task="t", max_items=3),
+        (
+            "Task 't' was not dispatched: the batch of collect key 'room:1' is full, it holds 3 items "
+            "and no worker has taken it; run a worker that collects this task, or raise collect.max_items"
+        ),
+        {
+            "key": "room:1",
+            "task": "t",
+            "field": "collect.max_items",
+            "value": "3",
+            "rule": "more than the 3 items that wait for a worker",
+        },
     ),
     (
         DuplicateJobError(key="user:1", existing_id="j0", task="t"),

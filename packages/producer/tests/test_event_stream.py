@@ -9,8 +9,8 @@ import pytest
 
 from packages.producer.tests.playing import Order, Player, Receipt, Storage, Surface, orders, wait_until_blocked
 from packages.producer.tests.playing import surface as open_surface
-from taskora.contracts import BackendError, UsageError
-from taskora.producer import AsyncProducer, EventReader, PayloadCodec, Producer
+from taskora.contracts import BackendError, Collect, Debounce, UsageError, define_task
+from taskora.producer import AsyncProducer, CollectEvent, DebouncedEvent, EventReader, PayloadCodec, Producer
 from taskora.wire import ReadStatuses
 from taskora.wire.backends import MemoryBackend, open_backend
 
@@ -36,6 +36,26 @@ def test_a_life_in_events(surface: Surface, producer: Any, task: Any, player: Pl
     assert seen[6].value == 50
     assert seen[7].result == Receipt(3)
     assert seen[7].duration_ms >= 0
+
+
+def test_events_of_dispatches_that_replace_and_gather(surface: Surface, producer: Any, task: Any) -> None:
+    replaced = producer.events(orders)
+    surface.do(replaced.open())
+    debounce = Debounce(key="k", delay="1h")
+    first, last = [surface.do(task.dispatch(Order(name), debounce=debounce)) for name in ("a", "b")]
+    events = surface.take(replaced, 3)
+    assert [event.kind for event in events] == ["delayed", "debounced", "delayed"]
+    assert isinstance(events[1], DebouncedEvent)
+    assert (events[1].job_id, events[1].replaced_by) == (first.id, last.id)
+
+    batches = define_task("batches", input=str, collect=Collect(key="room", delay="1h", max_size=2))
+    gathering = producer.events(batches)
+    surface.do(gathering.open())
+    waits, runs = surface.do(producer.register(batches).dispatch_many(["a", "b"]))
+    collected, full = surface.take(gathering, 2)
+    assert isinstance(collected, CollectEvent)
+    assert (collected.job_id, collected.key, collected.count) == (waits.id, "room", 1)
+    assert (full.kind, full.job_id) == ("waiting", runs.id)
 
 
 def test_events_from_before_are_not_delivered(surface: Surface, producer: Any, task: Any) -> None:
@@ -77,7 +97,7 @@ def test_unknown_entries_and_names_are_passed_over(surface: Surface, redis_stora
     with surface.producer(redis_storage.url) as producer, redis_storage.raw() as raw:
         events = producer.events(orders)
         surface.do(events.open())
-        raw.xadd("taskora:{orders}:events", {"event": "debounced", "jobId": "x", "replacedBy": "y"})
+        raw.xadd("taskora:{orders}:events", {"event": "from-the-future", "jobId": "x", "more": "y"})
         raw.xadd("taskora:{orders}:events", {"some": "thing"})
         raw.xadd("taskora:{orders}:events", {b"event": b"\xff", "jobId": "x"})
         raw.xadd("taskora:{orders}:events", {"event": "active", "jobId": "gone"})

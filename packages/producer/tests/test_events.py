@@ -11,7 +11,9 @@ from taskora.contracts import JobState
 from taskora.producer import (
     ActiveEvent,
     CancelledEvent,
+    CollectEvent,
     CompletedEvent,
+    DebouncedEvent,
     DelayedEvent,
     ExpiredEvent,
     FailedEvent,
@@ -73,8 +75,10 @@ OURS: list[tuple[StreamEvent, list[Any]]] = [
     (entry("cancelled", reason="changed"), [CancelledEvent(**ABOUT, reason="changed")]),
     (entry("cancelled", reason=""), [CancelledEvent(**ABOUT, reason=None)]),
     (entry("cancelled"), [CancelledEvent(**ABOUT, reason=None)]),
-    (entry("debounced", replacedBy="k"), []),
-    (entry("collect", count="1", key="k"), []),
+    (entry("debounced", replacedBy="k"), [DebouncedEvent(**ABOUT, replaced_by="k")]),
+    (entry("debounced"), [DebouncedEvent(**ABOUT, replaced_by="")]),
+    (entry("collect", count="1", key="k"), [CollectEvent(**ABOUT, count=1, key="k")]),
+    (entry("collect", count="many"), [CollectEvent(**ABOUT, count=0, key="")]),
     (entry("from-the-future", more="x"), []),
 ]
 

@@ -7,6 +7,7 @@ import pytest
 
 from packages.producer.tests.playing import Order, Player, Storage, Surface
 from taskora.contracts import (
+    BatchFullError,
     Collect,
     Debounce,
     Deduplicate,
@@ -236,9 +237,11 @@ def test_payloads_gather_and_can_be_looked_at(surface: Surface, producer: Any) -
 def test_a_batch_that_is_full_refuses_more(surface: Surface, producer: Any) -> None:
     task = producer.register(gathered)
     surface.do(task.dispatch_many(["a", "b", "c"]))
-    with pytest.raises(ThrottledError) as caught:
+    with pytest.raises(BatchFullError, match="batch of collect key") as caught:
         surface.do(task.dispatch("d"))
-    assert (caught.value.key, caught.value.task) == ("all", "gathered")
+    full = caught.value
+    assert isinstance(full, ThrottledError)
+    assert (full.key, full.task, full.field, full.value) == ("all", "gathered", "collect.max_items", "3")
     assert surface.do(task.peek_collect("all")) == ["a", "b", "c"]
 
 

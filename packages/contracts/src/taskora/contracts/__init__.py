@@ -12,6 +12,7 @@ from taskora.contracts._contract import (
 from taskora.contracts._durations import Duration, format_milliseconds, to_milliseconds, to_seconds
 from taskora.contracts._errors import (
     BackendError,
+    BatchFullError,
     ContractError,
     DuplicateJobError,
     Issue,
@@ -56,6 +57,7 @@ __all__ = [
     "UNSET",
     "BackendError",
     "Backoff",
+    "BatchFullError",
     "Collect",
     "ContractError",
     "ContractOptions",

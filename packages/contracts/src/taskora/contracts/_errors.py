@@ -51,6 +51,7 @@ class TaskoraError(Exception):
         ├── ExpiredError                       the job's time to live ended before it started
         ├── StalledError                       workers died holding the job, too often
         ├── ThrottledError                     a dispatch was over its rate limit
+        │   └── BatchFullError                 a batch holds as many items as it may
         ├── DuplicateJobError                  a dispatch met a job with the same deduplication key
         ├── UnknownJobError                    no such job, or no longer
         ├── WireVersionError                   this process and the data in the server do not fit together
@@ -155,6 +156,30 @@ class ThrottledError(TaskoraError):
         )
         self.key = key
         self.task = task
+
+
+class BatchFullError(ThrottledError):
+    """A batch holds as many items as it may, and no worker has taken it: another item was refused, and is not stored.
+
+    Attributes:
+        key: The key that items gather under.
+        task: Name of the task.
+        field: The option at fault, `"collect.max_items"`.
+        value: What it says.
+        rule: What it must be for the dispatch to be accepted.
+    """
+
+    def __init__(self, *, key: str, task: str, max_items: int) -> None:
+        TaskoraError.__init__(
+            self,
+            f"Task {task!r} was not dispatched: the batch of collect key {key!r} is full, it holds {max_items} items "
+            "and no worker has taken it; run a worker that collects this task, or raise collect.max_items",
+        )
+        self.key = key
+        self.task = task
+        self.field = "collect.max_items"
+        self.value = str(max_items)
+        self.rule = f"more than the {max_items} items that wait for a worker"
 
 
 class DuplicateJobError(TaskoraError):

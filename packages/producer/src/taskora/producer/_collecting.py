@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from taskora.contracts import Collect, TaskContract, ThrottledError, UsageError, ValidationError, check_flow_key
+from taskora.contracts import BatchFullError, Collect, TaskContract, UsageError, ValidationError, check_flow_key
 from taskora.producer._dispatching import DispatchOptions, DispatchRules, check_names, encode_payload, max_attempts
 from taskora.producer._payload import Payloads
 from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask
@@ -69,11 +69,11 @@ def push(operation: PushCollect) -> Flow[Admission]:
     """Adds an item.
 
     Raises:
-        ThrottledError: the batch is full, and no worker has taken it.
+        BatchFullError: the batch is full, and no worker has taken it.
     """
     reply = yield from ask(operation)
     if reply.collecting is Collecting.FULL:
-        raise ThrottledError(key=operation.key, task=operation.task)
+        raise BatchFullError(key=operation.key, task=operation.task, max_items=operation.max_items)
     return Admission(verdict=Verdict.CREATED, job_id=operation.job_id)
 
 

@@ -117,6 +117,26 @@ class ExpiredEvent(JobEvent):
     kind: ClassVar[str] = "expired"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DebouncedEvent(JobEvent):
+    """Another dispatch of its debounce key took the place of the job, which is gone; `replaced_by` is the new one."""
+
+    kind: ClassVar[str] = "debounced"
+    replaced_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectEvent(JobEvent):
+    """An item joined the batch of `key`, which holds `count` now. The job is the one that will run the batch.
+
+    The item that fills a batch makes a `WaitingEvent` instead.
+    """
+
+    kind: ClassVar[str] = "collect"
+    count: int
+    key: str
+
+
 AnyJobEvent: TypeAlias = (
     WaitingEvent
     | DelayedEvent
@@ -129,6 +149,8 @@ AnyJobEvent: TypeAlias = (
     | StalledEvent
     | CancelledEvent
     | ExpiredEvent
+    | DebouncedEvent
+    | CollectEvent
 )
 
 # What the stream entry itself should say. Programs that follow only the original layout leave it out, and then the
@@ -174,6 +196,10 @@ def job_events(event: StreamEvent, status: JobStatus | None, codec: PayloadCodec
             return [StalledEvent(**about, count=_integer(fields.get("count")), action=action)]
         case "cancelled":
             return [CancelledEvent(**about, reason=fields.get("reason") or None)]
+        case "debounced":
+            return [DebouncedEvent(**about, replaced_by=fields.get("replacedBy", ""))]
+        case "collect":
+            return [CollectEvent(**about, count=_integer(fields.get("count")), key=fields.get("key", ""))]
         case _:
             return []
 

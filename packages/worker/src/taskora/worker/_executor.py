@@ -34,7 +34,6 @@ class Executor:
         self._implementation: Final = implementation
         self._invoker: Final = invoker
         self._reserve: Final = reserve
-        self._newer_versions: Final[set[int]] = set()
         self._call: Final = compose((*middleware, *implementation.middleware), self._call_handler)
 
     async def run(self, attempt: Attempt) -> Outcome:
@@ -71,21 +70,12 @@ class Executor:
         attempt.decoded = True
 
     def _check_version(self, version: int) -> None:
-        ours, since = self._implementation.version, self._implementation.since
-        if version > ours:
-            self._warn_of_version(version)
-            raise _outcomes.TooNewError(f"Job version {version} is above the version {ours} of this worker")
+        # Payloads of newer versions are never claimed: the exchange leaves them for a newer worker.
+        since = self._implementation.since
         if version < since:
             raise _outcomes.TooOldError(
                 f"Job version {version} is below minimum supported version {since} — migration no longer available"
             )
-
-    def _warn_of_version(self, version: int) -> None:
-        if version in self._newer_versions:
-            return
-        self._newer_versions.add(version)
-        about = {"task": self._implementation.task, "version": version, "ours": self._implementation.version}
-        logger.warning("jobs_too_new", extra=about)
 
     async def _call_handler(self, context: Context) -> None:
         context.result = await self._invoker(context)

@@ -12,7 +12,7 @@ logger = logging.getLogger("taskora.worker")
 
 JobEventName: TypeAlias = Literal[
     "waiting", "delayed", "promoted", "active", "progress", "completed",
-    "failed", "retrying", "stalled", "cancelled", "expired",
+    "failed", "retrying", "stalled", "cancelled", "expired", "debounced", "collect",
 ]  # fmt: skip
 WorkerEventName: TypeAlias = Literal["worker:ready", "worker:error", "worker:closing"]
 Listener: TypeAlias = Callable[[Any], Awaitable[object] | object]

@@ -12,14 +12,8 @@ from taskora.worker._pacing import TooFastError
 
 logger = logging.getLogger("taskora.worker")
 
-# How long a job whose payload is newer than this worker stays away before workers look at it again.
-PARK_MS: Final = 5000
 # An error text is stored in the job and in its events; what is longer helps nobody.
 LONGEST_ERROR: Final = 16_384
-
-
-class TooNewError(Exception):
-    """The payload is of a newer version than this worker understands: a newer worker has to run the job."""
 
 
 class TooOldError(Exception):
@@ -63,8 +57,6 @@ def _backoff_ms(claim: Claim, implementation: Implementation[Any, Any]) -> int:
 def ended_with_error(attempt: Attempt, error: BaseException, implementation: Implementation[Any, Any]) -> Outcome:
     """An attempt that raised, for whatever reason."""
     claim = attempt.claim
-    if isinstance(error, TooNewError):
-        return released(claim, PARK_MS)
     if isinstance(error, TooFastError):
         return released(claim, error.wait_ms)
     match attempt.stop_reason:

@@ -8,7 +8,9 @@ from typing import Any, Final, Generic, Literal, TypeVar, overload
 from taskora.producer import (
     ActiveEvent,
     CancelledEvent,
+    CollectEvent,
     CompletedEvent,
+    DebouncedEvent,
     DelayedEvent,
     ExpiredEvent,
     FailedEvent,
@@ -71,6 +73,10 @@ class TaskEvents(Generic[O]):
     def __call__(self, event: Literal["cancelled"]) -> Subscribe[CancelledEvent]: ...
     @overload
     def __call__(self, event: Literal["expired"]) -> Subscribe[ExpiredEvent]: ...
+    @overload
+    def __call__(self, event: Literal["debounced"]) -> Subscribe[DebouncedEvent]: ...
+    @overload
+    def __call__(self, event: Literal["collect"]) -> Subscribe[CollectEvent]: ...
     def __call__(self, event: str) -> Subscribe[Any]:
         """Registers a listener for one kind of event: `"completed"`, `"failed"`, ...
 
@@ -112,6 +118,10 @@ class WorkerEvents:
     def __call__(self, event: Literal["task:cancelled"]) -> Subscribe[CancelledEvent]: ...
     @overload
     def __call__(self, event: Literal["task:expired"]) -> Subscribe[ExpiredEvent]: ...
+    @overload
+    def __call__(self, event: Literal["task:debounced"]) -> Subscribe[DebouncedEvent]: ...
+    @overload
+    def __call__(self, event: Literal["task:collect"]) -> Subscribe[CollectEvent]: ...
     def __call__(self, event: str) -> Subscribe[Any]:
         """Registers a listener: `"task:completed"`, `"task:failed"`, ..., `"worker:ready"`, `"worker:closing"`.
 

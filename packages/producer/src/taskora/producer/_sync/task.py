@@ -66,8 +66,8 @@ class BoundTask(Generic[I, O]):
             ValidationError: the payload does not fit the contract.
             TypeError: there is no such option.
             UsageError: an option breaks a rule.
-            ThrottledError, DuplicateJobError: flow control rejected it, and `raise_on_reject` was given. The first
-                one also when the task collects, and the batch is full.
+            ThrottledError, DuplicateJobError: flow control rejected it, and `raise_on_reject` was given.
+            BatchFullError: the task collects, and the batch is full.
             BackendError: the server cannot be reached, or refuses; the job may have been enqueued.
         """
         if self.contract.collect is not None:
@@ -89,7 +89,7 @@ class BoundTask(Generic[I, O]):
         Raises:
             ValidationError: a payload does not fit the contract; nothing was sent.
             UsageError: an option breaks a rule; nothing was sent.
-            ThrottledError: the task collects, and a batch is full; payloads before that one have joined theirs.
+            BatchFullError: the task collects, and a batch is full; payloads before that one have joined theirs.
             BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
         if self.contract.collect is not None:
