@@ -198,13 +198,13 @@ def test_a_serializer_of_ones_own_writes_payloads_and_reads_results(
     with surface.producer(storage.url, serializer=Shouting()) as producer:
         bound = producer.register(orders)
         handle = surface.do(bound.dispatch(Order("abc")))
-        assert fields(surface, producer, handle.id)["data"] == b'{"ITEM":"ABC","COUNT":1}'
+        assert fields(surface, producer, handle.id)["data"] == b'\0Shouting\0{"ITEM":"ABC","COUNT":1}'
         assert surface.do(producer.inspector.find(handle.id)).data == {"item": "abc", "count": 1}
         (claim,) = player.claim()
         player.report(claim, ("progress", b'{"Done":1}'))
         assert surface.do(handle.progress()) == {"Done": 1}
         assert surface.do(producer.inspector.find(handle.id)).progress == {"Done": 1}
-        player.settle(claim, OutcomeKind.COMPLETED, b'{"TOTAL":3}')
+        player.settle(claim, OutcomeKind.COMPLETED, b'\0Shouting\0{"TOTAL":3}')
         assert surface.do(handle.result(timeout="5s")) == Receipt(3)
         assert surface.do(producer.inspector.find(handle.id)).result == {"total": 3}
 

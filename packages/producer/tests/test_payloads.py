@@ -137,7 +137,7 @@ def test_what_is_packed_reads_back_as_what_it_was(annotation: Any, value: Any, s
     raw = it.pack(value)
     assert raw == it.encode(value)
     assert it.decode(raw) == value
-    assert raw.startswith(b"!") is isinstance(serializer, Reversed)
+    assert raw.startswith(b"\0Reversed\0!") is isinstance(serializer, Reversed)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def test_errors_of_a_serializer_name_it(annotation: Any) -> None:
     with pytest.raises(ValidationError, match=r"Refusing\.dumps: KeyError: 'cannot'"):
         it.encode(value)
     with pytest.raises(ValidationError, match=r"Refusing\.loads: EOFError: cannot"):
-        it.decode(b"x")
+        it.decode(b"\0Refusing\0x")
 
 
 def test_a_forward_reference_that_nothing_defines_is_refused_when_the_codec_is_made() -> None:

@@ -128,10 +128,14 @@ class ValidationError(TaskoraError):
         issues: Everything that is wrong, at least one.
         task: Name of the task; None outside of one.
         subject: What was checked: `"input"`, `"output"`, ...
+        job_id: Id of the job that the data was stored in; None for data that is not stored, or not known to be.
     """
 
-    def __init__(self, *, issues: tuple[Issue, ...], task: str | None = None, subject: str = "input") -> None:
+    def __init__(
+        self, *, issues: tuple[Issue, ...], task: str | None = None, subject: str = "input", job_id: str | None = None
+    ) -> None:
         owner = "" if task is None else f" of task {task!r}"
+        owner += "" if job_id is None else f", job {job_id!r}"
         listed = [f"  {issue}" for issue in issues[:_LISTED_ISSUES]]
         if len(issues) > _LISTED_ISSUES:
             listed.append(f"  ... and {len(issues) - _LISTED_ISSUES} more")
@@ -139,6 +143,11 @@ class ValidationError(TaskoraError):
         self.issues = issues
         self.task = task
         self.subject = subject
+        self.job_id = job_id
+
+    def for_job(self, job_id: str) -> ValidationError:
+        """The same error, naming the job that the data was stored in."""
+        return ValidationError(issues=self.issues, task=self.task, subject=self.subject, job_id=job_id)
 
 
 class ThrottledError(TaskoraError):

@@ -18,6 +18,7 @@ from taskora.wire import (
     ScanTasks,
     Serializer,
     ask,
+    writer_of,
 )
 
 TaskName: TypeAlias = str | TaskContract[Any, Any]
@@ -246,10 +247,13 @@ def _timeline(record: JobRecord) -> tuple[TimelineEntry, ...]:
 
 
 def plain_value(raw: bytes | None, serializer: Serializer) -> object:
-    """A payload as plain values; what cannot be decoded is shown as text."""
+    """A payload as plain values; what cannot be decoded is shown as text, or by whose it is."""
     if not raw:
         return None
     try:
         return serializer.loads(raw)
     except Exception:  # noqa: BLE001 - a listing must survive whatever one job holds
-        return raw.decode("utf-8", "backslashreplace")
+        writer = writer_of(raw)
+        return (
+            raw.decode("utf-8", "backslashreplace") if writer is None else f"{len(raw)} bytes of serializer {writer!r}"
+        )

@@ -13,7 +13,14 @@ import pydantic
 from pydantic_core import PydanticSerializationError, to_json
 
 from taskora.contracts import UNSET, ContractError, Issue, TaskContract, UsageError, ValidationError, preview
-from taskora.wire import JsonSerializer, Serializer
+from taskora.wire import (
+    JsonSerializer,
+    LabelledSerializer,
+    Serializer,
+    WrongSerializerError,
+    labelled,
+    wrong_serializer,
+)
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -48,9 +55,9 @@ def _batch_codec(contract: TaskContract[I, O], serializer: Serializer | None) ->
 
 
 def check_serializer(serializer: Serializer | None) -> Serializer | None:
-    """Returns a serializer that is one, or None; `UsageError` otherwise."""
+    """Returns a serializer that is one, as payloads need it, or None; `UsageError` otherwise."""
     if serializer is None or all(callable(getattr(serializer, name, None)) for name in ("dumps", "loads")):
-        return serializer
+        return labelled(serializer)
     raise UsageError.for_field("serializer", serializer, "an object with the methods dumps and loads, or None")
 
 
@@ -66,9 +73,10 @@ class PayloadCodec(Generic[T]):
     def __init__(self, task: str, subject: Subject, annotation: object, serializer: Serializer | None) -> None:
         self._task = task
         self._subject: Subject = subject
-        self._plain: Serializer = serializer or JsonSerializer()
+        chosen = labelled(serializer)
+        self._plain: Serializer = chosen or JsonSerializer()
         try:
-            self._type = _type_codec(object if annotation is UNSET else annotation, serializer)
+            self._type = _type_codec(object if annotation is UNSET else annotation, chosen)
         except Exception as error:
             raise ContractError(
                 f"{subject} of task {task!r} must be a type that pydantic or msgspec can validate, "
@@ -110,7 +118,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
-        return cast("T", self._checked(self._type.decode, raw or _NOTHING))
+        return cast("T", self._checked(self._type.decode, raw or _NOTHING, raw))
 
     def decode_plain(self, raw: bytes) -> object:
         """What `encode` made, as plain values, not validated.
@@ -118,13 +126,15 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged.
         """
-        return self._checked(self._plain.loads, raw) if raw else None
+        return self._checked(lambda stored: _load(self._plain, stored), raw, raw) if raw else None
 
-    def _checked(self, step: Callable[[Any], object], value: object) -> object:
+    def _checked(self, step: Callable[[Any], object], value: object, stored: bytes = b"") -> object:
+        """Runs a step; `stored` is what it decodes, if it does."""
         try:
             return step(value)
         except Exception as error:
-            issues = _issues_of(error, value)
+            # Looked at only now: what another serializer wrote is never valid here.
+            issues = _issues_of(wrong_serializer(stored, self._plain) or error, value)
             if issues is None:
                 raise
             raise ValidationError(issues=issues, task=self._task, subject=self._subject) from error
@@ -133,6 +143,8 @@ class PayloadCodec(Generic[T]):
 def _issues_of(error: Exception, value: object) -> tuple[Issue, ...] | None:
     if isinstance(error, pydantic.ValidationError):
         return tuple(_pydantic_issue(detail) for detail in error.errors(include_url=False))
+    if isinstance(error, WrongSerializerError):
+        return (Issue(path=(), message=str(error), rule="serializer"),)
     if isinstance(error, PydanticSerializationError | TypeError | ValueError | RecursionError):
         path, message = _split_path(str(error))
         return (Issue(path=path, message=message, rule=type(error).__name__, value="" if path else preview(value)),)
@@ -232,7 +244,7 @@ def _dump(serializer: Serializer, plain: object) -> bytes:
     try:
         return serializer.dumps(plain)
     except Exception as error:
-        raise ValueError(f"{type(serializer).__name__}.dumps: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{_title(serializer)}.dumps: {type(error).__name__}: {error}") from error
 
 
 def _load(serializer: Serializer, raw: bytes) -> object:
@@ -241,11 +253,16 @@ def _load(serializer: Serializer, raw: bytes) -> object:
     try:
         return serializer.loads(raw)
     except Exception as error:
-        raise ValueError(f"{type(serializer).__name__}.loads: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{_title(serializer)}.loads: {type(error).__name__}: {error}") from error
+
+
+def _title(serializer: Serializer) -> str:
+    return serializer.name if isinstance(serializer, LabelledSerializer) else type(serializer).__name__
 
 
 def _type_codec(annotation: object, serializer: Serializer | None) -> _PydanticJson | _PydanticPlain | _Msgspec:
-    chosen = None if isinstance(serializer, JsonSerializer) else serializer
+    # A subclass may write JSON in a way of its own.
+    chosen = None if type(serializer) is JsonSerializer else serializer
     if any(hasattr(part, "__struct_fields__") for part in _parts(annotation)):
         return _Msgspec(annotation, chosen)
     return _PydanticJson(annotation) if chosen is None else _PydanticPlain(annotation, chosen)

@@ -15,6 +15,7 @@ from taskora.contracts import (
     JobState,
     JobTimeoutError,
     UnknownJobError,
+    ValidationError,
     to_milliseconds,
 )
 from taskora.producer._payload import PayloadCodec
@@ -82,13 +83,19 @@ class ResultReader(Generic[O]):
             raise UnknownJobError(job_id=job_id, task=task)
         match status.state:
             case JobState.COMPLETED:
-                return self.codec.decode(status.result or b"")
+                return self._decode(job_id, status.result or b"")
             case JobState.CANCELLED:
                 raise JobCancelledError(job_id=job_id, task=task, reason=status.cancel_reason or None)
             case JobState.EXPIRED:
                 raise ExpiredError(job_id=job_id, task=task)
             case _:
                 raise JobFailedError(job_id=job_id, task=task, error=status.error or "", attempts=status.attempt)
+
+    def _decode(self, job_id: str, result: bytes) -> O:
+        try:
+            return self.codec.decode(result)
+        except ValidationError as error:
+            raise error.for_job(job_id) from error.__cause__
 
 
 def is_settled(status: JobStatus | None) -> bool:

@@ -92,7 +92,12 @@ from taskora.wire._operations import (
 )
 from taskora.wire._serializer import (
     JsonSerializer,
+    LabelledSerializer,
     Serializer,
+    WrongSerializerError,
+    labelled,
+    writer_of,
+    wrong_serializer,
 )
 from taskora.wire._version import (
     MIN_COMPAT,
@@ -138,6 +143,7 @@ __all__ = [
     "JobStatus",
     "JsonSerializer",
     "Keyspace",
+    "LabelledSerializer",
     "LastEvent",
     "Lease",
     "LeaseState",
@@ -176,6 +182,7 @@ __all__ = [
     "TaskPage",
     "Verdict",
     "VersionCounts",
+    "WrongSerializerError",
     "ask",
     "check_meta",
     "decode_event",
@@ -185,4 +192,7 @@ __all__ = [
     "dump_json",
     "encode_log",
     "handshake",
+    "labelled",
+    "writer_of",
+    "wrong_serializer",
 ]
