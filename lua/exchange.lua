@@ -34,7 +34,8 @@ local rate_max = tonumber(ARGV[9])     -- int   how many jobs may start in a win
 local rate_window_ms = tonumber(ARGV[10])  -- int   length of the window
 local rate_key = ARGV[11]         -- str     what is counted apart from the task, or empty
 local key_limit = tonumber(ARGV[12])   -- int   limit of concurrency keys whose dispatch named none; 0 for none
-local OUTCOMES = 13               -- items   (kind, job_id, token, payload, delay_ms)...
+local default_ttl_ms = tonumber(ARGV[13])  -- int   time to live of jobs whose dispatch gave none; 0 for none
+local OUTCOMES = 14               -- items   (kind, job_id, token, payload, delay_ms)...
 
 -- Found out in the middle of the work, this would lose the jobs that were just popped.
 if lease_ms < 1 then

@@ -75,7 +75,7 @@ local function try_start(id)
   end
   if ENDED[fields[12]] then
     pass_on(fields[6], limit) -- another program, which does not know where parked jobs stand, cancelled it
-  elseif is_expired(fields[5]) then
+  elseif is_expired(job_key, fields[5], fields[4]) then
     expire(id, job_key, fields[8])
     pass_on(fields[6], limit)
   elseif job_version > max_version then

@@ -1,15 +1,31 @@
 -- A job that did not start in time. The expiry belongs to the wait for the first start.
--- needs: expired_key, on_expire, prefix, now_ms
+-- needs: expired_key, on_expire, default_ttl_ms, prefix, release_dedup, now_ms
 
-local function is_expired(expire_at)
+-- How long it is told of a discarded job what became of it.
+local REMAINS_MS = 600000
+
+-- Where the dispatch did not say, the worker does, for jobs that never started.
+local function is_expired(job_key, expire_at, ts)
   local deadline = tonumber(expire_at or '')
-  return deadline ~= nil and deadline > 0 and now_ms >= deadline
+  if deadline and deadline > 0 then
+    return now_ms >= deadline
+  end
+  local dispatched = default_ttl_ms > 0 and tonumber(ts or '')
+  return dispatched and now_ms >= dispatched + default_ttl_ms and redis.call('HEXISTS', job_key, 'processedOn') == 0
+end
+
+-- Of a discarded job nothing is left but what those who wait for it have to know, for a while.
+local function discard(id, job_key)
+  local remains = prefix .. 'gone:' .. id
+  redis.call('DEL', job_key, job_key .. ':logs')
+  redis.call('HSET', remains, 'state', 'expired', 'finishedOn', now)
+  redis.call('PEXPIRE', remains, REMAINS_MS)
 end
 
 local function expire(id, job_key, dedup_key)
   release_dedup(dedup_key, id)
   if on_expire == 'discard' then
-    redis.call('DEL', job_key, job_key .. ':logs')
+    discard(id, job_key)
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)

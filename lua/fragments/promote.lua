@@ -13,7 +13,7 @@ local function promote_due()
   for _, id in ipairs(due) do
     local job_key = prefix .. id
     local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
-    if is_expired(fields[1]) then
+    if is_expired(job_key, fields[1], fields[3]) then
       expire(id, job_key, fields[5])
     elseif fields[4] or fields[3] then -- an id without a hash is a ghost: nothing to run
       redis.call('HSET', job_key, 'state', 'waiting')

@@ -1,8 +1,9 @@
 import pytest
 
 from taskora.contracts import JobState
+from taskora.wire import ReadStatuses
 from tests.conformance.clock import START_MS
-from tests.conformance.subject import Subject, ids, job, retrying
+from tests.conformance.subject import TASK, Subject, ids, job, released, retrying
 
 
 async def test_due_jobs_leave_in_the_order_in_which_they_became_due(subject: Subject) -> None:
@@ -67,6 +68,39 @@ async def test_a_job_that_did_not_start_in_time_expires(subject: Subject, delay_
     assert (record.status.state, record.status.finished_on_ms) == (JobState.EXPIRED, START_MS + 20)
     assert await subject.listed(JobState.EXPIRED) == ["a"]
     assert (await subject.events())[1:] == ["expired a"]
+
+
+async def test_of_a_discarded_job_it_is_told_for_ten_minutes_that_it_expired(subject: Subject) -> None:
+    await subject.enqueue(job("a", ttl_ms=20), job("b"))
+    subject.advance(25)
+    await subject.exchange(slots=2, on_expire="discard")
+    discarded_ms = START_MS + 25
+    subject.advance(600_000 - 1)
+    (gone, started) = await subject.run(ReadStatuses(task=TASK, job_ids=["a", "b"]))
+    assert gone is not None
+    assert started is not None
+    assert (gone.state, gone.finished_on_ms, started.state) == (JobState.EXPIRED, discarded_ms, JobState.ACTIVE)
+    subject.advance(1)
+    assert (await subject.run(ReadStatuses(task=TASK, job_ids=["a"]))) == (None,)
+
+
+@pytest.mark.parametrize("delay_ms", [0, 10])
+async def test_the_worker_may_limit_the_wait_of_jobs_that_have_no_time_to_live(subject: Subject, delay_ms: int) -> None:
+    await subject.enqueue(job("own", delay_ms=delay_ms, ttl_ms=1000), job("none", delay_ms=delay_ms))
+    subject.advance(19)
+    assert (await subject.exchange("T", slots=0, ttl_ms=20)).claims == ()
+    subject.advance(1)
+    assert ids(await subject.exchange("T", slots=2, ttl_ms=20)) == ["own"]
+    assert await subject.listed(JobState.EXPIRED) == ["none"]
+
+
+async def test_the_limit_of_the_worker_ends_with_the_first_start(subject: Subject) -> None:
+    await subject.claim("a")
+    subject.advance(25)
+    await subject.settle(retrying("a"))
+    assert ids(await subject.exchange("T2", slots=1, ttl_ms=20)) == ["a"]
+    await subject.settle(released("a", token="T2"))
+    assert ids(await subject.exchange("T3", slots=1, ttl_ms=20)) == ["a"]
 
 
 @pytest.mark.parametrize("delay_ms", [0, 20])

@@ -113,7 +113,7 @@ class MemoryTricks:
     def flow(self, task: str) -> Facts:
         found = self._store.task(task)
         now_ms = self._store.clock.now_ms()
-        kept = {name: found.values.get(name, now_ms) for name in found.values._stored}
+        kept = {name: found.values.get(name, now_ms) for name in found.values._stored if name.startswith(VALUES)}
         held = {f"conc:{key}": str(count) for key, count in found.parking.held.items()}
         return {
             "values": {name: value for name, value in (kept | held).items() if value is not None},

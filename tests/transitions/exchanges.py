@@ -27,6 +27,7 @@ def exchange(
     max_version: int = NEWEST,
     pace: Pace = NO_PACE,
     key_limit: int = 0,
+    ttl_ms: int = 0,
 ) -> Exchange:
     return Exchange(
         task="t",
@@ -39,6 +40,7 @@ def exchange(
         max_version=max_version,
         pace=pace,
         key_limit=key_limit,
+        ttl_ms=ttl_ms,
     )
 
 

@@ -149,7 +149,28 @@ def test_a_job_past_its_deadline_expires(task: RawTask, expire_at: int) -> None:
 def test_an_expired_job_is_deleted_where_the_task_says_so(task: RawTask) -> None:
     task.seed({**listed("j1", expireAt=NOW), "j1:logs": ["{}"]})
     assert task.run(exchange(slots=1, on_expire="discard")).claims == ()
-    assert task.dump() == {"events": Events([event("expired", "j1")])}
+    gone = Expires({"state": "expired", "finishedOn": str(NOW)})
+    assert task.dump() == {"gone:j1": gone, "events": Events([event("expired", "j1")])}
+    assert 590_000 < task.lifetime_ms("gone:j1") <= 600_000
+
+
+@pytest.mark.parametrize(
+    ("fields", "claimed"),
+    [
+        ({"ts": NOW - 1000}, []),
+        ({"ts": NOW - 999}, ["j1"]),
+        ({"ts": NOW - 9000, "expireAt": NOW + 1}, ["j1"]),
+        ({"ts": NOW - 10, "expireAt": NOW}, []),
+        ({"ts": NOW - 9000, "processedOn": NOW - 8000, "attempt": 2}, ["j1"]),
+        ({"ts": "never"}, ["j1"]),
+    ],
+)
+def test_the_worker_limits_the_wait_of_jobs_that_never_started_and_have_no_deadline(
+    task: RawTask, fields: dict[str, object], claimed: list[str]
+) -> None:
+    task.seed(listed("j1", **fields))
+    assert ids(task.run(exchange(slots=1, ttl_ms=1000)).claims) == claimed
+    assert task.read("j1")["state"] == ("active" if claimed else "expired")
 
 
 def test_expired_jobs_leave_their_slots_to_others(task: RawTask) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.transitions.exchanges import exchange
-from tests.transitions.keyspace import NOW, Dump, Events, RawTask, Scores, event, job
+from tests.transitions.keyspace import NOW, Dump, Events, Expires, RawTask, Scores, event, job
 
 
 @pytest.mark.parametrize("state", ["delayed", "retrying"])
@@ -76,7 +76,15 @@ def test_a_job_past_its_deadline_is_deleted_where_the_task_says_so(task: RawTask
     record = job("delayed", expireAt=NOW, dedupKey="taskora:{t}:dedup:k")
     task.seed({"j1": record, "dedup:k": "j1", "delayed": Scores({"j1": NOW - 1})})
     task.run(exchange(slots=1, on_expire="discard"))
-    assert task.dump() == {"events": Events([event("expired", "j1")])}
+    gone = Expires({"state": "expired", "finishedOn": str(NOW)})
+    assert task.dump() == {"gone:j1": gone, "events": Events([event("expired", "j1")])}
+
+
+def test_a_job_without_a_deadline_has_the_one_of_the_worker(task: RawTask) -> None:
+    task.seed({"j1": job("delayed", ts=NOW - 1000), "j2": job("delayed", ts=NOW - 999)})
+    task.seed({"delayed": Scores({"j1": NOW - 1, "j2": NOW - 1})})
+    assert [claim.job_id for claim in task.run(exchange(slots=2, ttl_ms=1000)).claims] == ["j2"]
+    assert task.read("expired") == Scores({"j1": NOW})
 
 
 def test_a_clock_that_went_back_promotes_later_and_nothing_twice(task: RawTask) -> None:

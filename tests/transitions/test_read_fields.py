@@ -2,7 +2,7 @@
 
 from taskora.contracts import JobState
 from taskora.wire import JobStatus, ReadStatuses
-from tests.transitions.keyspace import NOW, RawTask, Scores, job
+from tests.transitions.keyspace import NOW, Expires, RawTask, Scores, job
 
 
 def test_statuses_come_in_the_order_asked_for(task: RawTask) -> None:
@@ -32,6 +32,15 @@ def test_what_has_no_state_is_no_job(task: RawTask) -> None:
     task.orphans.add("j1")
     task.seed({"j1": {"progress": "1"}})
     assert task.run(ReadStatuses(task="t", job_ids=["j1"])) == (None,)
+
+
+def test_of_a_discarded_job_is_told_what_is_left(task: RawTask) -> None:
+    gone = Expires({"state": "expired", "finishedOn": str(NOW)})
+    task.seed({"gone:j1": gone, "gone:j2": gone, "j2": job(), "wait": ["j2"]})
+    assert task.run(ReadStatuses(task="t", job_ids=["j1", "j2"])) == (
+        status(JobState.EXPIRED, attempt=0, finished_on_ms=NOW),
+        status(JobState.WAITING),
+    )
 
 
 def test_nothing_asked_is_nothing_told(task: RawTask) -> None:

@@ -11,7 +11,7 @@ import redis
 
 from taskora.contracts import define_task
 from taskora.producer import AsyncProducer, Producer
-from taskora.wire import Claim, Exchange, Outcome, OutcomeKind, Report, ReportEntry, ScanTasks, SyncBackend
+from taskora.wire import Claim, Exchange, OnExpire, Outcome, OutcomeKind, Report, ReportEntry, ScanTasks, SyncBackend
 from taskora.wire.backends import open_sync_backend
 from tests.polling import eventually
 from tests.servers import Server
@@ -74,8 +74,8 @@ class Player:
         self.backend = backend
         self._tokens = itertools.count(1)
 
-    def claim(self, task: str = "orders", *, slots: int = 1) -> tuple[Claim, ...]:
-        return self._exchange(task, slots=slots)
+    def claim(self, task: str = "orders", *, slots: int = 1, on_expire: OnExpire = "fail") -> tuple[Claim, ...]:
+        return self._exchange(task, slots=slots, on_expire=on_expire)
 
     def settle(
         self, claim: Claim, kind: OutcomeKind, payload: bytes = b"", *, task: str = "orders", delay_ms: int = 0
@@ -103,9 +103,13 @@ class Player:
         self.settle(claim, kind, payload, task=task)
         return claim.job_id
 
-    def _exchange(self, task: str, *, slots: int = 0, outcomes: tuple[Outcome, ...] = ()) -> tuple[Claim, ...]:
+    def _exchange(
+        self, task: str, *, slots: int = 0, outcomes: tuple[Outcome, ...] = (), on_expire: OnExpire = "fail"
+    ) -> tuple[Claim, ...]:
         token = f"token-{next(self._tokens)}"
-        exchange = Exchange(task=task, token=token, lease_ms=LEASE_MS, slots=slots, outcomes=outcomes)
+        exchange = Exchange(
+            task=task, token=token, lease_ms=LEASE_MS, slots=slots, outcomes=outcomes, on_expire=on_expire
+        )
         return self.backend.run(exchange).claims
 
 

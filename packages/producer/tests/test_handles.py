@@ -61,6 +61,20 @@ def test_an_expired_job_raises(surface: Surface, producer: Any, task: Any, playe
     assert caught.value.job_id == handle.id
 
 
+def test_a_job_that_was_discarded_before_it_is_asked_for_raises(
+    surface: Surface, producer: Any, task: Any, player: Player
+) -> None:
+    handle = surface.do(task.dispatch(Order("a"), ttl="1ms"))
+    dispatched_ms = surface.do(producer.inspector.find(handle.id)).timestamp_ms
+    eventually(lambda: time.time() * 1000 > dispatched_ms + 1)
+    assert player.claim(on_expire="discard") == ()
+    assert surface.do(handle.state()) == "expired"
+    with pytest.raises(ExpiredError):
+        surface.do(task.job(handle.id).result())
+    assert surface.do(producer.inspector.find(handle.id)) is None
+    assert surface.do(producer.inspector.expired()) == []
+
+
 def test_a_job_that_never_was_raises_at_once(surface: Surface, task: Any) -> None:
     handle = task.job("nobody")
     with pytest.raises(UnknownJobError, match="No job 'nobody' in task 'orders'"):
@@ -187,20 +201,20 @@ def test_a_result_arrives_while_it_is_waited_for(name: str, storage: Storage, pl
 
 
 @pytest.mark.parametrize("name", ["sync", "async"])
-@pytest.mark.parametrize("kind", ["cancel", "retry", "expire", "fail"])
+@pytest.mark.parametrize("kind", ["cancel", "retry", "expire", "discard", "discard elsewhere", "fail"])
 def test_every_end_is_noticed_while_it_is_waited_for(
     name: str, kind: str, redis_storage: Storage, redis_player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("_waiting", "_results"):  # only the event can be what wakes the wait
         monkeypatch.setattr(f"taskora.producer.{module}.RECHECK_MS", 60_000)
     begun = threading.Event()
-    errors = {"cancel": JobCancelledError, "expire": ExpiredError, "fail": JobFailedError, "retry": JobFailedError}
+    errors = {"cancel": JobCancelledError, "fail": JobFailedError, "retry": JobFailedError}
 
     def follow() -> type[BaseException]:
         with open_surface(name) as surface, surface.producer(redis_storage.url) as producer:
             handle = surface.do(producer.register(orders).dispatch(Order("a"), job_id="x", ttl="1s"))
             begun.set()
-            with pytest.raises(errors[kind]) as caught:
+            with pytest.raises(errors.get(kind, ExpiredError)) as caught:
                 surface.do(handle.result(timeout="30s"))
             return type(caught.value)
 
@@ -209,7 +223,7 @@ def test_every_end_is_noticed_while_it_is_waited_for(
         begun.wait(30)
         eventually(lambda: _is_blocked(raw))
         _end(kind, redis_player, raw)
-        assert waiting.result(30) is errors[kind]
+        assert waiting.result(30) is errors.get(kind, ExpiredError)
 
 
 def _is_blocked(raw: Any) -> bool:
@@ -224,6 +238,14 @@ def _end(kind: str, player: Player, raw: Any) -> None:
     elif kind == "expire":
         raw.hset("taskora:{orders}:x", "expireAt", "1")
         assert player.claim() == ()
+    elif kind == "discard":
+        raw.hset("taskora:{orders}:x", "expireAt", "1")
+        assert player.claim(on_expire="discard") == ()
+    elif kind == "discard elsewhere":  # another program leaves nothing but the event
+        pipeline = raw.pipeline(transaction=True)
+        pipeline.delete("taskora:{orders}:x")
+        pipeline.xadd("taskora:{orders}:events", {"event": "expired", "jobId": "x"})
+        pipeline.execute()
     else:
         if kind == "retry":
             player.retry()

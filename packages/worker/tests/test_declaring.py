@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from packages.worker.tests.workbench import anything, double
-from taskora.contracts import JobFailedError, Retry, Stall, Ttl, UsageError, define_task
+from taskora.contracts import Collect, JobFailedError, Retry, Stall, Ttl, UsageError, define_task
 from taskora.worker import Context, Defaults, Implement, Retention, Worker, WorkerTask
 
 
@@ -243,6 +243,29 @@ def test_the_implementation_wins_over_the_contract_and_the_contract_over_the_def
     }
     assert found == {"plain": (7, 7000, 7, 7), "full": (5, 5000, 7, 5), "own": (3, 3000, 3, 3)}
     assert worker.implementations["own"].on_expire == "discard"
+
+
+def test_the_time_to_live_comes_from_the_implementation_then_the_contract_then_the_defaults() -> None:
+    worker = Worker("memory://", defaults=Defaults(ttl=Ttl(max="7s", on_expire="discard")))
+    batch = Collect(key="k", delay="1s")
+    worker.implement(define_task("plain", input=int), answer)
+    worker.implement(define_task("full", input=int, ttl=Ttl(max="5s")), answer)
+    worker.implement(define_task("own", input=int, ttl=Ttl(max="5s")), answer, ttl=Ttl(max="3s", on_expire="discard"))
+
+    async def count(items: list[int]) -> int:
+        return len(items)
+
+    worker.implement(define_task("batch", input=int, collect=batch), count, collect=batch)
+    found = {name: (item.ttl_ms, item.on_expire) for name, item in worker.implementations.items()}
+    assert found == {
+        "plain": (7000, "discard"),
+        "full": (5000, "fail"),
+        "own": (3000, "discard"),
+        "batch": (0, "discard"),
+    }
+    bare = Worker("memory://")
+    bare.implement(double, answer)
+    assert (bare.implementations["double"].ttl_ms, bare.implementations["double"].on_expire) == (0, "fail")
 
 
 def test_without_any_options_a_job_runs_once_for_at_most_thirty_seconds() -> None:

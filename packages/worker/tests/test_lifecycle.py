@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from packages.worker.tests.workbench import anything, double, find, reach
-from taskora.contracts import JobState, define_task
+from taskora.contracts import ExpiredError, JobState, Ttl, define_task
 from taskora.producer import Producer
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
@@ -278,6 +278,24 @@ async def test_expired_jobs_are_not_run(url: str) -> None:
     async with worker:
         await (await task.dispatch("fresh", ttl="1h")).result("5s")
         await reach(worker, stale.id, JobState.EXPIRED)
+    assert seen == ["fresh"]
+
+
+async def test_jobs_that_were_dispatched_without_a_time_to_live_have_that_of_the_worker(url: str) -> None:
+    worker = Worker(url)
+    seen: list[object] = []
+    task = worker.register(anything)
+    stale, fresh = await task.dispatch("stale"), await task.dispatch("fresh", ttl="1h")
+    await aeventually(lambda: _is_past(worker, fresh.id, 1))
+
+    @worker.implement(anything, ttl=Ttl(max="1ms", on_expire="discard"))
+    async def handle(data: object) -> None:
+        seen.append(data)
+
+    async with worker:
+        await fresh.result("5s")
+        with pytest.raises(ExpiredError):
+            await stale.result("5s")
     assert seen == ["fresh"]
 
 

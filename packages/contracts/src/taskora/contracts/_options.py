@@ -37,8 +37,9 @@ class Ttl:
     It is noticed when a worker would start the job: while none runs, nothing expires.
 
     Attributes:
-        max: The time from dispatch until the start of the first attempt; a dispatch may name its own.
-        on_expire: `"fail"` keeps an expired job for inspection, `"discard"` leaves no trace of it.
+        max: The time from dispatch until the start of the first attempt, a delay included; a dispatch may name its own.
+        on_expire: `"fail"` keeps an expired job for inspection, `"discard"` leaves no trace of it but that those who
+            wait for it, or ask within ten minutes, are told that it expired.
     """
 
     max: Duration = field(default="1h", compare=False)

@@ -98,6 +98,14 @@ class ResultReader(Generic[O]):
             raise error.for_job(job_id) from error.__cause__
 
 
+def expired_status() -> JobStatus:
+    """The status of a job that an event says expired, and that whoever expired it left nothing of."""
+    return JobStatus(
+        state=JobState.EXPIRED, attempt=0, processed_on_ms=None, finished_on_ms=None,
+        result=None, error=None, cancel_reason=None, progress=None,
+    )  # fmt: skip
+
+
 def is_settled(status: JobStatus | None) -> bool:
     """Whether there is nothing more to wait for: the job ended, or does not exist."""
     return status is None or status.state.is_terminal
@@ -116,6 +124,7 @@ def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobSt
         position = yield from ask(LastEvent(task=task))
     status = yield from _look(task, job_id)
     trouble: BackendError | None = None
+    ending = None
     while not is_settled(status):
         left_ms = deadline.left_ms()
         if left_ms == 0:
@@ -125,12 +134,12 @@ def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobSt
             if trouble is not None:
                 yield Pause(min(_PAUSE, block_ms / 1000) * random.uniform(0.5, 1.0))
             else:
-                position = yield from _await_occasion(task, job_id, position, block_ms)
+                position, ending = yield from _await_occasion(task, job_id, position, block_ms)
             trouble = None
             status = yield from _look(task, job_id)
         except BackendError as error:
             trouble = error
-    return status
+    return expired_status() if status is None and ending == "expired" else status
 
 
 def _look(task: str, job_id: str) -> Flow[JobStatus | None]:
@@ -138,14 +147,15 @@ def _look(task: str, job_id: str) -> Flow[JobStatus | None]:
     return status
 
 
-def _await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flow[str]:
-    """Waits until an event says that the job ended, or for `block_ms`; the reply is where to go on."""
+def _await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flow[tuple[str, str | None]]:
+    """Waits until an event says that the job ended, or for `block_ms`; replies where to go on, and how it ended."""
     end = monotonic() + block_ms / 1000
     while True:
         left_ms = int((end - monotonic()) * 1000)
         if left_ms <= 0:
-            return position
+            return position, None
         events: Sequence[StreamEvent] = yield AwaitEvents({task: position}, left_ms)
         position = events[-1].position if events else position
-        if any(event.job_id == job_id and event.name in FINAL_EVENTS for event in events):
-            return position
+        for event in events:
+            if event.job_id == job_id and event.name in FINAL_EVENTS:
+                return position, event.name

@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, TypeAlias
 
 from taskora.contracts import BackendError, UsageError
 from taskora.producer._group_commit import GroupCommit
-from taskora.producer._results import FINAL_EVENTS, LAST_LOOK_S, RECHECK_MS, Deadline, is_settled
+from taskora.producer._results import FINAL_EVENTS, LAST_LOOK_S, RECHECK_MS, Deadline, expired_status, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
 
 _STATUS_BATCH: Final = 200
@@ -151,7 +151,7 @@ class ResultHub:
         while True:
             try:
                 events = await feed.read(dict(self._positions), block_ms=RECHECK_MS)
-                await self._look(_ended_jobs(events))
+                await self._look(_ended_jobs(events, FINAL_EVENTS), expired=_ended_jobs(events, {"expired"}))
                 self._positions.update((event.task, event.position) for event in events)
                 pause = _FIRST_PAUSE
                 if events and monotonic() < recheck_at:
@@ -176,7 +176,7 @@ class ResultHub:
             return False
         return True
 
-    async def _look(self, jobs: Iterable[tuple[str, str]]) -> None:
+    async def _look(self, jobs: Iterable[tuple[str, str]], *, expired: Sequence[tuple[str, str]] = ()) -> None:
         wanted: dict[str, list[str]] = {}
         for task, job_id in jobs:
             if job_id in self._waiters.get(task, {}):
@@ -185,7 +185,9 @@ class ResultHub:
             for start in range(0, len(job_ids), _STATUS_BATCH):
                 batch = job_ids[start : start + _STATUS_BATCH]
                 for job_id, status in zip(batch, await self._statuses(task, batch), strict=True):
-                    if is_settled(status):
+                    if status is None and (task, job_id) in expired:
+                        self._settle(task, job_id, expired_status())
+                    elif is_settled(status):
                         self._settle(task, job_id, status)
 
     def _settle(self, task: str, job_id: str, status: JobStatus | None) -> None:
@@ -230,5 +232,5 @@ def closed_error() -> UsageError:
     return UsageError("this producer is closed: make another one, or close it later")
 
 
-def _ended_jobs(events: Sequence[StreamEvent]) -> list[tuple[str, str]]:
-    return [(event.task, event.job_id) for event in events if event.name in FINAL_EVENTS]
+def _ended_jobs(events: Sequence[StreamEvent], names: Collection[str]) -> list[tuple[str, str]]:
+    return [(event.task, event.job_id) for event in events if event.name in names]

@@ -32,6 +32,7 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
         rate_window_ms=operation.pace.window_ms,
         rate_key=operation.pace.key,
         key_limit=operation.key_limit,
+        default_ttl_ms=operation.ttl_ms,
         resend=operation.resend,
         outcomes=outcomes,
     )

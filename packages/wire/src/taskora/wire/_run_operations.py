@@ -84,8 +84,8 @@ class Exchange(Operation[Exchanged]):
 
     `token` fences the jobs claimed by this call and must be fresh for every call. Claiming also promotes due jobs,
     and expires those that did not start in time as `on_expire` says. Jobs whose payload is newer than `max_version`
-    are left for a newer worker; `pace` says how fast jobs may start; `key_limit` is how many jobs of a concurrency key
-    run at once where their dispatch did not say.
+    are left for a newer worker; `pace` says how fast jobs may start. Where their dispatch did not say, `key_limit` is
+    how many jobs of a concurrency key run at once, and `ttl_ms` how long after their dispatch they may start.
     """
 
     task: str
@@ -97,6 +97,7 @@ class Exchange(Operation[Exchanged]):
     max_version: int = NEWEST
     pace: Pace = NO_PACE
     key_limit: int = 0
+    ttl_ms: int = 0
     resend: bool = False
 
     def again(self) -> Self:

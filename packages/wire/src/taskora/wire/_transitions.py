@@ -697,7 +697,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="778129ee64a13e2b81709e882cf581391f0de36c",
+    sha="3420d4111133132f3521107d3c401474c5150828",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -723,7 +723,8 @@ local rate_max = tonumber(ARGV[9])
 local rate_window_ms = tonumber(ARGV[10])
 local rate_key = ARGV[11]
 local key_limit = tonumber(ARGV[12])
-local OUTCOMES = 13
+local default_ttl_ms = tonumber(ARGV[13])
+local OUTCOMES = 14
 if lease_ms < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
@@ -973,14 +974,25 @@ local function flush_settled()
   count_finished('completed', finished.completed)
   count_finished('failed', finished.failed)
 end
-local function is_expired(expire_at)
+local REMAINS_MS = 600000
+local function is_expired(job_key, expire_at, ts)
   local deadline = tonumber(expire_at or '')
-  return deadline ~= nil and deadline > 0 and now_ms >= deadline
+  if deadline and deadline > 0 then
+    return now_ms >= deadline
+  end
+  local dispatched = default_ttl_ms > 0 and tonumber(ts or '')
+  return dispatched and now_ms >= dispatched + default_ttl_ms and redis.call('HEXISTS', job_key, 'processedOn') == 0
+end
+local function discard(id, job_key)
+  local remains = prefix .. 'gone:' .. id
+  redis.call('DEL', job_key, job_key .. ':logs')
+  redis.call('HSET', remains, 'state', 'expired', 'finishedOn', now)
+  redis.call('PEXPIRE', remains, REMAINS_MS)
 end
 local function expire(id, job_key, dedup_key)
   release_dedup(dedup_key, id)
   if on_expire == 'discard' then
-    redis.call('DEL', job_key, job_key .. ':logs')
+    discard(id, job_key)
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)
@@ -998,7 +1010,7 @@ local function promote_due()
   for _, id in ipairs(due) do
     local job_key = prefix .. id
     local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
-    if is_expired(fields[1]) then
+    if is_expired(job_key, fields[1], fields[3]) then
       expire(id, job_key, fields[5])
     elseif fields[4] or fields[3] then
       redis.call('HSET', job_key, 'state', 'waiting')
@@ -1110,7 +1122,7 @@ local function try_start(id)
   end
   if ENDED[fields[12]] then
     pass_on(fields[6], limit)
-  elseif is_expired(fields[5]) then
+  elseif is_expired(job_key, fields[5], fields[4]) then
     expire(id, job_key, fields[8])
     pass_on(fields[6], limit)
   elseif job_version > max_version then
@@ -1252,6 +1264,7 @@ def exchange(
     rate_window_ms: int,
     rate_key: str,
     key_limit: int,
+    default_ttl_ms: int,
     outcomes: Sequence[Arg],
 ) -> Call[ExchangeReply]:
     """exchange: active -> completed | retrying | failed | cancelled | waiting | delayed
@@ -1261,7 +1274,7 @@ def exchange(
     return Call(
         script=EXCHANGE,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.cancelled_key, keys.expired_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, "1" if singleton else "0", rate_max, rate_window_ms, rate_key, key_limit, *outcomes),
+        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, "1" if singleton else "0", rate_max, rate_window_ms, rate_key, key_limit, default_ttl_ms, *outcomes),
     )
 
 
@@ -1758,7 +1771,7 @@ def read_collect(
 
 READ_FIELDS = Script(
     name="read_fields",
-    sha="21a0eba4d9124d381b86703bf1d786d95eaa25fd",
+    sha="43b06e35a42644dd664e89e3d5615e238bfdb9ce",
     text="""\
 local prefix = KEYS[1]
 local fields = ARGV[1]
@@ -1769,7 +1782,12 @@ for name in string.gmatch(fields, '%S+') do
 end
 local rows = {}
 for i = JOB_IDS, #ARGV do
-  rows[#rows + 1] = redis.call('HMGET', prefix .. ARGV[i], unpack(names))
+  local row = redis.call('HMGET', prefix .. ARGV[i], unpack(names))
+  if not row[1] then
+    local remains = redis.call('HMGET', prefix .. 'gone:' .. ARGV[i], unpack(names))
+    row = remains[1] and remains or row
+  end
+  rows[#rows + 1] = row
 end
 return rows
 """,

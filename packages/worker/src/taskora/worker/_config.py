@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from taskora.contracts import Duration, Retry, Stall, UsageError, to_milliseconds
+from taskora.contracts import Duration, Retry, Stall, Ttl, UsageError, to_milliseconds
 
 T = TypeVar("T")
 
@@ -21,12 +21,14 @@ class Defaults:
         timeout: How long one attempt may take; None for as long as it takes.
         concurrency: How many jobs of one task this worker runs at once.
         stall: What happens when a worker dies.
+        ttl: How long jobs may wait for their first attempt; None for as long as it takes.
     """
 
     retry: Retry | None = None
     timeout: Duration | None = "30s"
     concurrency: int = 1
     stall: Stall = field(default_factory=Stall)
+    ttl: Ttl | None = None
     timeout_ms: int | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -35,6 +37,7 @@ class Defaults:
         check_count("concurrency", self.concurrency)
         check_instance("retry", self.retry, Retry)
         check_instance("stall", self.stall, Stall)
+        check_instance("ttl", self.ttl, Ttl)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,8 @@ class RunOptions(TypedDict, total=False):
         timeout: How long one attempt may take.
         retry: When failed attempts are run again.
         stall: What happens when a worker dies.
-        ttl: What happens to jobs that did not start in time: its `on_expire`. The time itself is set at dispatch.
+        ttl: How long after their dispatch jobs may start whose producer gave no time, and what happens to all that did
+            not start in time. Ignored for the time of batches, which wait for their items.
         middleware: Wraps the handler, inside the worker's own middleware; the first is outermost.
         executor: Where the handler runs: `"async"`, `"thread"`, `"process"`, or `"auto"`, by the kind of function.
         version: The payload version that the handler understands; by default the contract's.
@@ -91,6 +92,7 @@ class Implementation(Generic[I, O]):
     timeout_ms: int | None
     stall: Stall
     on_expire: OnExpire
+    ttl_ms: int
     middleware: tuple[Middleware, ...]
     on_cancel: OnCancel[Any] | None
     version: int
@@ -125,7 +127,8 @@ def resolve(
     name = contract.name
     _check_options(on_cancel, options)
     contract = _collecting(contract, collect)
-    since, rate_limit, ttl = options.get("since", 1), options.get("rate_limit"), options.get("ttl") or contract.ttl
+    since, rate_limit = options.get("since", 1), options.get("rate_limit")
+    ttl = options.get("ttl") or contract.ttl or defaults.ttl
     version, migrations = _versions(contract, options.get("version"), since, options.get("migrate"))
     return Implementation(
         contract=contract,
@@ -138,6 +141,7 @@ def resolve(
         timeout_ms=_timeout_ms(options.get("timeout"), contract, defaults),
         stall=options.get("stall") or contract.stall or defaults.stall,
         on_expire="fail" if ttl is None else ttl.on_expire,
+        ttl_ms=0 if ttl is None or contract.collect is not None else ttl.max_ms,
         middleware=check_middleware(options.get("middleware", ())),
         on_cancel=on_cancel,
         version=version,

@@ -159,6 +159,7 @@ class Lane:
             max_version=self._implementation.version,
             pace=self._implementation.pace,
             key_limit=self._implementation.key_limit,
+            ttl_ms=self._implementation.ttl_ms,
         )
         return operation, batch
 

@@ -67,7 +67,7 @@ class Claiming:
         stands = state(record)
         if stands is not None and stands.is_terminal:
             pass_on(task, record, limit)
-        elif is_expired(record, self._now_ms):
+        elif is_expired(record, self._now_ms, default_ttl_ms=operation.ttl_ms):
             expire(task, job_id, operation.on_expire, self._now_ms)
             pass_on(task, record, limit)
         elif number(record, "_v") > operation.max_version:

@@ -15,7 +15,7 @@ def exchange(task: TaskStore, operation: Exchange, now_ms: int) -> Exchanged:
     if operation.lease_ms < 1:
         raise BackendError(f"lease_ms must be at least 1, got {operation.lease_ms}: nothing was settled or claimed")
     settlements = tuple(settle(task, outcome, now_ms, resend=operation.resend) for outcome in operation.outcomes)
-    promote_due(task, operation.on_expire, now_ms)
+    promote_due(task, operation, now_ms)
     if task.parking:
         take_newer(task, operation.max_version)
         recheck_parked(task, operation.key_limit, now_ms)

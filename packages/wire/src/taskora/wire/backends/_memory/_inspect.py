@@ -29,10 +29,17 @@ from taskora.wire.backends._memory._record import number, state
 from taskora.wire.backends._memory._task import TaskStore
 
 
-def read_statuses(task: TaskStore, operation: ReadStatuses, _now_ms: int) -> tuple[JobStatus | None, ...]:
+def read_statuses(task: TaskStore, operation: ReadStatuses, now_ms: int) -> tuple[JobStatus | None, ...]:
     """Where jobs stand."""
-    records = (task.jobs.get(job_id, {}) for job_id in operation.job_ids)
-    return tuple(decode_status([record.get(name) for name in STATUS_FIELDS]) for record in records)
+    return tuple(_status(task, job_id, now_ms) for job_id in operation.job_ids)
+
+
+def _status(task: TaskStore, job_id: str, now_ms: int) -> JobStatus | None:
+    record = task.jobs.get(job_id, {})
+    discarded_ms = task.values.get(f"gone:{job_id}", now_ms)
+    if "state" not in record and discarded_ms is not None:
+        record = {"state": b"expired", "finishedOn": discarded_ms.encode()}
+    return decode_status([record.get(name) for name in STATUS_FIELDS])
 
 
 def read_job(task: TaskStore, operation: ReadJob, _now_ms: int) -> JobRecord | None:

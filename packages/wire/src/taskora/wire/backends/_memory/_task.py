@@ -141,7 +141,10 @@ class TaskStore:
                 reader.wake()
 
 
-def is_expired(record: Record, now_ms: int) -> bool:
-    """Whether a job did not start in time."""
+def is_expired(record: Record, now_ms: int, *, default_ttl_ms: int) -> bool:
+    """Whether a job did not start in time: that of its dispatch, or else, if it never started, the worker's."""
     deadline_ms = number(record, "expireAt")
-    return 0 < deadline_ms <= now_ms
+    if deadline_ms > 0:
+        return deadline_ms <= now_ms
+    never_started = default_ttl_ms > 0 and "ts" in record and "processedOn" not in record
+    return never_started and number(record, "ts") + default_ttl_ms <= now_ms
