@@ -1,5 +1,6 @@
 """Contracts between the producers and the workers of a task. Needs nothing but the standard library."""
 
+from taskora.contracts._compositions import chain, chord, group
 from taskora.contracts._contract import (
     UNSET,
     ContractOptions,
@@ -47,17 +48,21 @@ from taskora.contracts._migrations import Migration, Migrations, MigrationStep, 
 from taskora.contracts._names import RESERVED_JOB_IDS, check_job_id, check_prefix, check_task_name
 from taskora.contracts._options import OnExpire, Stall, Ttl
 from taskora.contracts._retry import Backoff, ErrorPattern, Retry
+from taskora.contracts._signatures import MAX_STEPS, Chain, Chord, Group, Signature, Step, is_signature
 from taskora.contracts._states import INITIAL_STATES, TRANSITIONS, JobState
 from taskora.contracts._static import static_contract
 
 __all__ = [
     "INITIAL_STATES",
+    "MAX_STEPS",
     "RESERVED_JOB_IDS",
     "TRANSITIONS",
     "UNSET",
     "BackendError",
     "Backoff",
     "BatchFullError",
+    "Chain",
+    "Chord",
     "Collect",
     "ContractError",
     "ContractOptions",
@@ -68,6 +73,7 @@ __all__ = [
     "ErrorPattern",
     "ExpiredError",
     "FlowKey",
+    "Group",
     "Issue",
     "JobCancelledError",
     "JobFailedError",
@@ -80,8 +86,10 @@ __all__ = [
     "RateLimit",
     "Retry",
     "RetryError",
+    "Signature",
     "Stall",
     "StalledError",
+    "Step",
     "TaskContract",
     "TaskoraError",
     "Throttle",
@@ -95,14 +103,18 @@ __all__ = [
     "WireVersionCode",
     "WireVersionError",
     "WireVersions",
+    "chain",
     "check_flow_key",
     "check_job_id",
     "check_prefix",
     "check_task_name",
+    "chord",
     "define_task",
     "format_milliseconds",
+    "group",
     "into",
     "is_contract",
+    "is_signature",
     "migration_steps",
     "preview",
     "static_contract",

@@ -23,6 +23,7 @@ from taskora.contracts._flow_control import Collect
 from taskora.contracts._names import check_task_name
 from taskora.contracts._options import Stall, Ttl, is_integer
 from taskora.contracts._retry import Retry
+from taskora.contracts._signatures import Step
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -112,6 +113,14 @@ class TaskContract(Generic[I, O]):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    @overload
+    def s(self) -> Step[I, O]: ...
+    @overload
+    def s(self, data: I) -> Step[object, O]: ...
+    def s(self, data: Any = UNSET) -> Step[Any, O]:
+        """A step of a workflow: with its input, or without one, to be given what the step before it gives."""
+        return Step(self) if data is UNSET else Step(self, data, is_bound=True)
 
 
 @overload
