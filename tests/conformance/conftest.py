@@ -1,51 +1,29 @@
-"""The backends that the suite runs over."""
+"""Storages for cases that are functions: each runs over every storage, and over its view for threads."""
 
 from collections.abc import AsyncIterator
 
 import pytest
 
-from taskora.wire import Keyspace
-from taskora.wire.backends import MemoryBackend, open_backend
-from tests.conformance.clock import VirtualClock
-from tests.conformance.subject import Subject
-from tests.conformance.tricks import MemoryTricks, RedisTricks
+from tests.conformance.storages import memory_storage, redis_storage
+from tests.conformance.subject import Subject, View, opened
 from tests.fixtures import StartServer
 
-VARIANTS = ("memory", "memory-sync", "valkey9", "valkey9-sync", "redis7")
+VARIANTS = ("memory-asyncio", "memory-threads", "valkey9-asyncio", "valkey9-threads", "redis7-asyncio")
 
 
 @pytest.fixture(params=VARIANTS)
 async def subject(request: pytest.FixtureRequest, start_server: StartServer) -> AsyncIterator[Subject]:
-    """Run the test over every backend, and over their views for threads."""
-    kind, _, view = request.param.partition("-")
-    opened = _memory() if kind == "memory" else _redis(kind, start_server)
-    async for subject in opened:
-        sync = subject.backend.blocking() if view else None
-        yield Subject(backend=subject.backend, sync=sync, clock=subject.clock, tricks=subject.tricks)
-        if sync:
-            sync.close()
-
-
-@pytest.fixture(params=[variant for variant in VARIANTS if not variant.endswith("-sync")])
-async def async_subject(request: pytest.FixtureRequest, start_server: StartServer) -> AsyncIterator[Subject]:
-    """Run the test over every backend, for what only asyncio offers."""
-    opened = _memory() if request.param == "memory" else _redis(request.param, start_server)
-    async for subject in opened:
+    """Run the test over every storage, and over their views for threads."""
+    kind, _, name = request.param.partition("-")
+    view: View = name
+    opening = memory_storage() if kind == "memory" else redis_storage(start_server(kind))
+    async with opening as storage, opened(storage, view) as subject:
         yield subject
 
 
-async def _memory() -> AsyncIterator[Subject]:
-    clock = VirtualClock()
-    backend = MemoryBackend(clock=clock)
-    yield Subject(backend=backend, sync=None, clock=clock, tricks=MemoryTricks(backend))
-    await backend.close()
-
-
-async def _redis(kind: str, start_server: StartServer) -> AsyncIterator[Subject]:
-    server = start_server(kind)
-    clock = VirtualClock()
-    with server.client() as client:
-        client.flushall()
-        backend = open_backend(server.url, clock=clock)
-        yield Subject(backend=backend, sync=None, clock=clock, tricks=RedisTricks(client, Keyspace()))
-        await backend.close()
+@pytest.fixture(params=("memory", "valkey9", "redis7"))
+async def async_subject(request: pytest.FixtureRequest, start_server: StartServer) -> AsyncIterator[Subject]:
+    """Run the test over every storage, for what only asyncio offers."""
+    opening = memory_storage() if request.param == "memory" else redis_storage(start_server(request.param))
+    async with opening as storage, opened(storage, "asyncio") as subject:
+        yield subject

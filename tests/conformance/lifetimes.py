@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import redis
 
-MINUTE_MS: Final = 60_000
+from taskora.testing.conformance import MINUTE_MS
+
+__all__ = ["MINUTE_MS", "ServerLifetimes"]
+
 _ENDLESS_MS: Final = 10**14
 
 

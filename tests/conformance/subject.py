@@ -1,148 +1,37 @@
-"""A backend under test, and the words in which the tests talk to it."""
+"""The words of the suite."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
-
-from taskora.contracts import JobState
-from taskora.wire import (
-    Backend,
-    Enqueue,
-    Exchange,
-    Exchanged,
-    JobRecord,
-    ListJobs,
-    NewJob,
-    Operation,
-    Outcome,
-    OutcomeKind,
-    ReadJob,
-    StreamEvent,
-    SyncBackend,
+from taskora.testing.conformance._subject import (
+    LEASE_MS,
+    TASK,
+    Subject,
+    View,
+    cancelled,
+    completed,
+    enqueueing,
+    exchanging,
+    failed,
+    ids,
+    job,
+    opened,
+    released,
+    retrying,
+    shown,
 )
-from taskora.wire.backends import MemoryBackend
-from tests.conformance.clock import VirtualClock
-from tests.conformance.tricks import Tricks
 
-R = TypeVar("R")
-
-TASK = "work"
-LEASE_MS = 600_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Subject:
-    """One backend on an empty storage. With `sync`, operations go through its view for threads."""
-
-    backend: Backend
-    sync: SyncBackend | None
-    clock: VirtualClock
-    tricks: Tricks
-
-    async def run(self, operation: Operation[R]) -> R:
-        return self.sync.run(operation) if self.sync else await self.backend.run(operation)
-
-    def advance(self, milliseconds: int) -> None:
-        self.tricks.time_passes(self.clock.now_ms(), milliseconds)
-        self.clock.advance(milliseconds)
-        if isinstance(self.backend, MemoryBackend):
-            self.backend.notify_time()
-
-    async def enqueue(self, *jobs: NewJob | str, resend: bool = False) -> tuple[bool, ...]:
-        return await self.run(enqueueing(*jobs, resend=resend))
-
-    async def exchange(self, token: str = "T", *, slots: int = 0, **options: object) -> Exchanged:
-        return await self.run(exchanging(token, slots=slots, **options))
-
-    async def claim(self, *job_ids: str, token: str = "T") -> None:
-        """Enqueues jobs and claims them."""
-        await self.enqueue(*job_ids)
-        reply = await self.exchange(token, slots=len(job_ids))
-        assert ids(reply) == [*job_ids]
-
-    async def settle(self, *outcomes: Outcome) -> Exchanged:
-        return await self.exchange("unused", outcomes=outcomes)
-
-    async def fail(self, *job_ids: str) -> None:
-        """Enqueues jobs and lets them fail for good, in order."""
-        await self.claim(*job_ids)
-        await self.settle(*(failed(job_id) for job_id in job_ids))
-
-    async def record(self, job_id: str) -> JobRecord:
-        record = await self.run(ReadJob(task=TASK, job_id=job_id))
-        assert record is not None
-        return record
-
-    async def state(self, job_id: str) -> JobState | None:
-        record = await self.run(ReadJob(task=TASK, job_id=job_id))
-        return None if record is None else record.status.state
-
-    def lease(self, job_id: str) -> str | None:
-        """The token that fences a job now."""
-        return self.tricks.lease_of(TASK, job_id)
-
-    async def listed(self, state: JobState, *, offset: int = 0, limit: int = 100) -> list[str]:
-        page = await self.run(ListJobs(task=TASK, state=state, offset=offset, limit=limit))
-        return [record.job_id for record in page]
-
-    async def read(self, positions: dict[str, str], *, limit: int = 10_000) -> list[StreamEvent]:
-        """What the streams hold now."""
-        if self.sync:
-            return self.sync.read_events(positions, block_ms=1, limit=limit)
-        feed = self.backend.open_feed()
-        try:
-            return await feed.read(positions, block_ms=1, limit=limit)
-        finally:
-            await feed.close()
-
-    async def events(self) -> list[str]:
-        return shown(await self.read({TASK: "0-0"}))
-
-
-def job(job_id: str, *, delay_ms: int = 0, priority: int = 0, ttl_ms: int = 0) -> NewJob:
-    data = f'"{job_id}"'.encode()
-    return NewJob(job_id=job_id, data=data, delay_ms=delay_ms, priority=priority, ttl_ms=ttl_ms)
-
-
-def enqueueing(*jobs: NewJob | str, resend: bool = False) -> Enqueue:
-    news = [job(item) if isinstance(item, str) else item for item in jobs]
-    return Enqueue(task=TASK, version=1, max_attempts=3, jobs=news, resend=resend)
-
-
-def exchanging(token: str, *, slots: int, **options: object) -> Exchange:
-    settings: dict[str, object] = {"task": TASK, "lease_ms": LEASE_MS} | options
-    return Exchange(token=token, slots=slots, **settings)  # type: ignore[arg-type]  # checked by the tests' success
-
-
-def ids(reply: Exchanged) -> list[str]:
-    return [claim.job_id for claim in reply.claims]
-
-
-def completed(job_id: str, payload: bytes = b"1", *, token: str = "T") -> Outcome:
-    return Outcome(kind=OutcomeKind.COMPLETED, job_id=job_id, token=token, payload=payload)
-
-
-def retrying(job_id: str, *, delay_ms: int = 0, token: str = "T") -> Outcome:
-    return Outcome(kind=OutcomeKind.RETRYING, job_id=job_id, token=token, payload=b"boom", delay_ms=delay_ms)
-
-
-def failed(job_id: str, *, token: str = "T") -> Outcome:
-    return Outcome(kind=OutcomeKind.FAILED, job_id=job_id, token=token, payload=b"boom")
-
-
-def cancelled(job_id: str, *, token: str = "T") -> Outcome:
-    return Outcome(kind=OutcomeKind.CANCELLED, job_id=job_id, token=token)
-
-
-def released(job_id: str, *, delay_ms: int = 0, token: str = "T") -> Outcome:
-    return Outcome(kind=OutcomeKind.RELEASED, job_id=job_id, token=token, delay_ms=delay_ms)
-
-
-def shown(events: Iterable[StreamEvent]) -> list[str]:
-    """Events as text, fields in their order."""
-    return [_shown(event) for event in events]
-
-
-def _shown(event: StreamEvent) -> str:
-    words: Sequence[str] = [event.name, event.job_id, *(f"{name}={text}" for name, text in event.fields.items())]
-    return " ".join(words)
+__all__ = [
+    "LEASE_MS",
+    "TASK",
+    "Subject",
+    "View",
+    "cancelled",
+    "completed",
+    "enqueueing",
+    "exchanging",
+    "failed",
+    "ids",
+    "job",
+    "opened",
+    "released",
+    "retrying",
+    "shown",
+]

@@ -1,76 +1,22 @@
-"""What tests do to a storage behind the back of its backend: loss, damage, and the work of other programs."""
+"""How the suite reaches into the storages of this repository."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import redis
 
+from taskora.testing.conformance import FlowFacts, Tricks
 from taskora.wire import FINAL_STATES, Keyspace
 from taskora.wire.backends import MemoryBackend
 from tests.conformance.lifetimes import ServerLifetimes
 
-Facts = dict[str, Any]
+__all__ = ["MemoryTricks", "RedisTricks", "Tricks"]
+
 STRUCTURES = {"wait", "prioritized", "active", "delayed", "stalled", "marker", "events", *FINAL_STATES}
 VALUES = ("debounce:", "throttle:", "dedup:", "collect:", "sent:", "conc:")
 
 
-class Tricks(Protocol):
-    """Interventions that no operation offers."""
-
-    def lose_lease(self, task: str, job_id: str) -> None:
-        """Ends a lease now, as if its worker had died long ago."""
-        ...
-
-    def lose_record(self, task: str, job_id: str) -> None:
-        """Deletes the record of a job and leaves its id where it stands."""
-        ...
-
-    def damage_record(self, task: str, job_id: str, fields: Mapping[str, bytes]) -> None:
-        """Overwrites fields of a job with what they should not hold."""
-        ...
-
-    def lock_for_migration(self, text: bytes) -> None:
-        """Says that somebody rewrites the keyspace."""
-        ...
-
-    def lease_of(self, task: str, job_id: str) -> str | None:
-        """The token that fences a job now."""
-        ...
-
-    def ids_by_place(self, task: str) -> dict[str, list[str]]:
-        """Every structure that holds a job at a time, and the ids in it in order."""
-        ...
-
-    def stall_candidates(self, task: str) -> set[str]:
-        """Whom the next sweep will look at."""
-        ...
-
-    def marker(self, task: str) -> int | None:
-        """What the wake-up token says, if there is one."""
-        ...
-
-    def flow(self, task: str) -> Facts:
-        """What flow control has stored beside the jobs."""
-        ...
-
-    def time_passes(self, before_ms: int, milliseconds: int) -> None:
-        """Ends the lifetimes that are over when the clock moves on."""
-        ...
-
-    def leave_slot(self, task: str, concurrency_key: str) -> None:
-        """Gives a slot back as a program does that knows nothing of parked jobs."""
-        ...
-
-    def hold_slot(self, task: str, concurrency_key: str) -> None:
-        """Takes a slot that nobody will give back."""
-        ...
-
-    def cancel_as_others_do(self, task: str, job_id: str) -> None:
-        """Cancels a waiting job without knowing where parked ones stand."""
-        ...
-
-
-class MemoryTricks:
+class MemoryTricks(Tricks):
     """Reaches into a memory backend."""
 
     def __init__(self, backend: MemoryBackend) -> None:
@@ -110,7 +56,7 @@ class MemoryTricks:
     def marker(self, task: str) -> int | None:
         return self._store.task(task).marker._look_at_ms
 
-    def flow(self, task: str) -> Facts:
+    def flow(self, task: str) -> FlowFacts:
         found = self._store.task(task)
         now_ms = self._store.clock.now_ms()
         kept = {name: found.values.get(name, now_ms) for name in found.values._stored if name.startswith(VALUES)}
@@ -140,7 +86,7 @@ class MemoryTricks:
         self._store.task(task).jobs[job_id]["state"] = b"cancelled"
 
 
-class RedisTricks:
+class RedisTricks(Tricks):
     """Sends plain commands to the server."""
 
     def __init__(self, client: redis.Redis, keyspace: Keyspace) -> None:
@@ -196,7 +142,7 @@ class RedisTricks:
         ids: list[Any] = [self._client.zrange(f"{prefix}parked:key:{key.decode()}", 0, -1) for key in keys]
         return [job_id for of_key in ids for job_id in of_key]
 
-    def flow(self, task: str) -> Facts:
+    def flow(self, task: str) -> FlowFacts:
         prefix = self._keyspace.task(task).prefix
         found: Any = self._client.keys("*")
         names = [key.decode().removeprefix(prefix) for key in found]
