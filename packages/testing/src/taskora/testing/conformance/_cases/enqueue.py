@@ -55,6 +55,7 @@ class TestEnqueue(Cases):
         assert await subject.state("a") is JobState.FAILED
 
     async def test_a_batch_keeps_its_order(self, subject: Subject) -> None:
+        subject.stop_time()
         await subject.enqueue("c", "a", job("d", delay_ms=1), "b")
         assert await subject.events() == ["waiting c", "waiting a", "delayed d", "waiting b"]
         assert ids(await subject.exchange(slots=10)) == ["c", "a", "b"]

@@ -112,6 +112,7 @@ class TestPacing(Cases):
         assert subject.tricks.marker(TASK) == subject.start_ms + MINUTE_MS
 
     async def test_starts_are_reserved_one_window_after_another(self, subject: Subject) -> None:
+        subject.stop_time()
         waits = [await subject.run(reserving(f"s{number}")) for number in range(5)]
         assert waits == [0, 0, MINUTE_MS, MINUTE_MS, 2 * MINUTE_MS]
 
