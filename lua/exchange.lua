@@ -66,7 +66,7 @@ for i = OUTCOMES, #ARGV, 5 do
 end
 flush_settled()
 
-promote_due()
+local next_due = promote_due()
 local parks = parks_anything()
 if parks then
   take_newer()
@@ -79,9 +79,11 @@ local reclaimed = #claims
 claim_ready(paced(slots - reclaimed) + reclaimed, parks)
 count_starts(reclaimed + 1)
 
-local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+if parks or moved_delayed then
+  next_due = first_delayed()
+end
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
-if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 or (parks and redis.call('LLEN', FREED) > 0) then
+if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
   -- Jobs that may not start before a known instant: looking at once would spin.
   redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
 elseif due_ms >= 0 then

@@ -1,6 +1,6 @@
 -- Ready jobs become active: the claimer's token is stored beside each, with a lifetime.
 -- needs: wait_key, prioritized_key, active_key, delayed_key, stalled_key, prefix, token, lease_ms, max_version, now_ms
--- needs: NEWER
+-- needs: NEWER, moved_delayed
 
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
@@ -26,7 +26,7 @@ local function pop_listed(count)
 end
 
 local function takes_slot(concurrency_key, limit)
-  if not concurrency_key or concurrency_key == '' or limit <= 0 then
+  if limit <= 0 then
     return true
   end
   local used = slots_held(concurrency_key)
@@ -55,34 +55,43 @@ local function leave_for_newer(id, job_key, job_version)
   redis.call('HSET', job_key, 'state', 'delayed')
   redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
   redis.call('ZADD', NEWER, job_version, id)
+  moved_delayed = true
 end
 
 -- A job that had been freed leaves without its slot: the next of its key gets the chance.
-local function pass_on(concurrency_key, limit)
-  if concurrency_key and concurrency_key ~= '' and slots_held(concurrency_key) < limit then
+local function pass_on(concurrency_key, key_fields)
+  if key_fields and slots_held(concurrency_key) < limit_of(key_fields[1], key_fields[2]) then
     free_next(concurrency_key)
   end
+end
+
+-- What only matters to jobs with a concurrency key is read only of them: limit, whether that is a default, priority.
+local function key_fields_of(job_key, concurrency_key)
+  if concurrency_key and concurrency_key ~= '' then
+    return fields_of(job_key, 'concurrencyLimit', 'py:defaultLimit', 'priority')
+  end
+  return nil
 end
 
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'concurrencyLimit', 'dedupKey', 'priority', 'collectKey', 'py:defaultLimit', 'state')
+    'collectKey', 'state')
   local job_version = tonumber(fields[2] or '0') or 0
-  local limit = limit_of(fields[7], fields[11])
+  local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
     return -- a ghost: the id was queued, its hash is gone
   end
-  if ENDED[fields[12]] then
-    pass_on(fields[6], limit) -- another program, which does not know where parked jobs stand, cancelled it
+  if ENDED[fields[8]] then
+    pass_on(fields[6], key_fields) -- another program, which does not know where parked jobs stand, cancelled it
   elseif is_expired(job_key, fields[5], fields[4]) then
-    expire(id, job_key, fields[8])
-    pass_on(fields[6], limit)
+    expire(id, job_key, fields_of(job_key, 'dedupKey')[1])
+    pass_on(fields[6], key_fields)
   elseif job_version > max_version then
     leave_for_newer(id, job_key, job_version)
-    pass_on(fields[6], limit)
-  elseif not takes_slot(fields[6], limit) then
-    local place = { id, fields[6], tonumber(fields[9] or '0') or 0, tonumber(fields[4] or now) or now_ms }
+    pass_on(fields[6], key_fields)
+  elseif key_fields and not takes_slot(fields[6], limit_of(key_fields[1], key_fields[2])) then
+    local place = { id, fields[6], tonumber(key_fields[3] or '0') or 0, tonumber(fields[4] or now) or now_ms }
     if freed_and_blocked then
       freed_and_blocked[#freed_and_blocked + 1] = place
     else

@@ -3,7 +3,7 @@
 -- needs: prefix, take_items, release_concurrency
 
 local function drain(id, job_key, fields)
-  local collect_key = fields[10]
+  local collect_key = fields[7]
   if not collect_key then
     return true
   end

@@ -697,7 +697,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="3420d4111133132f3521107d3c401474c5150828",
+    sha="3cae595a1ac9b6b365ecaafa02f57c25d3c24143",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1000,11 +1000,17 @@ local function expire(id, job_key, dedup_key)
   emit('expired', id)
 end
 local PROMOTE_LIMIT = 100
+local moved_delayed = false
+local function first_delayed()
+  return redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+end
 local function promote_due()
-  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
-  if #due == 0 then
-    return
+  local first = first_delayed()
+  if not first[2] or tonumber(first[2]) > now_ms then
+    return first
   end
+  moved_delayed = true
+  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
   redis.call('ZREM', delayed_key, unpack(due))
   redis.call('ZREM', NEWER, unpack(due))
   for _, id in ipairs(due) do
@@ -1018,6 +1024,7 @@ local function promote_due()
       emit('promoted', id)
     end
   end
+  return first
 end
 local function take_newer()
   local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
@@ -1047,7 +1054,7 @@ local function take_items(collect_key)
   return '[' .. table.concat(items, ',') .. ']'
 end
 local function drain(id, job_key, fields)
-  local collect_key = fields[10]
+  local collect_key = fields[7]
   if not collect_key then
     return true
   end
@@ -1081,7 +1088,7 @@ local function pop_listed(count)
   return redis.call('RPOP', wait_key, count) or {}
 end
 local function takes_slot(concurrency_key, limit)
-  if not concurrency_key or concurrency_key == '' or limit <= 0 then
+  if limit <= 0 then
     return true
   end
   local used = slots_held(concurrency_key)
@@ -1105,31 +1112,38 @@ local function leave_for_newer(id, job_key, job_version)
   redis.call('HSET', job_key, 'state', 'delayed')
   redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
   redis.call('ZADD', NEWER, job_version, id)
+  moved_delayed = true
 end
-local function pass_on(concurrency_key, limit)
-  if concurrency_key and concurrency_key ~= '' and slots_held(concurrency_key) < limit then
+local function pass_on(concurrency_key, key_fields)
+  if key_fields and slots_held(concurrency_key) < limit_of(key_fields[1], key_fields[2]) then
     free_next(concurrency_key)
   end
+end
+local function key_fields_of(job_key, concurrency_key)
+  if concurrency_key and concurrency_key ~= '' then
+    return fields_of(job_key, 'concurrencyLimit', 'py:defaultLimit', 'priority')
+  end
+  return nil
 end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'concurrencyLimit', 'dedupKey', 'priority', 'collectKey', 'py:defaultLimit', 'state')
+    'collectKey', 'state')
   local job_version = tonumber(fields[2] or '0') or 0
-  local limit = limit_of(fields[7], fields[11])
+  local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
     return
   end
-  if ENDED[fields[12]] then
-    pass_on(fields[6], limit)
+  if ENDED[fields[8]] then
+    pass_on(fields[6], key_fields)
   elseif is_expired(job_key, fields[5], fields[4]) then
-    expire(id, job_key, fields[8])
-    pass_on(fields[6], limit)
+    expire(id, job_key, fields_of(job_key, 'dedupKey')[1])
+    pass_on(fields[6], key_fields)
   elseif job_version > max_version then
     leave_for_newer(id, job_key, job_version)
-    pass_on(fields[6], limit)
-  elseif not takes_slot(fields[6], limit) then
-    local place = { id, fields[6], tonumber(fields[9] or '0') or 0, tonumber(fields[4] or now) or now_ms }
+    pass_on(fields[6], key_fields)
+  elseif key_fields and not takes_slot(fields[6], limit_of(key_fields[1], key_fields[2])) then
+    local place = { id, fields[6], tonumber(key_fields[3] or '0') or 0, tonumber(fields[4] or now) or now_ms }
     if freed_and_blocked then
       freed_and_blocked[#freed_and_blocked + 1] = place
     else
@@ -1225,7 +1239,7 @@ for i = OUTCOMES, #ARGV, 5 do
   statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
 end
 flush_settled()
-promote_due()
+local next_due = promote_due()
 local parks = parks_anything()
 if parks then
   take_newer()
@@ -1237,9 +1251,11 @@ end
 local reclaimed = #claims
 claim_ready(paced(slots - reclaimed) + reclaimed, parks)
 count_starts(reclaimed + 1)
-local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+if parks or moved_delayed then
+  next_due = first_delayed()
+end
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
-if redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) > 0 or (parks and redis.call('LLEN', FREED) > 0) then
+if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
   redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
