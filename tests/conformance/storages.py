@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from taskora.testing.conformance import Storage, VirtualClock
 from taskora.wire import Keyspace
-from taskora.wire.backends import MemoryBackend, open_backend
+from taskora.wire.backends import MemoryBackend, Transport, open_backend
 from tests.conformance.tricks import MemoryTricks, RedisTricks
 from tests.servers import Server
 
@@ -21,11 +21,11 @@ async def memory_storage() -> AsyncGenerator[Storage]:
 
 
 @asynccontextmanager
-async def redis_storage(server: Server) -> AsyncGenerator[Storage]:
+async def redis_storage(server: Server, transport: Transport = "fast") -> AsyncGenerator[Storage]:
     """A server, emptied before."""
     clock = VirtualClock()
     with server.client() as client:
         client.flushall()
-        backend = open_backend(server.url, clock=clock)
+        backend = open_backend(server.url, clock=clock, transport=transport)
         yield Storage(backend=backend, clock=clock, tricks=RedisTricks(client, Keyspace()))
         await backend.close()

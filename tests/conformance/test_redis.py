@@ -19,3 +19,9 @@ class TestRedis7(BackendConformance):
     @pytest.fixture
     def open_storage(self, start_server: StartServer) -> OpenStorage:
         return partial(redis_storage, start_server("redis7"))
+
+
+class TestPool(BackendConformance):
+    @pytest.fixture
+    def open_storage(self, start_server: StartServer) -> OpenStorage:
+        return partial(redis_storage, start_server("valkey9"), "redis-py")

@@ -66,9 +66,21 @@ def sync(server: Server) -> Iterator[SyncBackend]:
         yield backend
 
 
+@pytest.fixture(params=["fast", "redis-py"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Run the test over both ways to a server."""
+    transport: str = request.param
+    return transport
+
+
 @pytest.fixture
-async def backend(server: Server) -> AsyncIterator[Backend]:
-    opened = open_backend(server.url)
+def url(server: Server, transport: str) -> str:
+    return f"{server.url}?transport={transport}"
+
+
+@pytest.fixture
+async def backend(url: str) -> AsyncIterator[Backend]:
+    opened = open_backend(url)
     yield opened
     await opened.close()
 
@@ -117,6 +129,7 @@ def test_many_idle_connections_that_were_cut_cost_one_call_one_try(
     eventually(lambda: len(others.all()) == 1)
 
 
+@pytest.mark.parametrize("transport", ["redis-py"], indirect=True)
 async def test_many_idle_asyncio_connections_that_were_cut_cost_one_call_one_try(
     backend: Backend, others: Others, pause_writes: Callable[[bool], None]
 ) -> None:
@@ -213,8 +226,9 @@ def mute_address() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("password", ["", ":secret@"])
-async def test_a_server_that_never_answers_cannot_be_reached(mute_address: str, password: str) -> None:
-    backend = open_backend(f"redis://{password}{mute_address}/0?socket_connect_timeout=0.05")
+async def test_a_server_that_never_answers_cannot_be_reached(mute_address: str, password: str, transport: str) -> None:
+    options = f"socket_connect_timeout=0.05&transport={transport}"
+    backend = open_backend(f"redis://{password}{mute_address}/0?{options}")
     with pytest.raises(BackendError, match=r"cannot be reached.*not connected within 0\.05s"):
         await asyncio.wait_for(backend.run(COUNT), SOON_S)
     await backend.close()
@@ -386,8 +400,8 @@ async def test_an_interruption_does_not_lose_events(backend: Backend, others: Ot
     await feed.close()
 
 
-async def test_closing_gives_every_connection_back(server: Server, others: Others) -> None:
-    backend = open_backend(server.url)
+async def test_closing_gives_every_connection_back(url: str, others: Others) -> None:
+    backend = open_backend(url)
     await asyncio.gather(*(backend.run(enqueue(f"j{number}")) for number in range(40)))
     feed = backend.open_feed()
     await feed.read({"t": "0"}, block_ms=1)
@@ -398,8 +412,8 @@ async def test_closing_gives_every_connection_back(server: Server, others: Other
     await aeventually(lambda: others.all() == [])
 
 
-async def test_closing_ends_what_still_waits(server: Server, others: Others) -> None:
-    backend = open_backend(server.url)
+async def test_closing_ends_what_still_waits(url: str, others: Others) -> None:
+    backend = open_backend(url)
     waiting = asyncio.create_task(backend.wait_for_work("t", timeout_ms=LONG_MS, now_ms=0))
     await aeventually(lambda: others.busy_with("bzpopmin"))
     await backend.close()
@@ -423,9 +437,11 @@ async def test_concurrent_calls_get_their_own_replies(backend: Backend) -> None:
     assert replies.count((True,)) == 100
 
 
-async def test_calls_of_many_callers_share_a_bounded_number_of_connections(backend: Backend, others: Others) -> None:
+async def test_calls_of_many_callers_share_a_bounded_number_of_connections(
+    backend: Backend, others: Others, transport: str
+) -> None:
     await asyncio.gather(*(backend.run(COUNT) for _ in range(300)))
-    assert len(others.all()) <= 16
+    assert len(others.all()) <= {"fast": 1, "redis-py": 16}[transport]
 
 
 SYNC_CLIENTS: list[Callable[[Server], Any]] = [

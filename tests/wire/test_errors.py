@@ -12,7 +12,7 @@ from redis import RedisCluster
 
 from taskora.contracts import BackendError, TaskoraError, UsageError
 from taskora.wire import CountJobs, Enqueue, Exchange, NewJob, Operation, Outcome, OutcomeKind, Settlement
-from taskora.wire.backends import open_backend, open_sync_backend
+from taskora.wire.backends import Transport, open_backend, open_sync_backend
 from taskora.wire.backends._resp import Request, check_server
 from tests.servers import Server
 
@@ -26,9 +26,9 @@ def run_sync(url: str, operation: Operation[Any]) -> Any:
         return backend.run(operation)
 
 
-def run_async(url: str, operation: Operation[Any]) -> Any:
+def run_async(url: str, operation: Operation[Any], transport: Transport = "auto") -> Any:
     async def run() -> Any:
-        backend = open_backend(url)
+        backend = open_backend(url, transport=transport)
         try:
             return await backend.run(operation)
         finally:
@@ -37,7 +37,11 @@ def run_async(url: str, operation: Operation[Any]) -> Any:
     return asyncio.run(run())
 
 
-@pytest.fixture(params=[run_sync, run_async], ids=["sync", "async"])
+def run_async_pooled(url: str, operation: Operation[Any]) -> Any:
+    return run_async(url, operation, "redis-py")
+
+
+@pytest.fixture(params=[run_sync, run_async, run_async_pooled], ids=["sync", "async", "async-pooled"])
 def run(request: pytest.FixtureRequest) -> Run:
     chosen: Run = request.param
     return chosen

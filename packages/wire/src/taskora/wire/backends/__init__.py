@@ -5,6 +5,7 @@ from taskora.wire.backends._memory import MemoryBackend
 from taskora.wire.backends._open import Client, SyncTarget, Target, open_backend, open_sync_backend
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
+from taskora.wire.backends._transport import Transport
 
 __all__ = [
     "Client",
@@ -14,6 +15,7 @@ __all__ = [
     "SyncRedisBackend",
     "SyncTarget",
     "Target",
+    "Transport",
     "open_backend",
     "open_sync_backend",
 ]

@@ -19,6 +19,7 @@ from taskora.wire._keys import Keyspace
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import CONNECT_TIMEOUT, REPLY_TIMEOUT
+from taskora.wire.backends._transport import Commands, Transport, is_fast, take_transport
 
 B = TypeVar("B")
 
@@ -38,11 +39,16 @@ _SYNC_CLASSES: Final[dict[type, type]] = {
 _ASYNC_CLASSES: Final[dict[type, type]] = {sync: asyncio for asyncio, sync in _SYNC_CLASSES.items()}
 
 
-def open_backend(target: Target, *, prefix: str | None = None, clock: Clock | None = None) -> Backend:
+def open_backend(
+    target: Target, *, prefix: str | None = None, clock: Clock | None = None, transport: Transport = "auto"
+) -> Backend:
     """A backend for asyncio. A client is only read for its settings, and stays open.
 
+    `transport` is how commands travel to a server: `fast` shares one connection, `redis-py` has a pool. `auto` leaves
+    it to the URL (`?transport=fast`), and where that says nothing it is `fast` for a URL and `redis-py` for a client.
+
     Raises:
-        UsageError: `target` is none of the things a backend can be made of.
+        UsageError: `target` is none of the things a backend can be made of, or there is no such transport.
     """
     keyspace = Keyspace(prefix)
     if isinstance(target, str):
@@ -50,9 +56,11 @@ def open_backend(target: Target, *, prefix: str | None = None, clock: Clock | No
         if scheme == "memory":
             return _shared_memory(target, prefix)
         options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
-        return _redis_backend(options, keyspace, clock)
+        fast = is_fast(take_transport(options, transport), borrowed=False)
+        return _redis_backend(options, keyspace, clock, fast=fast)
     if isinstance(target, redis.Redis | redis.asyncio.Redis):
-        return _redis_backend(_client_options(target), keyspace, clock)
+        fast = is_fast(take_transport({}, transport), borrowed=True)
+        return _redis_backend(_client_options(target), keyspace, clock, fast=fast)
     if not hasattr(target, "wait_for_work"):
         raise _refuse(target)
     return _accept(target, prefix)
@@ -70,6 +78,7 @@ def open_sync_backend(target: SyncTarget, *, prefix: str | None = None, clock: C
         if scheme == "memory":
             return _shared_memory(target, prefix).blocking()
         options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
+        take_transport(options)  # threads have one connection each, whatever it says
         return _sync_redis_backend(options, keyspace, clock)
     if isinstance(target, redis.Redis | redis.asyncio.Redis):
         return _sync_redis_backend(_client_options(target), keyspace, clock)
@@ -121,13 +130,21 @@ def _client_options(client: Client) -> dict[str, Any]:
     return options
 
 
-def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> RedisBackend:
+def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None, *, fast: bool) -> RedisBackend:
+    make = _connection_factory(options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0))
     return RedisBackend(
-        _connection_factory(options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0)),
+        make,
         lambda: _sync_redis_backend(options, keyspace, clock),
         keyspace=keyspace,
         clock=clock,
+        commands=_multiplexer(make) if fast else None,
     )
+
+
+def _multiplexer(make: Callable[[], Any]) -> Commands:
+    from taskora.wire.backends._multiplexer import Multiplexer
+
+    return Multiplexer(make)
 
 
 def _sync_redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> SyncRedisBackend:

@@ -18,6 +18,7 @@ from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
 from taskora.wire.backends._resp import Request
+from taskora.wire.backends._transport import Commands
 
 R = TypeVar("R")
 
@@ -29,6 +30,7 @@ class RedisBackend:
     """A standalone Redis 7.0 or Valkey server, or newer.
 
     Connects on first use, and checks then that server and keyspace can be used. Belongs to one event loop.
+    Commands that answer at once travel over `commands`, if it is given; those that block have connections of their own.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class RedisBackend:
         *,
         keyspace: Keyspace,
         clock: Clock | None = None,
+        commands: Commands | None = None,
     ) -> None:
         self._connections = AsyncConnections(make_connection)
+        self._commands: Commands = commands or self._connections
         self._make_blocking = make_blocking
         self._keyspace = keyspace
         self._clock = clock
@@ -57,7 +61,7 @@ class RedisBackend:
 
     async def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):
-            return await self._connections.request(step)
+            return await self._commands.request(step)
         if isinstance(step, Pause):
             return await asyncio.sleep(step.seconds)
         return await self._run(step)
@@ -126,7 +130,7 @@ class RedisBackend:
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams; see `EventFeed`."""
-        return _RedisFeed(self._connections, self._keyspace)
+        return _RedisFeed(self._connections, self._commands, self._keyspace)
 
     def blocking(self) -> SyncBackend:
         """The same server for threads."""
@@ -137,6 +141,7 @@ class RedisBackend:
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait({self._checking})
+        await self._commands.close()
         await self._connections.close()
 
 
@@ -162,8 +167,9 @@ async def _next_message(connection: Any) -> list[bytes]:
 class _RedisFeed:
     """Blocks on a connection of its own; `interrupt` frees it from another one."""
 
-    def __init__(self, connections: AsyncConnections, keyspace: Keyspace) -> None:
+    def __init__(self, connections: AsyncConnections, commands: Commands, keyspace: Keyspace) -> None:
         self._connections = connections
+        self._commands = commands
         self._keyspace = keyspace
         self._interrupted = asyncio.Event()
         self._connection: AbstractConnection | None = None
@@ -228,7 +234,7 @@ class _RedisFeed:
         self._interrupted.set()
         while self._interrupted.is_set() and self._blocked and self._client_id:
             try:
-                freed = await self._connections.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
+                freed = await self._commands.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
             except _resp.FAILURES:
                 return  # not allowed, or not connected: the block time ends by itself
             if freed:

@@ -1,0 +1,198 @@
+"""One socket that many callers share: requests leave in order, and each reply resolves the oldest request."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import hiredis
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import AbstractConnection
+
+from taskora.wire._call import Arg
+from taskora.wire.backends._async_connections import connect
+from taskora.wire.backends._resp import Request, is_transient
+
+# What may be under way at once. Beyond it callers wait, so that a server that is slow is not buried.
+MOST_REQUESTS: Final = 4096
+MOST_BYTES: Final = 16 * 1_048_576
+# An event loop that was held up for longer than a deadline gets a moment to read what has arrived meanwhile.
+_SECOND_LOOK_SECONDS: Final = 0.2
+_NOT_YET: Final = object()
+
+# Its type hint says "a tuple of one".
+_pack: Final = cast("Callable[[tuple[Arg, ...]], bytes]", hiredis.pack_command)
+
+
+async def converse(connection: AbstractConnection) -> "Conversation":
+    """Connects and authenticates as redis-py does it, with all its options, and then takes the socket over."""
+    await connect(connection)
+    return Conversation(connection)
+
+
+class Conversation(asyncio.Protocol):
+    """A connected connection as a pipe. It ends for good with the first thing that goes wrong on it.
+
+    A reply that does not come ends it too: any later one would be taken for the answer to another request. Whoever
+    has asked by then gets an error of the kind that lets a request be repeated.
+    """
+
+    def __init__(self, connection: AbstractConnection) -> None:
+        untyped: Any = connection
+        self._connection = untyped  # owns the socket, which it would close when nobody held it
+        self._loop: Final = asyncio.get_running_loop()
+        self._reader: Final = hiredis.Reader(
+            protocolError=redis_errors.InvalidResponse,
+            replyError=cast("Callable[[str], Exception]", untyped._parser.parse_error),
+            notEnoughData=_NOT_YET,
+        )
+        self._asked: Final[deque[tuple[asyncio.Future[Any], float, int]]] = deque()
+        self._bytes_asked = 0
+        self._outbox: list[bytes] = []
+        self._paused = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._overdue: asyncio.Future[Any] | None = None
+        self._ended: Exception | None = None
+        self._retired = False
+        self._gone: Final = asyncio.Event()
+        self._transport: Final[asyncio.Transport] = untyped._writer.transport
+        self._former: Final = self._transport.get_protocol()
+        self._transport.set_protocol(self)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes requests."""
+        return self._ended is None and not self._retired
+
+    async def ask(self, request: Request) -> Any:
+        """One request and its reply; waits for its turn when too much is under way.
+
+        A caller that is cancelled leaves its reply to be read and dropped.
+        """
+        packed = _pack(request.args)
+        while self._paused or len(self._asked) >= MOST_REQUESTS or self._bytes_asked >= MOST_BYTES:
+            await self._room()
+        if self._ended is not None:
+            raise _copy(self._ended)
+        return await self._send(packed, request.timeout)
+
+    def _send(self, packed: bytes, timeout: float) -> asyncio.Future[Any]:
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        deadline = self._loop.time() + timeout
+        if not self._asked:
+            self._transport.write(packed)  # nobody to share a packet with
+        else:
+            if not self._outbox:
+                self._loop.call_soon(self._flush)
+            self._outbox.append(packed)
+        self._asked.append((reply, deadline, len(packed)))
+        self._bytes_asked += len(packed)
+        if self._timer is None:
+            self._timer = self._loop.call_at(deadline, self._look)
+        return reply
+
+    def _flush(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        if self._ended is None:
+            self._transport.write(b"".join(outbox))
+
+    async def _room(self) -> None:
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def _make_room(self) -> None:
+        """Lets callers in again, but not one for one: each would find the place taken by another."""
+        if self._paused or len(self._asked) > MOST_REQUESTS // 2 or self._bytes_asked > MOST_BYTES // 2:
+            return
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Resolves the requests whose replies are complete."""
+        reader = self._reader
+        reader.feed(data)
+        try:
+            reply = reader.gets()
+            while reply is not _NOT_YET:
+                self._resolve(reply)
+                reply = reader.gets()
+        except redis_errors.InvalidResponse as error:
+            self._end(redis_errors.ConnectionError(f"the server does not speak RESP: {error}"))
+        if self._waiting:
+            self._make_room()
+        if self._retired and not self._asked:
+            self._end(redis_errors.ConnectionError("the connection was given up"))
+
+    def _resolve(self, answer: Any) -> None:
+        if not self._asked:
+            self._end(redis_errors.ConnectionError("the server answered what nobody asked"))
+            return
+        reply, _, size = self._asked.popleft()
+        self._bytes_asked -= size
+        if isinstance(answer, Exception):
+            # A server that changes roles may not be the one that the address leads to now.
+            self._retired = self._retired or is_transient(answer)
+            if not reply.done():
+                reply.set_exception(answer)
+        elif not reply.done():
+            reply.set_result(answer)
+
+    def _look(self) -> None:
+        """One timer for all deadlines: it looks at the oldest request."""
+        self._timer = None
+        if not self._asked:
+            return
+        reply, deadline, _ = self._asked[0]
+        now = self._loop.time()
+        if now < deadline:
+            self._timer = self._loop.call_at(deadline, self._look)
+        elif reply is not self._overdue:
+            self._overdue = reply
+            self._timer = self._loop.call_later(_SECOND_LOOK_SECONDS, self._look)
+        else:
+            self._end(redis_errors.TimeoutError("a reply did not come in time"))
+
+    def pause_writing(self) -> None:
+        """The socket takes no more: callers wait."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        self._paused = False
+        self._make_room()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The server, or something on the way to it, hung up."""
+        cause = f": {exc}" if exc else ""
+        self._end(redis_errors.ConnectionError(f"the connection was closed{cause}"))
+        self._former.connection_lost(exc)
+        self._gone.set()
+
+    def _end(self, error: Exception) -> None:
+        if self._ended is not None:
+            return
+        self._ended = error
+        self._transport.abort()
+        self._connection._close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._outbox.clear()
+        asked, waiting = [reply for reply, _, _ in self._asked], self._waiting
+        self._asked.clear()
+        for future in (*asked, *waiting):
+            if not future.done():
+                future.set_exception(_copy(error))
+
+    async def close(self, error: Exception) -> None:
+        """Ends it; who waits for a reply gets `error`."""
+        self._end(error)
+        await self._gone.wait()
+
+
+def _copy(error: Exception) -> Exception:
+    """One error for each caller: raised by many, one object would gather all their tracebacks."""
+    return type(error)(*error.args)

@@ -1,0 +1,49 @@
+"""How commands of an asyncio backend travel: over one shared connection, or over a pool of redis-py's."""
+
+import importlib.util
+from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+from taskora.contracts import UsageError
+from taskora.wire.backends._resp import Request
+
+Transport: TypeAlias = Literal["auto", "fast", "redis-py"]
+
+_CHOICES: Final = get_args(Transport)
+
+
+class Commands(Protocol):
+    """What carries commands that answer at once."""
+
+    async def request(self, request: Request) -> Any:
+        """One command and its reply."""
+        ...
+
+    async def close(self) -> None:
+        """Ends everything that is under way."""
+        ...
+
+
+def take_transport(options: dict[str, Any], argument: str = "auto") -> Transport:
+    """What the argument or else the URL says; takes it out of the URL's options.
+
+    Raises:
+        UsageError: there is no such transport.
+    """
+    in_url = options.pop("transport", "auto")
+    for name, value in (("transport", argument), ("url option transport", in_url)):
+        if value not in _CHOICES:
+            raise UsageError.for_field(name, value, "one of " + ", ".join(_CHOICES))
+    chosen: Transport = in_url if argument == "auto" else argument  # type: ignore[assignment]  # checked above
+    return chosen
+
+
+def is_fast(transport: Transport, *, borrowed: bool) -> bool:
+    """Whether to share one connection. By itself that is for servers that a URL names, where hiredis is installed.
+
+    Raises:
+        UsageError: it was asked for, and hiredis is missing.
+    """
+    has_hiredis = importlib.util.find_spec("hiredis") is not None
+    if transport == "fast" and not has_hiredis:
+        raise UsageError('transport "fast" needs hiredis: pip install hiredis')
+    return transport == "fast" or (transport == "auto" and has_hiredis and not borrowed)
