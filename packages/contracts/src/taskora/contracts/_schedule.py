@@ -1,0 +1,190 @@
+"""Schedules: when a task runs by itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypeAlias, cast
+from zoneinfo import ZoneInfo
+
+from taskora.contracts._cron import parse_cron
+from taskora.contracts._durations import Duration, to_milliseconds
+from taskora.contracts._errors import UsageError
+from taskora.contracts._occurrences import (
+    from_epoch_ms,
+    last_crons,
+    last_intervals,
+    next_cron,
+    next_interval,
+    to_epoch_ms,
+)
+
+OnMissed: TypeAlias = str
+"""`"skip"`, `"catch-up"`, or `"catch-up-limit:N"`."""
+
+DEFAULT_ZONE: Final = "UTC"
+SHORTEST_INTERVAL_MS: Final = 100
+# One call to the server must stay short, whatever a long absence left behind.
+MOST_MISSED: Final = 1000
+_LIMITED: Final = re.compile(r"catch-up-limit:([1-9][0-9]{0,8})")
+_ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When a task runs by itself: at an interval, or at the times that a cron expression names.
+
+    Attributes:
+        every: The interval. It is counted from when a run was due, so it does not drift.
+        cron: Five fields, or six with leading seconds; names, steps, `L`, `5L`, `MON#2`, `?`, `@daily` and the like.
+        timezone: IANA name of the zone that a cron expression is meant in; UTC by default.
+        data: Input of every run.
+        on_missed: What happens to runs that were due while no scheduler ran: `"skip"` runs the latest of them,
+            `"catch-up"` all, `"catch-up-limit:N"` the latest N. At most 1000 in any case.
+        overlap: Whether a run may be dispatched while the one before it has not ended.
+        start: No run is due before.
+        end: No run is due after.
+        jitter: Each run starts up to this much later; how much is fixed for each run.
+    """
+
+    every: Duration | None = field(default=None, compare=False)
+    cron: str | None = None
+    timezone: str | None = None
+    data: object = field(default=None, hash=False)
+    on_missed: OnMissed = "skip"
+    overlap: bool = False
+    start: datetime | None = None
+    end: datetime | None = None
+    jitter: Duration | None = field(default=None, compare=False)
+    every_ms: int | None = field(init=False, repr=False)
+    jitter_ms: int = field(init=False, repr=False)
+    most_missed: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if (self.every is None) == (self.cron is None):
+            raise UsageError("a schedule needs either every or cron, and not both")
+        object.__setattr__(self, "every_ms", _interval_ms(self.every))
+        _check_cron(self.cron, self.timezone)
+        object.__setattr__(self, "most_missed", _most_missed(self.on_missed))
+        if not isinstance(cast("object", self.overlap), bool):
+            raise UsageError.for_field("schedule.overlap", self.overlap, "True or False")
+        _check_bounds(self.start, self.end)
+        jitter_ms = 0 if self.jitter is None else to_milliseconds(self.jitter, field="schedule.jitter", allow_zero=True)
+        object.__setattr__(self, "jitter_ms", jitter_ms)
+
+    def first_due(self, now_ms: int) -> int | None:
+        """When a schedule that begins now is due first, in epoch milliseconds; None when it never is."""
+        if self.every_ms is None:
+            return self.due_after(now_ms, due_ms=now_ms)
+        start_ms = now_ms + self.every_ms if self.start is None else to_epoch_ms(self.start)
+        return self._bounded(start_ms) if start_ms > now_ms else self.due_after(now_ms, due_ms=start_ms)
+
+    def due_after(self, after_ms: int, *, due_ms: int) -> int | None:
+        """When it is due next, after an instant; None when it is over.
+
+        Args:
+            after_ms: The instant, in epoch milliseconds.
+            due_ms: Any instant at which it was or will be due: intervals are counted from there.
+        """
+        if self.start is not None:
+            after_ms = max(after_ms, to_epoch_ms(self.start) - 1)
+        if self.every_ms is not None:
+            return self._bounded(next_interval(self.every_ms, of_ms=due_ms, after_ms=after_ms))
+        return self._bounded(next_cron(parse_cron(self.cron or ""), self._zone, after_ms=after_ms))
+
+    def due_until(self, now_ms: int, *, due_ms: int) -> list[int]:
+        """Which runs are to be made up for when it was due at `due_ms`, as `on_missed` says, oldest first."""
+        if due_ms > now_ms or self._bounded(due_ms) is None:
+            return []
+        until_ms = now_ms if self.end is None else min(now_ms, to_epoch_ms(self.end))
+        if self.every_ms is not None:
+            return last_intervals(self.every_ms, of_ms=due_ms, until_ms=until_ms, limit=self.most_missed)
+        cron = parse_cron(self.cron or "")
+        found = last_crons(cron, self._zone, from_ms=due_ms, until_ms=until_ms, limit=self.most_missed)
+        # Somebody else may have said when it is due: that counts even if the expression does not name it.
+        return found or [due_ms]
+
+    def next_runs(self, count: int, *, after: datetime | None = None) -> Sequence[datetime]:
+        """The next instants at which it is due, in its zone, as if it began at `after`, by default now.
+
+        Raises:
+            UsageError: The count is no integer from 1 to 1000, or `after` has no zone.
+        """
+        if isinstance(count, bool) or not isinstance(cast("object", count), int) or not 1 <= count <= MOST_MISSED:
+            raise UsageError.for_field("count", count, f"an integer from 1 to {MOST_MISSED}")
+        begin = datetime.now(UTC) if after is None else _check_instant("after", after)
+        return self.runs_from(self.first_due(to_epoch_ms(begin)), count)
+
+    def runs_from(self, due_ms: int | None, count: int) -> list[datetime]:
+        """The run that is due at an instant, and those after it, at most `count` in all."""
+        runs: list[datetime] = []
+        while due_ms is not None and len(runs) < count:
+            runs.append(from_epoch_ms(due_ms, self._zone))
+            due_ms = self.due_after(due_ms, due_ms=due_ms)
+        return runs
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone or DEFAULT_ZONE)
+
+    def _bounded(self, due_ms: int | None) -> int | None:
+        if due_ms is None or self.end is None or due_ms <= to_epoch_ms(self.end):
+            return due_ms
+        return None
+
+
+def _interval_ms(every: Duration | None) -> int | None:
+    if every is None:
+        return None
+    every_ms = to_milliseconds(every, field="schedule.every")
+    if every_ms < SHORTEST_INTERVAL_MS:
+        raise UsageError.for_field("schedule.every", every, f"at least {SHORTEST_INTERVAL_MS}ms")
+    return every_ms
+
+
+def _check_cron(cron: object, timezone: object) -> None:
+    if timezone is not None:
+        if cron is None:
+            raise UsageError.for_field("schedule.timezone", timezone, "absent: an interval has no zone")
+        _check_zone(timezone)
+    if cron is None:
+        return
+    if not isinstance(cron, str):
+        raise UsageError.for_field("schedule.cron", cron, "a cron expression, as text")
+    parse_cron(cron, field="schedule.cron")
+
+
+def _check_zone(timezone: object) -> None:
+    rule = "an IANA time zone that this machine knows (it may need the package tzdata), such as 'Europe/Berlin'"
+    if not isinstance(timezone, str) or _ZONE.fullmatch(timezone) is None:
+        raise UsageError.for_field("schedule.timezone", timezone, rule)
+    try:
+        ZoneInfo(timezone)
+    except Exception as error:  # a name may be a folder of the zone database, or a file that is no zone
+        raise UsageError.for_field("schedule.timezone", timezone, rule) from error
+
+
+def _most_missed(on_missed: object) -> int:
+    if on_missed == "skip":
+        return 1
+    if on_missed == "catch-up":
+        return MOST_MISSED
+    limited = _LIMITED.fullmatch(on_missed) if isinstance(on_missed, str) else None
+    if limited is None:
+        raise UsageError.for_field("schedule.on_missed", on_missed, '"skip", "catch-up" or "catch-up-limit:N"')
+    return min(int(limited[1]), MOST_MISSED)
+
+
+def _check_bounds(start: object, end: object) -> None:
+    first = None if start is None else _check_instant("schedule.start", start)
+    last = None if end is None else _check_instant("schedule.end", end)
+    if first is not None and last is not None and last < first:
+        raise UsageError.for_field("schedule.end", end, "not before schedule.start")
+
+
+def _check_instant(name: str, value: object) -> datetime:
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise UsageError.for_field(name, value, "a datetime with a time zone")
+    return value
