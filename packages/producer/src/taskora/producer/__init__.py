@@ -5,7 +5,7 @@ from taskora.producer._async.handle import AsyncJobHandle
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.producer import AsyncProducer
 from taskora.producer._async.task import AsyncBoundTask
-from taskora.producer._async_session import AsyncSession, AsyncTarget
+from taskora.producer._async_session import AsyncSession, AsyncTarget, WaitObserver
 from taskora.producer._collecting import CollectInfo
 from taskora.producer._dispatching import (
     DEFAULT_MAX_PAYLOAD,
@@ -31,6 +31,7 @@ from taskora.producer._events import (
     RetryingEvent,
     StalledEvent,
     WaitingEvent,
+    job_events,
 )
 from taskora.producer._inspection import JobInfo, MigrationInfo, TaskStats, TimelineEntry
 from taskora.producer._payload import PayloadCodec, Payloads
@@ -84,5 +85,7 @@ __all__ = [
     "SyncTarget",
     "TaskStats",
     "TimelineEntry",
+    "WaitObserver",
     "WaitingEvent",
+    "job_events",
 ]

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from taskora.contracts import TaskContract, UsageError
 from taskora.producer._dispatching import AnyJob, batch_length, batches, enqueue
@@ -32,24 +33,81 @@ R = TypeVar("R")
 AsyncTarget: TypeAlias = Target
 
 
+@runtime_checkable
+class WaitObserver(Protocol):
+    """A backend that wants to know who waits for which jobs."""
+
+    def waiting_for(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
+        """Entered before a wait begins, left when it is over."""
+        ...
+
+
+class Line:
+    """What belongs to one backend: it, those who wait for its jobs, and what is on its way there."""
+
+    __slots__ = ("backend", "commits", "feeds", "hub", "observer", "owns_backend")
+
+    def __init__(self, backend: Backend, *, owns_backend: bool) -> None:
+        self.backend: Final = backend
+        self.owns_backend: Final = owns_backend
+        self.observer: Final = backend if isinstance(backend, WaitObserver) else None
+        self.hub: Final = ResultHub(backend)
+        self.commits: Final[dict[TaskContract[Any, Any], GroupCommit[AnyJob, Admission]]] = {}
+        self.feeds: Final[set[EventFeed]] = set()
+
+    async def close(self) -> None:
+        """Ends all waits, and closes the backend if it was opened for this line."""
+        await self.hub.close()
+        for feed in tuple(self.feeds):
+            await feed.interrupt()
+        if self.owns_backend:
+            await self.backend.close()
+
+    def abandon(self) -> None:
+        """The same without an event loop, as far as that goes."""
+        self.hub.abandon()
+
+
 class AsyncSession:
     """One connection's worth of producing. `plain` and `json` turn stored bytes into plain values."""
 
     def __init__(self, target: AsyncTarget, *, prefix: str | None, serializer: Serializer | None) -> None:
         self.json: Final[Serializer] = JsonSerializer()
         self.plain: Final[Serializer] = check_serializer(serializer) or self.json
-        self.backend: Final[Backend] = open_backend(target, prefix=prefix)
         self._serializer: Final = serializer
-        self._owns_backend: Final = self.backend is not target
-        self._hub: Final = ResultHub(self.backend)
-        self._commits: Final[dict[TaskContract[Any, Any], GroupCommit[AnyJob, Admission]]] = {}
-        self._feeds: Final[set[EventFeed]] = set()
+        backend = open_backend(target, prefix=prefix)
+        self._line = Line(backend, owns_backend=backend is not target)
+        self._diverted: Line | None = None  # the line that comes back when the diversion ends
         self._closed = False
 
     @property
+    def backend(self) -> Backend:
+        """Where operations go."""
+        return self._line.backend
+
+    @property
+    def _hub(self) -> ResultHub:
+        return self._line.hub
+
+    def divert(self, backend: Backend) -> None:
+        """Sends everything to another backend until `restore`, although the session may be closed.
+
+        Waits and loops over events that are under way stay where they are. A second diversion replaces the first.
+        """
+        self._diverted = self._diverted or self._line
+        self._line = Line(backend, owns_backend=False)
+
+    def restore(self) -> Line | None:
+        """Ends the diversion; returns its line, which is the caller's to close."""
+        if self._diverted is None:
+            return None
+        line, self._line, self._diverted = self._line, self._diverted, None
+        return line
+
+    @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
+        """Whether `close` was called. A diversion is open all the same: it ends by `restore`."""
+        return self._closed and self._diverted is None
 
     def check_open(self) -> None:
         """Does nothing while the producer is open.
@@ -57,7 +115,7 @@ class AsyncSession:
         Raises:
             UsageError: it is closed.
         """
-        if self._closed:
+        if self.closed:
             raise closed_error()
 
     def payloads(self, contract: TaskContract[I, O]) -> Payloads[I, O]:
@@ -87,10 +145,10 @@ class AsyncSession:
     async def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
         """Enqueues a job; concurrent calls share round trips."""
         self.check_open()
-        commit = self._commits.get(contract)
+        commit = self._line.commits.get(contract)
         if commit is None:
             commit = GroupCommit[AnyJob, Admission](lambda jobs: self._send(contract, jobs), cut=batch_length)
-            self._commits[contract] = commit
+            self._line.commits[contract] = commit
         return await commit.submit(job)
 
     async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
@@ -107,18 +165,22 @@ class AsyncSession:
     async def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""
         self.check_open()
-        return await self._hub.wait(task, job_id, deadline)
+        line = self._line
+        if line.observer is None:
+            return await line.hub.wait(task, job_id, deadline)
+        async with line.observer.waiting_for(task, job_id):
+            return await line.hub.wait(task, job_id, deadline)
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams, to be given back by `close_feed`."""
         self.check_open()
         feed = self.backend.open_feed()
-        self._feeds.add(feed)
+        self._line.feeds.add(feed)
         return feed
 
     async def next_events(self, cursor: EventCursor, feed: EventFeed) -> list[AnyJobEvent[Any]]:
         """Some events, as soon as there are any; none once the producer is closed."""
-        while not self._closed:
+        while not self.closed:
             try:
                 events = await self.drive(cursor.read(), feed)
             except UsageError:  # closed while it read
@@ -129,7 +191,9 @@ class AsyncSession:
 
     async def close_feed(self, feed: EventFeed) -> None:
         """Takes a feed back that nobody reads any more."""
-        self._feeds.discard(feed)
+        for line in (self._line, self._diverted):
+            if line is not None:
+                line.feeds.discard(feed)
         await feed.close()
 
     async def close(self) -> None:
@@ -137,8 +201,4 @@ class AsyncSession:
         if self._closed:
             return
         self._closed = True
-        await self._hub.close()
-        for feed in tuple(self._feeds):
-            await feed.interrupt()
-        if self._owns_backend:
-            await self.backend.close()
+        await (self._diverted or self._line).close()

@@ -1,6 +1,7 @@
 """Waiting for the ends of many jobs at once, over one connection."""
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Collection, Iterable, Sequence
@@ -213,12 +214,18 @@ class ResultHub:
 
     async def close(self) -> None:
         """Ends the reader; waits that are under way raise `UsageError`."""
+        await asyncio.gather(*self.abandon(), return_exceptions=True)
+
+    def abandon(self) -> "list[asyncio.Task[None]]":
+        """The same without waiting for the reader; returns what has not ended yet."""
         self._closed = True
-        self._fail(closed_error())
-        tasks = (*self._readers, *self._openings.values())
+        with contextlib.suppress(RuntimeError):  # the event loop is closed
+            self._fail(closed_error())
+        tasks = [task for task in (*self._readers, *self._openings.values()) if not task.done()]
         for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+            with contextlib.suppress(RuntimeError):
+                task.cancel()
+        return tasks
 
 
 def _mark_as_seen(future: asyncio.Future[Any]) -> None:

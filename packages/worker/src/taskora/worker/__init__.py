@@ -5,25 +5,32 @@ from taskora.worker._context import Context, JobLog
 from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
 from taskora.worker._implementation import Implementation, RunOptions
 from taskora.worker._listeners import WorkerEvent
+from taskora.worker._loan import Declared, Loan
+from taskora.worker._rehearsal import Rehearsal
 from taskora.worker._signal import CancelSignal
 from taskora.worker._signals import fast_event_loop
 from taskora.worker._task import Implement, WorkerTask
+from taskora.worker._time_sources import TimeSource
 from taskora.worker._worker import Worker
 
 __all__ = [
     "CallNext",
     "CancelSignal",
     "Context",
+    "Declared",
     "Defaults",
     "Handler",
     "Implement",
     "Implementation",
     "JobLog",
     "Keep",
+    "Loan",
     "Middleware",
     "OnCancel",
+    "Rehearsal",
     "Retention",
     "RunOptions",
+    "TimeSource",
     "Worker",
     "WorkerEvent",
     "WorkerTask",

@@ -61,9 +61,13 @@ class Executor:
         rate_limit = self._implementation.rate_limit
         if rate_limit is not None:
             await reserve_start(self._reserve, self._implementation.task, rate_limit, attempt.claim, context.data)
+        return self._implementation.payloads.output.pack(await self.call(context))
+
+    async def call(self, context: Context) -> object:
+        """Middleware and handler, with a context that has its data; raises what they raise."""
         with captured_logs(context) if self._implementation.capture_logs else nullcontext():
             await self._call(context)
-        return self._implementation.payloads.output.pack(context.result)
+        return context.result
 
     def _decode(self, attempt: Attempt) -> None:
         attempt.context.data = decode_input(self._implementation, attempt.claim)

@@ -107,6 +107,10 @@ class Implementation(Generic[I, O]):
     def __post_init__(self) -> None:
         object.__setattr__(self, "task", self.contract.name)
 
+    def declares(self, contract: TaskContract[Any, Any]) -> bool:
+        """Whether this implements a contract as it is, but for how it collects: an implementation may say that too."""
+        return replace(contract, collect=self.contract.collect) == self.contract
+
 
 def resolve(
     contract: TaskContract[I, O],

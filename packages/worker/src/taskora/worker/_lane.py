@@ -52,6 +52,7 @@ class Lane:
         lease_ms: int,
         on_failure: FailureListener,
         on_trouble: Callable[[BaseException], None],
+        wake: asyncio.Event | None = None,
     ) -> None:
         self.attempts: Final = RunningAttempts(
             backend, implementation, executor, lease_ms=lease_ms, on_end=self._attempt_ended
@@ -65,7 +66,7 @@ class Lane:
         self._unsent: tuple[Exchange, list[Ended]] | None = None
         self._look = True
         self._stopped: Final = asyncio.Event()
-        self._wake: Final = asyncio.Event()
+        self._wake: Final = wake or asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._clock_offset_ms: float | None = None
         self._failures = 0
@@ -106,12 +107,30 @@ class Lane:
             return True
         return not (self.attempts or self._ended or self._unsent or self._look)
 
-    def _free_slots(self) -> int:
+    @property
+    def has_outcomes(self) -> bool:
+        """Whether attempts ended whose outcomes are not stored yet."""
+        return bool(self._ended)
+
+    async def step(self) -> Exchanged:
+        """One round trip, for whoever drives this lane by hand instead of by `run`. What goes wrong is raised."""
+        operation, batch = self._next_exchange()
+        self.attempts.expect_claims()
+        try:
+            reply = await self._backend.run(operation)
+        except BaseException:
+            self._ended = batch + self._ended
+            raise
+        self._take_in(batch, reply)
+        return reply
+
+    def free_slots(self) -> int:
+        """How many jobs this lane may claim now."""
         free = 0 if self._stopping else self._implementation.concurrency - self.attempts.running
         return max(0, min(free, _LARGEST_CLAIM))
 
     async def _wait(self) -> None:
-        if self._free_slots() and self._watch is None:
+        if self.free_slots() and self._watch is None:
             self._watch = asyncio.get_running_loop().create_task(self._watch_for_work())
         self._wake.clear()
         await self._wake.wait()
@@ -142,6 +161,9 @@ class Lane:
         self._unsent = None
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
+        self._take_in(batch, reply)
+
+    def _take_in(self, batch: list[Ended], reply: Exchanged) -> None:
         self._settle(batch, reply)
         self._start_claims(reply)
         self.attempts.all_claims_known()
@@ -153,7 +175,7 @@ class Lane:
             task=self.task,
             token=str(uuid.uuid4()),
             lease_ms=self._lease_ms,
-            slots=self._free_slots(),
+            slots=self.free_slots(),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
             max_version=self._implementation.version,

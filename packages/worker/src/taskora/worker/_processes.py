@@ -113,7 +113,7 @@ class ProcessPool:
 
     def _start(self, reference: HandlerReference) -> ProcessHandle:
         if not self._started:
-            atexit.register(self._kill_all)
+            atexit.register(self.kill)
         process = ProcessHandle(reference)
         self._started[process] = self._threads.submit(process.start)
         return process
@@ -141,10 +141,10 @@ class ProcessPool:
         self._spares.clear()
         if ends:
             await asyncio.wait(ends, timeout=_CLOSE_SECONDS)
-        atexit.unregister(self._kill_all)
+        atexit.unregister(self.kill)
 
-    def _kill_all(self) -> None:
-        """For a program that ends without closing its worker: it would wait for its children for ever."""
+    def kill(self) -> None:
+        """For programs that cannot close their worker: one that just ends would wait for its children for ever."""
         if os.getpid() == self._owner:
             for process in tuple(self._started):
                 process.kill()

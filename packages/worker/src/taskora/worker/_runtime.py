@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taskora.producer import PayloadCodec
-from taskora.wire import Backend, CountJobs, Outcome, OutcomeKind
-from taskora.worker._attempt import Attempt
+from taskora.wire import Backend, CountJobs
 from taskora.worker._canceller import Canceller
 from taskora.worker._config import Retention
 from taskora.worker._event_follower import EventFollower
 from taskora.worker._executor import Executor
+from taskora.worker._failure_log import FailureLog
 from taskora.worker._handlers import Middleware
 from taskora.worker._implementation import Implementation
 from taskora.worker._invoking import invoker_for
@@ -97,7 +97,7 @@ class Runtime:
             implementation,
             executor,
             lease_ms=self._lease_ms,
-            on_failure=self._attempt_failed,
+            on_failure=FailureLog(self._listeners),
             on_trouble=self._trouble,
         )
 
@@ -145,20 +145,6 @@ class Runtime:
     async def broken(self) -> None:
         """Waits until a lane has died."""
         await asyncio.shield(self._broken)
-
-    def _attempt_failed(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
-        """Failures are logged until somebody listens to them."""
-        if self._listeners.hear_failures(implementation.task):
-            return
-        claim = attempt.claim
-        text = bytes(outcome.payload).decode("utf-8", "replace")
-        again = ", will retry" if outcome.kind is OutcomeKind.RETRYING else ""
-        logger.error(
-            "task %s job %s failed (attempt %d/%d%s): %s",
-            implementation.task, claim.job_id, claim.attempt, implementation.retry.attempts, again, text,
-            exc_info=attempt.error,
-            extra={"task": implementation.task, "job": claim.job_id, "attempt": claim.attempt},
-        )  # fmt: skip
 
     async def close(self, timeout_seconds: float | None) -> None:
         """Stops claiming, waits for attempts, then stops them; their jobs go back without spending an attempt."""

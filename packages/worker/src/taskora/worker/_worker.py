@@ -13,6 +13,7 @@ from taskora.worker._handlers import AsyncHandler, Middleware, OnCancel, SyncHan
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
 from taskora.worker._listeners import Listeners, WorkerEvent
+from taskora.worker._loan import Declared, Loan
 from taskora.worker._middleware import check_middleware
 from taskora.worker._runtime import Runtime
 from taskora.worker._signals import fast_event_loop, run_until_signalled
@@ -70,6 +71,7 @@ class Worker:
         self._runtime: Runtime | None = None
         self._closing: asyncio.Task[None] | None = None
         self._closed = False
+        self._loan: Loan | None = None
         self.on: Final = WorkerEvents(self._listeners)
         self.producer: Final = AsyncProducer(self._backend, serializer=serializer)
 
@@ -205,6 +207,30 @@ class Worker:
         """What this worker implements, by task name."""
         return dict(self._implementations)
 
+    def lend(self, backend: Backend) -> Loan:
+        """For test runners: sends all that is dispatched through this worker to a backend of theirs.
+
+        A worker that is lent cannot be started. Lending it again ends the earlier loan.
+
+        Raises:
+            UsageError: the worker runs.
+        """
+        if self._runtime is not None and not self._closed:
+            raise UsageError("this worker runs: lend it before it is started, or after it was closed")
+        if self._loan is not None:
+            self._loan.drop()
+        declared = Declared(
+            implementations=self._implementations,
+            middleware=self._middleware,
+            listeners=self._listeners,
+            codecs=self._codecs,
+            retention=self._retention,
+            serializer=self._serializer,
+            lease_ms=self._lease_ms,
+        )
+        self._loan = Loan(self.producer._session, declared, backend)
+        return self._loan
+
     # Running.
 
     async def start(self) -> None:
@@ -217,6 +243,8 @@ class Worker:
         """
         if self._runtime is not None or self._closed:
             raise UsageError("a worker can be started once; make another one")
+        if self._loan is not None and not self._loan.is_over:
+            raise UsageError("this worker is lent: close the test runner that has it before you start it")
         self._runtime = Runtime(
             self._backend,
             self._implementations,

@@ -45,6 +45,21 @@ class MemoryBackend:
         """Says that the clock was moved: whoever waits for an instant that has come goes on."""
         self._store.notify_time()
 
+    def next_due_ms(self, task: str) -> int | None:
+        """The instant for which workers of a task are told to look for work next; None when nothing is scheduled.
+
+        Epoch milliseconds. An instant that has passed means: now.
+        """
+        return self._store.next_due_ms(task)
+
+    def make_due(self, task: str, job_id: str) -> bool:
+        """Makes a delayed job due now; false when it is not delayed."""
+        return self._store.make_due(task, job_id)
+
+    def clear(self) -> None:
+        """Forgets all jobs and events. Whoever waits, or follows events, goes on to do so."""
+        self._store.clear()
+
     async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
         """Waits for the wake-up token of a task, by the clock of this backend; see `Backend.wait_for_work`."""
         del now_ms  # an estimate of what this backend knows

@@ -24,6 +24,15 @@ class Marker:
         self._look_at_ms: int | None = None
         self._seekers: deque[Seeker] = deque()
 
+    @property
+    def look_at_ms(self) -> int | None:
+        """What the token says, while nobody has taken it."""
+        return self._look_at_ms
+
+    def clear(self) -> None:
+        """Takes the token away."""
+        self._look_at_ms = None
+
     def set(self, look_at_ms: int) -> None:
         """Replaces the token."""
         self._look_at_ms = look_at_ms

@@ -130,6 +130,33 @@ class Store:
                 for group in groups:
                     group.discard(member)
 
+    def next_due_ms(self, task_name: str) -> int | None:
+        """When to look for work of a task next: for its token, or for the first of its delayed jobs."""
+        with self.lock:
+            task = self.task(task_name)
+            first = task.delayed.first()
+            instants = [task.marker.look_at_ms, None if first is None else int(first[0])]
+            now_ms = self.clock.now_ms()
+            later = [instant for instant in instants if instant is not None and instant > now_ms]
+            return min(later, default=None if task.marker.look_at_ms is None and first is None else now_ms)
+
+    def make_due(self, task_name: str, job_id: str) -> bool:
+        """Makes a delayed job due now; false when it is not delayed."""
+        with self.lock:
+            task = self.task(task_name)
+            if job_id not in task.delayed:
+                return False
+            task.delayed.add(job_id, self.clock.now_ms())
+            task.marker.set(0)
+            task.deliver()
+            return True
+
+    def clear(self) -> None:
+        """Forgets everything but who waits, and where the event streams end."""
+        with self.lock:
+            self._tasks = {name: task.emptied() for name, task in self._tasks.items()}
+            self.migration_lock = b""
+
     def notify_time(self) -> None:
         """Makes everybody who waits for an instant look at the clock."""
         with self.lock:

@@ -132,6 +132,14 @@ class TaskStore:
         self.leases.pop(job_id, None)
         self.logs.pop(job_id, None)
 
+    def emptied(self) -> "TaskStore":
+        """The same task without anything stored; those who wait for something wait on."""
+        new = TaskStore(self.name)
+        new.events, new.marker, new.subscribers, new.readers = self.events, self.marker, self.subscribers, self.readers
+        new.events.clear()
+        new.marker.clear()
+        return new
+
     def deliver(self) -> None:
         """Wakes those whom the operation that is now complete concerns."""
         self.marker.deliver()

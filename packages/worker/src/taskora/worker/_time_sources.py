@@ -1,0 +1,81 @@
+"""What a worker does at instants of its own, for whoever moves the time by hand.
+
+A running worker has a background role with a timer for each of these.
+"""
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+from taskora.wire import Backend, Clock, CountJobs, ExtendLeases, LeaseState
+from taskora.worker._lane import Lane
+from taskora.worker._stall_recoverer import StallRecoverer
+
+
+class TimeSource(Protocol):
+    """Something that becomes due. Instants are epoch milliseconds of the storage's clock."""
+
+    async def next_due_ms(self) -> int | None:
+        """The next instant at which `tick` has something to do; None when that is not known now."""
+        ...
+
+    async def tick(self) -> None:
+        """Does what is due now. Afterwards `next_due_ms` is later than now, or None."""
+        ...
+
+
+class StallSweeps:
+    """Sweeps one task as long as it has active jobs that nobody here runs: their worker is gone."""
+
+    def __init__(
+        self, backend: Backend, clock: Clock, lane: Lane, recoverer: StallRecoverer, *, begins_ms: int
+    ) -> None:
+        self._backend: Final = backend
+        self._clock: Final = clock
+        self._lane: Final = lane
+        self._recoverer: Final = recoverer
+        self._interval_ms: Final = max(1, round(recoverer.interval * 1000))
+        self._last_ms = begins_ms
+
+    async def next_due_ms(self) -> int | None:
+        """The next of the instants that lie one interval apart, if there is anything to sweep."""
+        counts = await self._backend.run(CountJobs(task=self._lane.task))
+        if counts.active <= len(self._lane.attempts):
+            return None
+        passed = max(0, self._clock.now_ms() - self._last_ms) // self._interval_ms
+        return self._last_ms + (passed + 1) * self._interval_ms
+
+    async def tick(self) -> None:
+        """Sweeps once."""
+        self._last_ms = self._clock.now_ms()
+        await self._recoverer.tick()
+
+
+class LeaseRenewals:
+    """Renews the leases of attempts that go on while the time does."""
+
+    def __init__(self, backend: Backend, clock: Clock, lanes: Mapping[str, Lane], *, lease_ms: int) -> None:
+        self._backend: Final = backend
+        self._clock: Final = clock
+        self._lanes: Final = lanes
+        self._lease_ms: Final = lease_ms
+        self._due_ms: int | None = None
+
+    async def next_due_ms(self) -> int | None:
+        """Three times within the lifetime of a lease, while any is held."""
+        if not any(lane.attempts.running for lane in self._lanes.values()):
+            self._due_ms = None
+        elif self._due_ms is None:
+            self._due_ms = self._clock.now_ms() + max(1, self._lease_ms // 3)
+        return self._due_ms
+
+    async def tick(self) -> None:
+        """Renews every lease."""
+        self._due_ms = None
+        for task, lane in self._lanes.items():
+            leases = lane.attempts.leases.snapshot()
+            if not leases:
+                continue
+            states = await self._backend.run(ExtendLeases(task=task, lease_ms=self._lease_ms, leases=leases))
+            for lease, state in zip(leases, states, strict=True):
+                if state is not LeaseState.HELD:
+                    lane.attempts.lease_changed(lease, state)
