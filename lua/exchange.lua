@@ -58,6 +58,7 @@ end
 --@include collecting
 --@include draining
 --@include claim
+--@include running
 --@include pacing
 
 local statuses = {}

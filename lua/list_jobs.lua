@@ -4,7 +4,7 @@
 -- delayed ones by due time, ended ones newest first. Delayed and retrying jobs share a set: they are told apart by
 -- their state, so a page of one of them is cut after filtering.
 --
--- returns: list[list[bytes]]  per job {job_id, field, value, field, value...}
+-- returns: list[list[bytes]]  per job {job_id, why it is parked or nothing, field, value, field, value...}
 -- emits: nothing
 local wait_key = KEYS[1]            -- list    ready ids, newest left
 local prioritized_key = KEYS[2]     -- zset    ready ids with a priority
@@ -13,9 +13,16 @@ local delayed_key = KEYS[4]         -- zset    ids by due time
 local finished_key = KEYS[5]        -- zset    ids by end time, of the state asked for
 local prefix = KEYS[6]              -- prefix  every key of the task starts with it
 
-local state = ARGV[1]               -- str     a job state
-local offset = tonumber(ARGV[2])    -- int
-local limit = tonumber(ARGV[3])     -- int
+local given_now_ms = ARGV[1]        -- clock   epoch milliseconds, or empty for the server's clock
+local state = ARGV[2]               -- str     a job state
+local offset = tonumber(ARGV[3])    -- int
+local limit = tonumber(ARGV[4])     -- int
+
+--@include clock
+--@include newer
+--@include running
+--@include workers
+--@include reasons
 
 local PAGE = 1000
 
@@ -104,7 +111,9 @@ local rows = {}
 for _, id in ipairs(ids) do
   local row = redis.call('HGETALL', prefix .. id)
   if #row > 0 then
+    local reason = reason_of_record(id, row)
     table.insert(row, 1, id)
+    table.insert(row, 2, reason)
     rows[#rows + 1] = row
   end
 end

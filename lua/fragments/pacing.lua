@@ -1,18 +1,8 @@
 -- How many jobs may start now: at most so many in any window of time, and only one of a singleton.
--- needs: active_key, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms
+-- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms
 
 local RATE = prefix .. 'rate:' .. rate_key
 local paced_until = nil
-
--- An entry without a lease lost its worker: it is for the stall sweep, and must not block the task until then.
-local function anything_runs()
-  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
-    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
-      return true
-    end
-  end
-  return false
-end
 
 local function paced(slots)
   if singleton == '1' then

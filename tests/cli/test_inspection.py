@@ -37,8 +37,8 @@ def test_stats_count_the_jobs_of_every_task(command: Command) -> None:
     assert sorted(counts) == ["one", "two"]
     assert counts["one"].pop("oldest_waiting_age_ms") >= 0
     names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled", "parked", "newer")
-    nothing = dict.fromkeys(names, 0)
-    assert counts["one"] == nothing | {"waiting": 1}
+    nothing = dict.fromkeys((*names, "unserved", "workers"), 0)
+    assert counts["one"] == nothing | {"waiting": 1, "unserved": 1}
     assert counts["two"] == nothing | {"delayed": 1, "oldest_waiting_age_ms": None}
 
 
@@ -66,6 +66,14 @@ def test_stats_are_a_table_for_people(command: Command) -> None:
     header, _, row = [line for line in shown.out.splitlines() if line.strip()]
     assert header.split()[:3] == ["task", "waiting", "active"]
     assert row.split()[:3] == ["one", "1", "0"]
+    assert header.split()[-2:] == ["parked", "workers"]
+    assert row.split()[-3:] == ["1", "unserved", "0"]
+
+
+def test_why_a_job_does_not_run_is_shown(command: Command) -> None:
+    command("dispatch", "one", "1", "--job-id", "j1")
+    assert "no worker implements its task" in command("job", "j1").out
+    assert command("job", "j1", "--json").json["parked_reason"] == "unserved"
 
 
 def test_stats_of_an_empty_server_say_so_on_stderr(command: Command) -> None:
@@ -102,6 +110,7 @@ async def test_a_job_is_shown_to_programs_in_a_fixed_shape(command: Command) -> 
         "priority": 0,
         "version": 1,
         "stalled_count": 0,
+        "parked_reason": None,
         "data": "Ada",
         "result": "Hello Ada",
         "progress": {"done": 0.5},

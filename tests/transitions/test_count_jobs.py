@@ -3,11 +3,14 @@
 import pytest
 
 from taskora.wire import CountJobs, JobCounts
-from tests.transitions.keyspace import NOW, Dump, RawTask, Scores, job
+from tests.transitions.keyspace import BASE, NOW, Dump, Expires, RawTask, Scores, job
 
 
 def counts(**numbers: int) -> JobCounts:
-    names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled", "parked", "newer")
+    names = (
+        "waiting", "active", "delayed", "completed", "failed", "expired", "cancelled",
+        "parked", "newer", "unserved", "workers",
+    )  # fmt: skip
     oldest = numbers.pop("oldest", None)
     return JobCounts(**{name: numbers.get(name, 0) for name in names}, oldest_waiting_age_ms=oldest)
 
@@ -28,7 +31,7 @@ def test_every_place_is_counted(task: RawTask) -> None:
         "cancelled": Scores({f"x{n}": n for n in range(8)}),
     }
     task.seed(places)
-    expected = counts(waiting=2, active=3, delayed=4, completed=5, failed=6, expired=7, cancelled=8)
+    expected = counts(waiting=2, active=3, delayed=4, completed=5, failed=6, expired=7, cancelled=8, unserved=6)
     assert task.run(CountJobs(task="t")) == expected
     assert task.dump() == places
 
@@ -73,7 +76,19 @@ def test_parked_jobs_are_waiting_ones_and_too_new_ones_are_delayed(task: RawTask
         "parked:newer": Scores({"n": 3}),
     }
     task.seed(places)
-    assert task.run(CountJobs(task="t")) == counts(waiting=4, parked=2, delayed=2, newer=1)
+    assert task.run(CountJobs(task="t")) == counts(waiting=4, parked=2, delayed=2, newer=1, unserved=3)
+
+
+def test_where_a_worker_is_there_or_a_job_runs_nothing_is_unserved(task: RawTask) -> None:
+    task.seed({"wait": ["w"], "delayed": Scores({"due": NOW, "later": NOW + 1})})
+    assert task.run(CountJobs(task="t")) == counts(waiting=1, delayed=2, unserved=2)
+    task.seed({"active": ["a"], "a": job("active")})
+    assert task.run(CountJobs(task="t")).unserved == 2
+    task.seed({"a:lock": Expires("token")})
+    assert task.run(CountJobs(task="t")).unserved == 0
+    task.client.delete(BASE + "a:lock")
+    task.seed({"workers:beats": Expires(Scores({"w1": NOW - 30_000, "w2": NOW - 30_001}))})
+    assert task.run(CountJobs(task="t")) == counts(waiting=1, delayed=2, active=1, workers=1)
 
 
 def test_a_freed_job_may_be_the_oldest_and_a_parked_one_does_not_count(task: RawTask) -> None:

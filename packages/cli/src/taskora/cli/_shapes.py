@@ -39,6 +39,8 @@ def _counts(stats: "TaskStats") -> Shape:
         "oldest_waiting_age_ms": None if age is None else round(age * 1000),
         "parked": stats.parked,
         "newer": stats.newer,
+        "unserved": stats.unserved,
+        "workers": stats.workers,
     }
 
 
@@ -53,6 +55,7 @@ def job_shape(info: "JobInfo") -> Shape:
         "priority": info.priority,
         "version": info.version,
         "stalled_count": info.stalled_count,
+        "parked_reason": None if info.parked_reason is None else info.parked_reason.value,
         **_moment("dispatched_at", info.timestamp_ms),
         **_moment("started_at", info.processed_on_ms),
         **_moment("finished_at", info.finished_on_ms),

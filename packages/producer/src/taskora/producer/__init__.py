@@ -41,6 +41,7 @@ from taskora.producer._sync.handle import JobHandle
 from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.producer import Producer
 from taskora.producer._sync.task import BoundTask
+from taskora.wire import ParkedReason
 
 __all__ = [
     "DEFAULT_MAX_PAYLOAD",
@@ -75,6 +76,7 @@ __all__ = [
     "JobHandle",
     "JobInfo",
     "MigrationInfo",
+    "ParkedReason",
     "PayloadCodec",
     "Payloads",
     "Producer",

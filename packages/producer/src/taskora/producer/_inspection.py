@@ -14,6 +14,7 @@ from taskora.wire import (
     JsonSerializer,
     ListJobs,
     LogEntry,
+    ParkedReason,
     ReadJob,
     ScanTasks,
     Serializer,
@@ -39,8 +40,8 @@ class JobInfo:
     """A job as it stands. `data`, `result` and `progress` are plain values, or text where they cannot be decoded.
 
     `logs` is filled by `find`, and empty in lists. `max_attempts` is what the producer's contract said; workers decide
-    by their own. `fields` holds the stored record as it is, fields of other programs included. Times are epoch
-    milliseconds of the server's clock.
+    by their own. `parked_reason` says why a job that could run does not, as far as that is known. `fields` holds the
+    stored record as it is, fields of other programs included. Times are epoch milliseconds of the server's clock.
     """
 
     id: str
@@ -59,6 +60,7 @@ class JobInfo:
     error: str | None
     cancel_reason: str | None
     stalled_count: int
+    parked_reason: ParkedReason | None
     logs: tuple[LogEntry, ...]
     timeline: tuple[TimelineEntry, ...]
     fields: Mapping[str, bytes]
@@ -69,7 +71,8 @@ class TaskStats:
     """Counts of one task. `delayed` includes jobs that wait for a retry; the age is in seconds.
 
     `parked` are those of the waiting that wait for a slot of their concurrency key; `newer` those of the delayed whose
-    payload is too new for the workers that saw them.
+    payload is too new for the workers that saw them; `unserved` those of the others that are ready, or due, while
+    nobody works on the task. `workers` have said that they do; those of other programs do not say so.
     """
 
     waiting: int
@@ -82,6 +85,18 @@ class TaskStats:
     oldest_waiting_age: float | None
     parked: int
     newer: int
+    unserved: int
+    workers: int
+
+    @property
+    def parked_reasons(self) -> dict[ParkedReason, int]:
+        """How many jobs could run and do not, by why; without those reasons that keep none."""
+        counts = {
+            ParkedReason.SATURATED: self.parked,
+            ParkedReason.NEWER: self.newer,
+            ParkedReason.UNSERVED: self.unserved,
+        }
+        return {reason: count for reason, count in counts.items() if count}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +193,8 @@ def _stats(counts: JobCounts) -> TaskStats:
         oldest_waiting_age=None if age_ms is None else age_ms / 1000,
         parked=counts.parked,
         newer=counts.newer,
+        unserved=counts.unserved,
+        workers=counts.workers,
     )
 
 
@@ -229,6 +246,7 @@ def job_info(task: str, record: JobRecord, serializer: Serializer) -> JobInfo:
         error=status.error,
         cancel_reason=status.cancel_reason,
         stalled_count=record.stalled_count,
+        parked_reason=record.parked_reason,
         logs=record.logs,
         timeline=_timeline(record),
         fields=record.fields,

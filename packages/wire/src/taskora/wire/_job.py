@@ -8,11 +8,25 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal, TypeAlias, cast
 
 from taskora.contracts import JobState, preview
 
 LogLevel: TypeAlias = Literal["info", "warn", "error"]
+
+
+class ParkedReason(StrEnum):
+    """Why a job that could run does not.
+
+    `SATURATED`: its concurrency key has no free slot. `NEWER`: its payload is too new for the workers that saw it.
+    `UNSERVED`: it is ready or due, and nobody implements its task.
+    """
+
+    SATURATED = "saturated"
+    NEWER = "newer"
+    UNSERVED = "unserved"
+
 
 STATUS_FIELDS: Final = (
     "state",
@@ -66,6 +80,7 @@ class JobRecord:
     stalled_count: int
     fields: Mapping[str, bytes]
     logs: tuple[LogEntry, ...] = ()
+    parked_reason: ParkedReason | None = None
 
 
 def text_of(value: bytes | None) -> str | None:
@@ -108,7 +123,9 @@ def decode_status(values: Sequence[bytes | None]) -> JobStatus | None:
     )
 
 
-def decode_record(job_id: str, fields: Mapping[str, bytes], logs: Sequence[bytes] = ()) -> JobRecord | None:
+def decode_record(
+    job_id: str, fields: Mapping[str, bytes], logs: Sequence[bytes] = (), reason: str = ""
+) -> JobRecord | None:
     """Decodes a job hash; None when it holds no state, which is not a job that can be shown."""
     status = decode_status([fields.get(name) for name in STATUS_FIELDS])
     if status is None:
@@ -126,6 +143,7 @@ def decode_record(job_id: str, fields: Mapping[str, bytes], logs: Sequence[bytes
         stalled_count=integer_of(fields.get("stalledCount")) or 0,
         fields=fields,
         logs=tuple(decode_log(entry) for entry in logs),
+        parked_reason=ParkedReason(reason) if reason else None,
     )
 
 

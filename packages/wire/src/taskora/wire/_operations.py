@@ -60,11 +60,21 @@ from taskora.wire._run_operations import (
     ReserveStart,
     Settlement,
 )
+from taskora.wire._worker_operations import (
+    WORKER_LIFETIME_MS,
+    AnnounceWorker,
+    ReadWorkers,
+    WorkerRecord,
+    decode_worker,
+    encode_worker,
+)
 
 __all__ = [
     "NEWEST",
     "NO_PACE",
+    "WORKER_LIFETIME_MS",
     "Admission",
+    "AnnounceWorker",
     "Batch",
     "Cancel",
     "CancelReply",
@@ -100,6 +110,7 @@ __all__ = [
     "ReadLogs",
     "ReadMigrationLock",
     "ReadStatuses",
+    "ReadWorkers",
     "RecoverStalled",
     "Recovered",
     "RemoveFinished",
@@ -112,4 +123,7 @@ __all__ = [
     "TaskPage",
     "Verdict",
     "VersionCounts",
+    "WorkerRecord",
+    "decode_worker",
+    "encode_worker",
 ]

@@ -21,9 +21,14 @@ def _read_statuses(
 
 
 @builds(op.ReadJob)
-def _read_job(operation: op.ReadJob, keyspace: Keyspace, _now_ms: int | None) -> Command[JobRecord | None]:
-    call = lua.read_job(keys=keyspace.task(operation.task), job_id=operation.job_id)
-    return Command(call, lambda reply: decode_record(operation.job_id, _mapping(reply[0]), reply[1]))
+def _read_job(operation: op.ReadJob, keyspace: Keyspace, now_ms: int | None) -> Command[JobRecord | None]:
+    call = lua.read_job(keys=keyspace.task(operation.task), now_ms=now_ms, job_id=operation.job_id)
+
+    def decode(reply: tuple[list[bytes], list[bytes], bytes]) -> JobRecord | None:
+        record, logs, reason = reply
+        return decode_record(operation.job_id, _mapping(record), logs, reason.decode())
+
+    return Command(call, decode)
 
 
 def _mapping(flat: Sequence[bytes]) -> dict[str, bytes]:
@@ -38,18 +43,19 @@ def _read_logs(operation: op.ReadLogs, keyspace: Keyspace, _now_ms: int | None) 
 
 
 @builds(op.ListJobs)
-def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, _now_ms: int | None) -> Command[tuple[JobRecord, ...]]:
+def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[JobRecord, ...]]:
     keys = keyspace.task(operation.task)
     call = lua.list_jobs(
         keys=keys,
         finished_key=keys.finished_key(operation.state),
+        now_ms=now_ms,
         state=operation.state,
         offset=operation.offset,
         limit=operation.limit,
     )
 
     def decode(reply: list[list[bytes]]) -> tuple[JobRecord, ...]:
-        records = (decode_record(row[0].decode(), _mapping(row[1:])) for row in reply)
+        records = (decode_record(row[0].decode(), _mapping(row[2:]), reason=row[1].decode()) for row in reply)
         return tuple(record for record in records if record is not None)
 
     return Command(call, decode)
@@ -58,7 +64,8 @@ def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, _now_ms: int | None) 
 @builds(op.CountJobs)
 def _count_jobs(operation: op.CountJobs, keyspace: Keyspace, now_ms: int | None) -> Command[op.JobCounts]:
     def decode(reply: list[int]) -> op.JobCounts:
-        waiting, active, delayed, completed, failed, expired, cancelled, oldest, parked, newer = reply
+        waiting, active, delayed, completed, failed, expired, cancelled, oldest, *parked = reply
+        saturated, newer, unserved, workers = parked
         return op.JobCounts(
             waiting=waiting,
             active=active,
@@ -68,8 +75,10 @@ def _count_jobs(operation: op.CountJobs, keyspace: Keyspace, now_ms: int | None)
             expired=expired,
             cancelled=cancelled,
             oldest_waiting_age_ms=None if oldest < 0 else oldest,
-            parked=parked,
+            parked=saturated,
             newer=newer,
+            unserved=unserved,
+            workers=workers,
         )
 
     return Command(lua.count_jobs(keys=keyspace.task(operation.task), now_ms=now_ms), decode)
@@ -82,6 +91,14 @@ def _count_versions(operation: op.CountVersions, keyspace: Keyspace, _now_ms: in
         return op.VersionCounts(waiting=waiting, active=active, delayed=delayed)
 
     return Command(lua.count_versions(keys=keyspace.task(operation.task)), decode)
+
+
+@builds(op.ReadWorkers)
+def _read_workers(
+    operation: op.ReadWorkers, keyspace: Keyspace, now_ms: int | None
+) -> Command[tuple[op.WorkerRecord, ...]]:
+    call = lua.read_workers(keys=keyspace.task(operation.task), now_ms=now_ms)
+    return Command(call, lambda reply: tuple(op.decode_worker(operation.task, *row) for row in reply))
 
 
 @builds(op.LastEvent)

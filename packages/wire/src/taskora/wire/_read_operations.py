@@ -51,7 +51,8 @@ class JobCounts:
     """How many jobs a task has. `delayed` includes those that wait for their retry.
 
     `parked` are those of the waiting that wait for a slot of their concurrency key; they are not asked for their age.
-    `newer` are those of the delayed whose payload is too new for the workers that saw them.
+    `newer` are those of the delayed whose payload is too new for the workers that saw them. `unserved` are those of the
+    others that are ready, or due, while nobody works on the task. `workers` have announced that they do.
     """
 
     waiting: int
@@ -64,6 +65,8 @@ class JobCounts:
     oldest_waiting_age_ms: int | None
     parked: int = 0
     newer: int = 0
+    unserved: int = 0
+    workers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,71 @@ from collections.abc import Sequence
 from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script
 from taskora.wire._keys import TaskKeys
 
+ANNOUNCE_WORKER = Script(
+    name="announce_worker",
+    sha="f909479bf445a08844252c50597576f45b8d361a",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local worker_id = ARGV[2]
+local about = ARGV[3]
+local leaves = ARGV[4]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local WORKER_LIFETIME_MS = 30000
+local WORKERS_KEPT_MS = 60000
+local WORKER_BEATS = prefix .. 'workers:beats'
+local WORKERS_ABOUT = prefix .. 'workers:about'
+local function oldest_beat()
+  return ms_text(now_ms - WORKER_LIFETIME_MS)
+end
+local function live_workers()
+  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
+end
+if leaves == '1' then
+  redis.call('ZREM', WORKER_BEATS, worker_id)
+  redis.call('HDEL', WORKERS_ABOUT, worker_id)
+else
+  redis.call('ZADD', WORKER_BEATS, now, worker_id)
+  redis.call('HSET', WORKERS_ABOUT, worker_id, about)
+end
+for _, id in ipairs(redis.call('ZRANGE', WORKER_BEATS, '-inf', '(' .. oldest_beat(), 'BYSCORE')) do
+  redis.call('ZREM', WORKER_BEATS, id)
+  redis.call('HDEL', WORKERS_ABOUT, id)
+end
+redis.call('PEXPIRE', WORKER_BEATS, WORKERS_KEPT_MS)
+redis.call('PEXPIRE', WORKERS_ABOUT, WORKERS_KEPT_MS)
+return redis.call('ZCARD', WORKER_BEATS)
+""",
+)
+
+
+def announce_worker(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    worker_id: str,
+    about: bytes,
+    leaves: bool,
+) -> Call[int]:
+    """announce_worker: moves no job"""
+    return Call(
+        script=ANNOUNCE_WORKER,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, worker_id, about, "1" if leaves else "0"),
+    )
+
+
 CANCEL = Script(
     name="cancel",
     sha="02e86b064f15df4299ec8e3fd181db974169e5a9",
@@ -196,7 +261,7 @@ def cancel(
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="509449f819e08110d8bb280f20012d97beafbc13",
+    sha="15c34202753fbbb52f42e2de0ec2c15ef45d51ee",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -220,6 +285,25 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local NEWER = prefix .. 'parked:newer'
+local function anything_runs()
+  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
+      return true
+    end
+  end
+  return false
+end
+local WORKER_LIFETIME_MS = 30000
+local WORKERS_KEPT_MS = 60000
+local WORKER_BEATS = prefix .. 'workers:beats'
+local WORKERS_ABOUT = prefix .. 'workers:about'
+local function oldest_beat()
+  return ms_text(now_ms - WORKER_LIFETIME_MS)
+end
+local function live_workers()
+  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
+end
 local function age_of(id)
   local ts = id and tonumber(redis.call('HGET', prefix .. id, 'ts') or '')
   return ts and math.max(now_ms - ts, 0) or -1
@@ -233,12 +317,28 @@ local function oldest_of_lowest_priority()
   local lowest_score = string.format('%.17g', -priority * 1e13)
   return redis.call('ZRANGE', prioritized_key, lowest_score, '+inf', 'BYSCORE', 'LIMIT', 0, 1)[1] or last
 end
+local function due_and_not_newer()
+  local due = redis.call('ZCOUNT', delayed_key, '-inf', now)
+  for _, id in ipairs(due > 0 and redis.call('ZRANGE', NEWER, 0, -1) or {}) do
+    local due_ms = tonumber(redis.call('ZSCORE', delayed_key, id) or '')
+    if due_ms and due_ms <= now_ms then
+      due = due - 1
+    end
+  end
+  return due
+end
 local freed_key = prefix .. 'parked:freed'
 local parked = tonumber(redis.call('GET', prefix .. 'parked:count') or '0')
 local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(redis.call('LINDEX', freed_key, -1)),
   age_of(oldest_of_lowest_priority()))
+local ready = redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) + redis.call('LLEN', freed_key)
+local workers = live_workers()
+local unserved = 0
+if workers == 0 and not anything_runs() then
+  unserved = ready + due_and_not_newer()
+end
 return {
-  redis.call('LLEN', wait_key) + redis.call('ZCARD', prioritized_key) + redis.call('LLEN', freed_key) + parked,
+  ready + parked,
   redis.call('LLEN', active_key),
   redis.call('ZCARD', delayed_key),
   redis.call('ZCARD', completed_key),
@@ -247,7 +347,9 @@ return {
   redis.call('ZCARD', cancelled_key),
   oldest,
   parked,
-  redis.call('ZCARD', prefix .. 'parked:newer'),
+  redis.call('ZCARD', NEWER),
+  unserved,
+  workers,
 }
 """,
 )
@@ -697,7 +799,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="3cae595a1ac9b6b365ecaafa02f57c25d3c24143",
+    sha="8c236e6dd68cd5aa349a605939ac72eadb7f3a42",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1197,8 +1299,6 @@ local function reclaim_own()
     end
   end
 end
-local RATE = prefix .. 'rate:' .. rate_key
-local paced_until = nil
 local function anything_runs()
   for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
     if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
@@ -1207,6 +1307,8 @@ local function anything_runs()
   end
   return false
 end
+local RATE = prefix .. 'rate:' .. rate_key
+local paced_until = nil
 local function paced(slots)
   if singleton == '1' then
     slots = math.min(slots, 1)
@@ -1415,7 +1517,7 @@ def last_event(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="e0b8352a74c67dcfe371c9d80838a86fa047e04e",
+    sha="408dd574c769c9e243491f6a6993a95f9d7ff61c",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1423,9 +1525,75 @@ local active_key = KEYS[3]
 local delayed_key = KEYS[4]
 local finished_key = KEYS[5]
 local prefix = KEYS[6]
-local state = ARGV[1]
-local offset = tonumber(ARGV[2])
-local limit = tonumber(ARGV[3])
+local given_now_ms = ARGV[1]
+local state = ARGV[2]
+local offset = tonumber(ARGV[3])
+local limit = tonumber(ARGV[4])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local NEWER = prefix .. 'parked:newer'
+local function anything_runs()
+  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
+      return true
+    end
+  end
+  return false
+end
+local WORKER_LIFETIME_MS = 30000
+local WORKERS_KEPT_MS = 60000
+local WORKER_BEATS = prefix .. 'workers:beats'
+local WORKERS_ABOUT = prefix .. 'workers:about'
+local function oldest_beat()
+  return ms_text(now_ms - WORKER_LIFETIME_MS)
+end
+local function live_workers()
+  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
+end
+local served = nil
+local function is_served()
+  if served == nil then
+    served = live_workers() > 0 or anything_runs()
+  end
+  return served
+end
+local function reason_of(id, state, concurrency_key)
+  if state == 'waiting' then
+    if concurrency_key and redis.call('ZSCORE', prefix .. 'parked:key:' .. concurrency_key, id) then
+      return 'saturated'
+    end
+    return is_served() and '' or 'unserved'
+  end
+  if state == 'delayed' or state == 'retrying' then
+    if redis.call('ZSCORE', NEWER, id) then
+      return 'newer'
+    end
+    local due = tonumber(redis.call('ZSCORE', delayed_key, id) or '')
+    return due and due <= now_ms and not is_served() and 'unserved' or ''
+  end
+  return ''
+end
+local function reason_of_record(id, record)
+  local state, concurrency_key
+  for i = 1, #record, 2 do
+    if record[i] == 'state' then
+      state = record[i + 1]
+    elseif record[i] == 'concurrencyKey' then
+      concurrency_key = record[i + 1]
+    end
+  end
+  return reason_of(id, state, concurrency_key)
+end
 local PAGE = 1000
 local function newest_last(list_key, first, count)
   local ids = {}
@@ -1505,7 +1673,9 @@ local rows = {}
 for _, id in ipairs(ids) do
   local row = redis.call('HGETALL', prefix .. id)
   if #row > 0 then
+    local reason = reason_of_record(id, row)
     table.insert(row, 1, id)
+    table.insert(row, 2, reason)
     rows[#rows + 1] = row
   end
 end
@@ -1518,6 +1688,7 @@ def list_jobs(
     *,
     keys: TaskKeys,
     finished_key: str,
+    now_ms: int | None,
     state: str,
     offset: int,
     limit: int,
@@ -1526,7 +1697,7 @@ def list_jobs(
     return Call(
         script=LIST_JOBS,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, finished_key, keys.prefix),
-        args=(state, offset, limit),
+        args=("" if now_ms is None else now_ms, state, offset, limit),
     )
 
 
@@ -1829,12 +2000,81 @@ def read_fields(
 
 READ_JOB = Script(
     name="read_job",
-    sha="b0e55a227f8cc89b599a2735aefa69680e0bd604",
+    sha="a9b93820e802fedf6c65d8258c6ab56d72c2dd3b",
     text="""\
-local prefix = KEYS[1]
-local job_id = ARGV[1]
+local active_key = KEYS[1]
+local delayed_key = KEYS[2]
+local prefix = KEYS[3]
+local given_now_ms = ARGV[1]
+local job_id = ARGV[2]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local NEWER = prefix .. 'parked:newer'
+local function anything_runs()
+  for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
+    if redis.call('EXISTS', prefix .. id .. ':lock') == 1 then
+      return true
+    end
+  end
+  return false
+end
+local WORKER_LIFETIME_MS = 30000
+local WORKERS_KEPT_MS = 60000
+local WORKER_BEATS = prefix .. 'workers:beats'
+local WORKERS_ABOUT = prefix .. 'workers:about'
+local function oldest_beat()
+  return ms_text(now_ms - WORKER_LIFETIME_MS)
+end
+local function live_workers()
+  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
+end
+local served = nil
+local function is_served()
+  if served == nil then
+    served = live_workers() > 0 or anything_runs()
+  end
+  return served
+end
+local function reason_of(id, state, concurrency_key)
+  if state == 'waiting' then
+    if concurrency_key and redis.call('ZSCORE', prefix .. 'parked:key:' .. concurrency_key, id) then
+      return 'saturated'
+    end
+    return is_served() and '' or 'unserved'
+  end
+  if state == 'delayed' or state == 'retrying' then
+    if redis.call('ZSCORE', NEWER, id) then
+      return 'newer'
+    end
+    local due = tonumber(redis.call('ZSCORE', delayed_key, id) or '')
+    return due and due <= now_ms and not is_served() and 'unserved' or ''
+  end
+  return ''
+end
+local function reason_of_record(id, record)
+  local state, concurrency_key
+  for i = 1, #record, 2 do
+    if record[i] == 'state' then
+      state = record[i + 1]
+    elseif record[i] == 'concurrencyKey' then
+      concurrency_key = record[i + 1]
+    end
+  end
+  return reason_of(id, state, concurrency_key)
+end
 local job_key = prefix .. job_id
-return { redis.call('HGETALL', job_key), redis.call('LRANGE', job_key .. ':logs', 0, -1) }
+local record = redis.call('HGETALL', job_key)
+return { record, redis.call('LRANGE', job_key .. ':logs', 0, -1), reason_of_record(job_id, record) }
 """,
 )
 
@@ -1842,13 +2082,14 @@ return { redis.call('HGETALL', job_key), redis.call('LRANGE', job_key .. ':logs'
 def read_job(
     *,
     keys: TaskKeys,
+    now_ms: int | None,
     job_id: str,
-) -> Call[list[list[bytes]]]:
+) -> Call[tuple[list[bytes], list[bytes], bytes]]:
     """read_job: reads only"""
     return Call(
         script=READ_JOB,
-        keys=(keys.prefix,),
-        args=(job_id,),
+        keys=(keys.active_key, keys.delayed_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, job_id),
     )
 
 
@@ -1895,6 +2136,57 @@ def read_migration_lock(
         script=READ_MIGRATION_LOCK,
         keys=(migration_lock_key,),
         args=(),
+    )
+
+
+READ_WORKERS = Script(
+    name="read_workers",
+    sha="d2f7b2fee433f8dcf9623d17edac7c0a46a88f86",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local WORKER_LIFETIME_MS = 30000
+local WORKERS_KEPT_MS = 60000
+local WORKER_BEATS = prefix .. 'workers:beats'
+local WORKERS_ABOUT = prefix .. 'workers:about'
+local function oldest_beat()
+  return ms_text(now_ms - WORKER_LIFETIME_MS)
+end
+local function live_workers()
+  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
+end
+local rows = {}
+for _, id in ipairs(redis.call('ZRANGE', WORKER_BEATS, oldest_beat(), '+inf', 'BYSCORE')) do
+  local beat = ms_text(tonumber(redis.call('ZSCORE', WORKER_BEATS, id)))
+  rows[#rows + 1] = { id, beat, redis.call('HGET', WORKERS_ABOUT, id) or '' }
+end
+return rows
+""",
+)
+
+
+def read_workers(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+) -> Call[list[list[bytes]]]:
+    """read_workers: reads only"""
+    return Call(
+        script=READ_WORKERS,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms,),
     )
 
 
@@ -2413,6 +2705,7 @@ def scan_tasks(
 
 
 SCRIPTS: tuple[Script, ...] = (
+    ANNOUNCE_WORKER,
     CANCEL,
     COUNT_JOBS,
     COUNT_VERSIONS,
@@ -2430,6 +2723,7 @@ SCRIPTS: tuple[Script, ...] = (
     READ_JOB,
     READ_LOGS,
     READ_MIGRATION_LOCK,
+    READ_WORKERS,
     RECOVER_STALLED,
     REMOVE_FINISHED,
     REPORT,

@@ -19,6 +19,7 @@ from taskora.worker._invoking import invoker_for
 from taskora.worker._lane import Lane
 from taskora.worker._leases import LeaseRenewer
 from taskora.worker._listeners import Listeners, WorkerEvent
+from taskora.worker._presence import Presence
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import Role, end, perform
@@ -58,6 +59,7 @@ class Runtime:
         self._lease_ms: Final = lease_ms
         self._threads: Final = ThreadPool()
         self._processes: Final = ProcessPool(self._threads)
+        self._presence: Final = Presence(backend, implementations.values())
         self._lanes: dict[str, Lane] = {}
         self._lane_tasks: list[asyncio.Task[None]] = []
         self._role_tasks: list[asyncio.Task[None]] = []
@@ -79,6 +81,7 @@ class Runtime:
         self._lanes = {task: self._lane(implementation) for task, implementation in self._implementations.items()}
         books = {task: (lane.attempts.leases, lane.attempts) for task, lane in self._lanes.items()}
         self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms, on_trouble=self._trouble)
+        await self._presence.arrive()
         await self._follower.follow()
         self._listeners.watch(self._follower.notice)
         self._renewer.start()
@@ -102,7 +105,7 @@ class Runtime:
         )
 
     def _upkeep_roles(self, renewer: LeaseRenewer) -> Sequence[Role]:
-        roles: list[Role] = []
+        roles: list[Role] = [self._presence]
         if self._lanes:
             running = {task: lane.attempts for task, lane in self._lanes.items()}
             roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
@@ -199,6 +202,7 @@ class Runtime:
             last_first.push_async_callback(self._processes.close)
             if self._renewer is not None:
                 last_first.push_async_callback(self._renewer.stop)
+            last_first.push_async_callback(self._presence.leave)
             last_first.push_async_callback(self._end_leftovers)
             last_first.push_async_callback(self._follower.close)
             last_first.push_async_callback(end, self._role_tasks)

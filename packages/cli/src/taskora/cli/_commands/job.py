@@ -16,6 +16,12 @@ from taskora.contracts import UnknownJobError
 if TYPE_CHECKING:
     from taskora.producer import JobInfo
 
+_REASONS = {
+    "saturated": "its concurrency key has no free slot",
+    "newer": "its payload is too new for the workers that saw it",
+    "unserved": "no worker implements its task",
+}
+
 
 def job(
     job_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the job.")],
@@ -55,6 +61,8 @@ def _lines(info: "JobInfo") -> Iterator[tuple[str, str]]:
     yield "id", info.id
     yield "task", info.task
     yield "state", info.state.value
+    if info.parked_reason is not None:
+        yield "parked because", _REASONS[info.parked_reason.value]
     yield "attempt", f"{info.attempt} of {info.max_attempts}"
     yield from ((f"{entry.state.value} at", iso(entry.timestamp_ms) or "-") for entry in info.timeline)
     if info.priority:

@@ -43,9 +43,16 @@ def stats_table(tasks: "dict[str, TaskStats]") -> Table:
     for column in columns:
         table.add_column(column, justify="right")
     table.add_column("oldest waiting", justify="right")
+    table.add_column("parked")
+    table.add_column("workers", justify="right")
     for name, counts in tasks.items():
-        table.add_row(name, *(str(getattr(counts, column)) for column in columns), _age(counts.oldest_waiting_age))
+        numbers = [str(getattr(counts, column)) for column in columns]
+        table.add_row(name, *numbers, _age(counts.oldest_waiting_age), _parked(counts), str(counts.workers))
     return table
+
+
+def _parked(counts: "TaskStats") -> str:
+    return "\n".join(f"{count} {reason.value}" for reason, count in counts.parked_reasons.items()) or "-"
 
 
 def _age(seconds: float | None) -> str:

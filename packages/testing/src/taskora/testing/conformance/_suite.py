@@ -29,6 +29,7 @@ from taskora.testing.conformance._cases.stall_sweep import TestStallSweep
 from taskora.testing.conformance._cases.throttle import TestThrottle
 from taskora.testing.conformance._cases.versions import TestVersions
 from taskora.testing.conformance._cases.waiting import TestWaiting
+from taskora.testing.conformance._cases.workers import TestWorkers
 from taskora.testing.conformance._storage import OpenStorage
 from taskora.testing.conformance._subject import Subject, View, opened
 
@@ -69,6 +70,7 @@ class BackendConformance:
     TestThrottle = TestThrottle
     TestVersions = TestVersions
     TestWaiting = TestWaiting
+    TestWorkers = TestWorkers
 
     @pytest.fixture
     def open_storage(self) -> OpenStorage:

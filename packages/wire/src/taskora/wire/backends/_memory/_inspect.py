@@ -1,7 +1,7 @@
 """Operations that only read one task."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
 from taskora.contracts import JobState
@@ -27,6 +27,7 @@ from taskora.wire._operations import (
 )
 from taskora.wire.backends._memory._record import number, state
 from taskora.wire.backends._memory._task import TaskStore
+from taskora.wire.backends._memory._workers import parked_reason, unserved
 
 
 def read_statuses(task: TaskStore, operation: ReadStatuses, now_ms: int) -> tuple[JobStatus | None, ...]:
@@ -42,10 +43,14 @@ def _status(task: TaskStore, job_id: str, now_ms: int) -> JobStatus | None:
     return decode_status([record.get(name) for name in STATUS_FIELDS])
 
 
-def read_job(task: TaskStore, operation: ReadJob, _now_ms: int) -> JobRecord | None:
+def read_job(task: TaskStore, operation: ReadJob, now_ms: int) -> JobRecord | None:
     """One job and its log."""
-    job_id = operation.job_id
-    return decode_record(job_id, dict(task.jobs.get(job_id, {})), tuple(task.logs.get(job_id, ())))
+    return _record(task, operation.job_id, now_ms, logs=tuple(task.logs.get(operation.job_id, ())))
+
+
+def _record(task: TaskStore, job_id: str, now_ms: int, *, logs: Sequence[bytes] = ()) -> JobRecord | None:
+    reason = parked_reason(task, job_id, now_ms)
+    return decode_record(job_id, dict(task.jobs.get(job_id, {})), logs, reason or "")
 
 
 def read_logs(task: TaskStore, operation: ReadLogs, _now_ms: int) -> tuple[LogEntry, ...]:
@@ -53,10 +58,10 @@ def read_logs(task: TaskStore, operation: ReadLogs, _now_ms: int) -> tuple[LogEn
     return tuple(decode_log(entry) for entry in task.logs.get(operation.job_id, ()))
 
 
-def list_jobs(task: TaskStore, operation: ListJobs, _now_ms: int) -> tuple[JobRecord, ...]:
+def list_jobs(task: TaskStore, operation: ListJobs, now_ms: int) -> tuple[JobRecord, ...]:
     """A page of the jobs in one state."""
     ids = _page(task, operation.state, operation.offset, max(operation.limit, 0))
-    records = (decode_record(job_id, dict(task.jobs[job_id])) for job_id in ids if job_id in task.jobs)
+    records = (_record(task, job_id, now_ms) for job_id in ids)
     return tuple(record for record in records if record is not None)
 
 
@@ -84,6 +89,8 @@ def count_jobs(task: TaskStore, _operation: CountJobs, now_ms: int) -> JobCounts
         oldest_waiting_age_ms=_oldest_waiting_age_ms(task, now_ms),
         parked=len(task.parking),
         newer=len(task.parking.newer),
+        unserved=unserved(task, now_ms),
+        workers=len(task.live_workers(now_ms)),
         **ended,
     )
 

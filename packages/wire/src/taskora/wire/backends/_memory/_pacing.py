@@ -22,7 +22,7 @@ def allowed(task: TaskStore, pace: Pace, slots: int, now_ms: int) -> Allowance:
     """What a pace leaves of some slots."""
     if pace.singleton:
         slots = min(slots, 1)
-        if slots > 0 and any(task.is_leased(job_id, now_ms) for job_id in task.active):
+        if slots > 0 and task.anything_runs(now_ms):
             return Allowance(0, now_ms + _SINGLETON_PAUSE_MS)
     if pace.max > 0 and slots > 0:
         starts = task.starts.of(pace.key, now_ms)

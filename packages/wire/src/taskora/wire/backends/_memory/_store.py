@@ -10,7 +10,7 @@ from taskora.wire import _operations as op
 from taskora.wire._backend import Clock
 from taskora.wire._events import StreamEvent
 from taskora.wire._version import StoredMeta
-from taskora.wire.backends._memory import _inspect, _leases, _manage
+from taskora.wire.backends._memory import _inspect, _leases, _manage, _workers
 from taskora.wire.backends._memory._collect import push_collect, read_collect
 from taskora.wire.backends._memory._control import enqueue_controlled
 from taskora.wire.backends._memory._enqueue import enqueue
@@ -46,6 +46,8 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.CountJobs: _inspect.count_jobs,
     op.CountVersions: _inspect.count_versions,
     op.LastEvent: _inspect.last_event,
+    op.AnnounceWorker: _workers.announce_worker,
+    op.ReadWorkers: _workers.read_workers,
 }
 
 

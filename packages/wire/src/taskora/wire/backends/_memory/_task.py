@@ -7,7 +7,7 @@ from typing import Final
 from taskora.wire._backend import Cancellation
 from taskora.wire._commands import FINAL_STATES
 from taskora.wire._keys import Keyspace
-from taskora.wire._operations import FinalState
+from taskora.wire._operations import WORKER_LIFETIME_MS, FinalState, WorkerRecord
 from taskora.wire.backends._memory._event_log import EventLog
 from taskora.wire.backends._memory._lifetimes import Lifetimes
 from taskora.wire.backends._memory._marker import Marker
@@ -49,6 +49,7 @@ class TaskStore:
         self.values = Lifetimes()
         self.parking = Parking()
         self.starts = StartLog()
+        self.workers: dict[str, WorkerRecord] = {}
         self.batches: dict[str, OpenBatch] = {}
         self.events = EventLog(name)
         self.marker = Marker()
@@ -121,6 +122,14 @@ class TaskStore:
         """Whether anybody has the right to run the job."""
         lease = self.leases.get(job_id)
         return lease is not None and now_ms < lease.ends_at_ms
+
+    def anything_runs(self, now_ms: int) -> bool:
+        """Whether any job runs: an entry without a lease lost its worker."""
+        return any(self.is_leased(job_id, now_ms) for job_id in self.active)
+
+    def live_workers(self, now_ms: int) -> list[WorkerRecord]:
+        """Who said lately that it works on the task."""
+        return [worker for worker in self.workers.values() if worker.beat_ms >= now_ms - WORKER_LIFETIME_MS]
 
     def add_log(self, job_id: str, entry: bytes) -> None:
         """Appends to the log of a job, and drops the oldest entries of a long one."""
