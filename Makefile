@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: demo test check bench fmt sync clean
+.PHONY: demo test test-long check bench fmt sync clean
 
 # The demo on an embedded server, without the development tools.
 demo: $(UV)
@@ -17,6 +17,10 @@ demo: $(UV)
 # Every test; one failing test: make test ARGS="packages/wire/tests -k name -n 0".
 test: $(UV)
 	$(RUN) pytest -n $(WORKERS) $(ARGS)
+
+# Random histories for a good while, new ones every time: make test-long ARGS="--hypothesis-seed=1".
+test-long: $(UV)
+	HYPOTHESIS_PROFILE=long $(RUN) pytest -n $(WORKERS) tests/properties $(ARGS)
 
 # Everything a machine can judge without running the product.
 check: $(UV)

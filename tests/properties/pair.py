@@ -1,31 +1,70 @@
-"""Memory and a real server, side by side: every operation goes to both, and after every step both look the same."""
+"""Memory and a real server, side by side: every operation goes to both, and after every step both hold the same.
 
-from typing import TypeVar
+A machine is made of mixins, one file per theme, which all inherit from `Pair`. To add an operation, write one rule that
+gives it to `both`. If it makes memory store something new, `memory_side` says under which keys a server has that; if it
+creates or removes jobs, `ledger` says which.
+"""
+
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import redis
-from hypothesis.stateful import RuleBasedStateMachine, invariant
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine, RuleStrategy, initialize, invariant
 
-from taskora.contracts import JobState
-from taskora.wire import FINAL_STATES, CountJobs, CountVersions, JobRecord, Keyspace, LastEvent, ListJobs, Operation
+from taskora.wire import Cancel, Lease, Operation
+from taskora.wire._operations import ReadMigrationLock
 from taskora.wire.backends import MemoryBackend, open_sync_backend
 from tests.conformance.clock import VirtualClock
-from tests.conformance.subject import TASK, shown
-from tests.conformance.tricks import MemoryTricks, RedisTricks, Tricks
+from tests.properties import invariants
+from tests.properties.image import Image, TaskView, differences
+from tests.properties.ledger import Done, Ledger
+from tests.properties.memory_side import MemorySide
+from tests.properties.server_side import ServerSide
 from tests.servers import Server
 
 R = TypeVar("R")
 
-PLACES: dict[JobState, set[str]] = {
-    JobState.WAITING: {"wait", "prioritized", "freed", "parked"},
-    JobState.ACTIVE: {"active"},
-    JobState.DELAYED: {"delayed"},
-    JobState.RETRYING: {"delayed"},
-    **{state: {state.value} for state in FINAL_STATES},
-}
+TASKS = ("work", "mail")
+WORKERS = ("ann", "bob", "cid")
+MINUTE_MS = 60_000
+
+
+class Name(NamedTuple):
+    """A job that was dispatched."""
+
+    task: str
+    job_id: str
+
+
+class Held(NamedTuple):
+    """A claim that was given; it may be over."""
+
+    task: str
+    lease: Lease
+
+
+jobs: Bundle[Name] = Bundle("jobs")
+claims: Bundle[Held] = Bundle("claims")
+tasks = st.sampled_from([TASKS[0], TASKS[0], TASKS[0], TASKS[1]])
+
+
+class EveryRule(RuleStrategy):
+    """Chooses among all rules that apply now.
+
+    Hypothesis forbids each history some of the rules. Jobs pass through many hands here, so that few histories would
+    carry one from its dispatch to its end; only every third history is held to a choice of rules.
+    """
+
+    def _rule_is_enabled(self, r: Rule) -> bool:
+        base: Any = super()
+        choose = base._rule_is_enabled if cast("Pair", self.machine).some_rules else self.is_valid
+        return bool(choose(r))
 
 
 class Pair(RuleBasedStateMachine):
     """Does everything twice."""
+
+    used: ClassVar[set[type[Operation[Any]]]] = set()
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -33,109 +72,93 @@ class Pair(RuleBasedStateMachine):
         self._raw.flushall()
         self.clock = VirtualClock()
         memory = MemoryBackend(clock=self.clock)
-        self._memory, self._redis = memory.blocking(), open_sync_backend(server.url, clock=self.clock)
-        self.tricks: tuple[Tricks, Tricks] = (MemoryTricks(memory), RedisTricks(self._raw, Keyspace()))
-        self._positions = ["0-0", "0-0"]
-        self.records: dict[str, JobRecord] = {}
-        self.paced = False  # since the last exchange, ready work may have to wait for its instant
-        self.slots_disturbed = False  # somebody took or left a slot and did not tell
+        self.memory, self.redis = memory.blocking(), open_sync_backend(server.url, clock=self.clock)
+        self.redis.run(ReadMigrationLock())  # says hello first; the machine wants to meet the keyspace itself
+        self._raw.flushall()
+        self._memory_side, self._server_side = MemorySide(memory), ServerSide(self._raw)
+        self.sides = (self._memory_side, self._server_side)
+        self.positions: dict[str, list[tuple[str, str]]] = {task: [("0-0", "0-0")] for task in TASKS}
+        self.views = {task: TaskView({}, task) for task in TASKS}
+        self.paced: set[str] = set()  # tasks whose last exchange may have left ready work to wait for its instant
+        self.awake: set[str] = set()  # tasks of which a worker has consumed the token, and has not looked yet
+        self.some_rules = False
+        self.disturbed = False  # another program may take and leave slots
+        self._cancelled: dict[str, set[str]] = {task: set() for task in TASKS}  # batches whose job was cancelled
+        self._ledger = Ledger()
+        self._done: list[Done] = []
+        self._count = 0
+
+        self._rules_strategy = EveryRule(self)
+
+    @initialize(
+        other_programs=st.sampled_from([False, False, False, True]), some_rules=st.sampled_from([False, False, True])
+    )
+    def begin(self, other_programs: bool, some_rules: bool) -> None:
+        self.disturbed, self.some_rules = other_programs, some_rules
 
     def teardown(self) -> None:
-        self._redis.close()
+        self.redis.close()
         self._raw.close()
 
     def both(self, operation: Operation[R]) -> R:
-        expected, reply = self._redis.run(operation), self._memory.run(operation)
-        assert reply == expected, operation
+        """Carries out an operation on both sides; the replies must be equal."""
+        self.used.add(type(operation))
+        if not self._done:
+            self._server_side.step_begins()
+        expected, reply = self.redis.run(operation), self.memory.run(operation)
+        assert reply == expected, f"{operation}: memory replies {reply}, a server {expected}"
+        self._done.append((operation, reply))
         return reply
 
-    def advance(self, milliseconds: int) -> None:
-        for tricks in self.tricks:
-            tricks.time_passes(self.clock.now_ms(), milliseconds)
+    def fresh(self, kind: str) -> str:
+        """A name that nothing has yet."""
+        self._count += 1
+        return f"{kind}{self._count}"
+
+    def step_clock(self, milliseconds: int) -> None:
+        """Moves the time of both sides, forward or back."""
+        self._memory_side.forget_ended()
         self.clock.advance(milliseconds)
-
-    def lease_of(self, job_id: str) -> str | None:
-        return self.tricks[0].lease_of(TASK, job_id)
-
-    def place(self, *names: str) -> list[str]:
-        """Where memory has jobs; an invariant compares it with the server."""
-        places = self.tricks[0].ids_by_place(TASK)
-        return [job_id for name in names for job_id in places[name]]
-
-    def look(self) -> dict[str, JobRecord]:
-        """The jobs that exist."""
-        pages = [self.both(ListJobs(task=TASK, state=state, limit=1000)) for state in JobState]
-        return {record.job_id: record for page in pages for record in page}
+        self._server_side.pass_time(self.clock.now_ms())
 
     @invariant()
-    def both_look_the_same(self) -> None:
-        self.records = self.look()
-        self.every_job_stands_where_its_state_says()
-        self.flow_control_remembers_the_same()
-        self.as_many_slots_are_held_as_jobs_are_active()
-        self.a_deduplication_key_names_a_job_that_has_not_ended()
-        self.leases_belong_to_active_jobs()
-        self.ready_work_is_announced()
-        self.the_same_events_happened()
+    def check(self) -> None:
+        """Both hold the same, and it makes sense."""
+        now_ms = self.clock.now_ms()
+        memory = self._memory_side.image()
+        server, news = self._server_side.look(now_ms, memory, {task: self.positions[task][-1][1] for task in TASKS})
+        server = self._ledger.check_metrics(self._done, server, now_ms)
+        unequal = differences(memory, server)
+        assert not unequal, f"after {[operation for operation, _ in self._done]}\n{unequal}"
+        for task, of_task in zip(TASKS, news, strict=True):
+            self._compare_events(task, of_task)
+            self._check_task(task, server, now_ms)
+        self._done = []
 
-    def every_job_stands_where_its_state_says(self) -> None:
-        memory, server = (tricks.ids_by_place(TASK) for tricks in self.tricks)
-        assert memory == server
-        stand = [(job_id, place) for place, ids in memory.items() for job_id in ids]
-        assert sorted(job_id for job_id, _ in stand) == sorted(self.records)
-        states = {job_id: record.status.state for job_id, record in self.records.items()}
-        assert [job_id for job_id, place in stand if place not in PLACES[states[job_id]]] == []
-        counts = self.both(CountJobs(task=TASK))
-        assert (counts.active, counts.parked) == (len(memory["active"]), len(memory["parked"]))
-        self.both(CountVersions(task=TASK))
+    def _compare_events(self, task: str, on_server: list[list[Any]]) -> None:
+        known = self.positions[task]
+        in_memory = self._memory_side.events(task, len(known) - 1)
+        said, happened = [flat for _, flat in in_memory], [flat for _, flat in on_server]
+        assert said == happened, f"memory emits {said}, a server {happened}"
+        places = zip(in_memory, on_server, strict=True)
+        known += [(memory, position.decode()) for (memory, _), (position, _) in places]
 
-    def flow_control_remembers_the_same(self) -> None:
-        memory, server = (tricks.flow(TASK) for tricks in self.tricks)
-        assert memory == server
-        assert memory["records"] == sorted(self.records)
-        assert set(memory["newer"]) <= set(self.place("delayed"))
+    def _check_task(self, task: str, image: Image, now_ms: int) -> None:
+        before, view = self.views[task], TaskView(image, task)
+        self.views[task] = view
+        for holds in invariants.ALWAYS:
+            holds(view)
+        if not self.disturbed:
+            for holds in invariants.UNDISTURBED:
+                holds(view)
+        invariants.a_batch_has_a_job_that_will_run_it(view, self._cancelled_batches(before, view))
+        invariants.ready_work_is_announced(view, paced=task in self.paced, awake=task in self.awake)
+        self._ledger.check(task, self._done, before, view, now_ms)
 
-    def as_many_slots_are_held_as_jobs_are_active(self) -> None:
-        held = {name: value for name, value in self.tricks[0].flow(TASK)["values"].items() if name.startswith("conc:")}
-        active: dict[str, int] = {}
-        for job_id in self.place("active"):
-            key = self.records[job_id].fields.get("concurrencyKey")
-            if key:
-                active[f"conc:{key.decode()}"] = active.get(f"conc:{key.decode()}", 0) + 1
-        assert self.slots_disturbed or held == {name: str(count) for name, count in active.items()}
-
-    def a_deduplication_key_names_a_job_that_has_not_ended(self) -> None:
-        values = self.tricks[0].flow(TASK)["values"]
-        for record in self.records.values():
-            name = record.fields.get("dedupKey", b"").decode().rpartition("}:")[2]
-            if name and values.get(name) == record.job_id:
-                assert not record.status.state.is_terminal
-
-    def leases_belong_to_active_jobs(self) -> None:
-        memory, server = self.tricks
-        tokens = {job_id: memory.lease_of(TASK, job_id) for job_id in self.records}
-        active = set(memory.ids_by_place(TASK)["active"])
-        assert {job_id for job_id, token in tokens.items() if token is not None} <= active
-        assert {job_id: tokens[job_id] for job_id in active} == {
-            job_id: server.lease_of(TASK, job_id) for job_id in active
-        }
-        assert memory.stall_candidates(TASK) == server.stall_candidates(TASK) <= active
-
-    def ready_work_is_announced(self) -> None:
-        memory, server = self.tricks
-        marker = memory.marker(TASK)
-        assert marker == server.marker(TASK)
-        if self.place("wait", "prioritized", "freed"):
-            assert marker == 0 or (self.paced and marker is not None)
-        elif self.place("delayed"):
-            assert marker is not None
-
-    def the_same_events_happened(self) -> None:
-        histories: list[list[str]] = []
-        for index, backend in enumerate((self._memory, self._redis)):
-            last = backend.run(LastEvent(task=TASK))
-            news = last != self._positions[index]  # a read without news would block for a while
-            events = backend.read_events({TASK: self._positions[index]}, block_ms=1, limit=10_000) if news else []
-            self._positions[index] = last
-            histories.append(shown(events))
-        assert histories[0] == histories[1]
+    def _cancelled_batches(self, before: TaskView, after: TaskView) -> set[str]:
+        known = self._cancelled[after.task]
+        for operation, _ in self._done:
+            if isinstance(operation, Cancel) and operation.task == after.task and operation.job_id in before.records:
+                known.add(before.text(operation.job_id, "collectKey"))
+        known &= invariants.open_batches(after)
+        return known

@@ -1,0 +1,62 @@
+"""Rules of operators, of retention and of new processes: cancelling, reviving, deleting, meeting."""
+
+import json
+from typing import Final
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from taskora.wire import FINAL_STATES, Cancel, FinalState, Prune, RemoveFinished, RetryDead
+from taskora.wire._operations import Handshake, ReadMigrationLock
+from taskora.wire._version import Meta
+from tests.properties.pair import Name, Pair, jobs, tasks
+
+final_states = st.sampled_from(FINAL_STATES)
+META: Final = {version: Meta(wire_version=version, min_compat=5, written_by=f"program-{version}") for version in (6, 7)}
+LOCK: Final = json.dumps({"targetWireVersion": 7}).encode()
+
+
+class Managing(Pair):
+    """What people and retention do to jobs."""
+
+    @rule(name=jobs, reason=st.sampled_from(["", "довольно"]))
+    def cancel(self, name: Name, reason: str) -> None:
+        self.both(Cancel(task=name.task, job_id=name.job_id, reason=reason))
+
+    @precondition(lambda self: any(view.places["failed"] for view in self.views.values()))
+    @rule(task=tasks, limit=st.integers(1, 3), name=st.none() | jobs)
+    def retry_dead(self, task: str, limit: int, name: Name | None) -> None:
+        if name is None:
+            self.both(RetryDead(task=task, limit=limit))
+        else:
+            self.both(RetryDead(task=name.task, job_id=name.job_id))
+
+    @precondition(lambda self: any(view.where(*FINAL_STATES) for view in self.views.values()))
+    @rule(name=jobs)
+    def remove_finished(self, name: Name) -> None:
+        ended = [self.both(RemoveFinished(task=name.task, state=state, job_id=name.job_id)) for state in FINAL_STATES]
+        record = self.views[name.task].records.get(name.job_id, {})
+        assert ended == [record.get("state") == state.value.encode() for state in FINAL_STATES]
+
+    @precondition(lambda self: any(view.where(*FINAL_STATES) for view in self.views.values()))
+    @rule(
+        task=tasks,
+        state=final_states,
+        age_ms=st.none() | st.sampled_from([0, 1, 30_000]),
+        items=st.none() | st.integers(0, 2),
+        limit=st.sampled_from([100, 0, 1, 2]),
+    )
+    def prune(self, task: str, state: FinalState, age_ms: int | None, items: int | None, limit: int) -> None:
+        ended = self.views[task].places[state.value]
+        removed = self.both(Prune(task=task, state=state, max_age_ms=age_ms, max_items=items, limit=limit))
+        assert removed <= min(limit, len(ended))
+        if items is not None and limit == 100:
+            assert len(ended) - removed <= items
+
+    @rule(version=st.sampled_from([6, 7]), locked=st.booleans())
+    def meet(self, version: int, locked: bool) -> None:
+        """Of those that come, the first writes the meta record; all others read it. Somebody migrates, or no longer."""
+        self.both(Handshake(ours=META[version]))
+        for side in self.sides:
+            side.lock_for_migration(LOCK if locked else b"")
+        assert self.both(ReadMigrationLock()) == (LOCK if locked else b"")
