@@ -72,7 +72,8 @@ async def claim_like_a_lost_worker(worker: Worker, task: str, *, count: int = 1,
 
 def give_lease(url: str, worker: Worker, job_id: str, token: str | None) -> None:
     """Gives the lease of a running job to another worker, or to nobody, behind the back of its owner."""
-    backend, task = worker._backend, "double"
+    backend: object = getattr(worker._backend, "target", worker._backend)
+    task = "double"
     if isinstance(backend, MemoryBackend):
         leases = backend._store.task(task).leases
         leases.pop(job_id)

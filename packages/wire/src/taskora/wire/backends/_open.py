@@ -16,6 +16,7 @@ from redis.retry import Retry
 from taskora.contracts import UsageError
 from taskora.wire._backend import Backend, Clock, SyncBackend
 from taskora.wire._keys import Keyspace
+from taskora.wire.backends._redirection import RedirectableBackend, RedirectableSyncBackend, is_redirected
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import CONNECT_TIMEOUT, REPLY_TIMEOUT
@@ -50,20 +51,36 @@ def open_backend(
     Raises:
         UsageError: `target` is none of the things a backend can be made of, or there is no such transport.
     """
-    keyspace = Keyspace(prefix)
-    if isinstance(target, str):
-        scheme = _scheme_of(target)
-        if scheme == "memory":
-            return _shared_memory(target, prefix)
-        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
-        fast = is_fast(take_transport(options, transport), borrowed=False)
-        return _redis_backend(options, keyspace, clock, fast=fast)
-    if isinstance(target, redis.Redis | redis.asyncio.Redis):
-        fast = is_fast(take_transport({}, transport), borrowed=True)
-        return _redis_backend(_client_options(target), keyspace, clock, fast=fast)
+    if isinstance(target, str | redis.Redis | redis.asyncio.Redis):
+        make = _maker(target, prefix, clock, transport)
+        return RedirectableBackend(make, prefix, lazily=_may_wait(target))
     if not hasattr(target, "wait_for_work"):
         raise _refuse(target)
     return _accept(target, prefix)
+
+
+def _may_wait(target: str | Client) -> bool:
+    """Whether to begin only when it is needed: no server is started for a program that is sent elsewhere."""
+    return isinstance(target, str) and _scheme_of(target) == "embedded" and is_redirected()
+
+
+def _maker(
+    target: str | Client, prefix: str | None, clock: Clock | None, transport: Transport = "auto"
+) -> Callable[[], Backend]:
+    keyspace = Keyspace(prefix)
+    if not isinstance(target, str):
+        fast = is_fast(take_transport({}, transport), borrowed=True)
+        return lambda: _redis_backend(_client_options(target), keyspace, clock, fast=fast)
+    scheme = _scheme_of(target)
+    if scheme == "memory":
+        return lambda: _shared_memory(target, prefix)
+
+    def make() -> Backend:
+        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
+        fast = is_fast(take_transport(options, transport), borrowed=False)
+        return _redis_backend(options, keyspace, clock, fast=fast)
+
+    return make
 
 
 def open_sync_backend(target: SyncTarget, *, prefix: str | None = None, clock: Clock | None = None) -> SyncBackend:
@@ -72,16 +89,9 @@ def open_sync_backend(target: SyncTarget, *, prefix: str | None = None, clock: C
     Raises:
         UsageError: `target` is none of the things a backend can be made of.
     """
-    keyspace = Keyspace(prefix)
-    if isinstance(target, str):
-        scheme = _scheme_of(target)
-        if scheme == "memory":
-            return _shared_memory(target, prefix).blocking()
-        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
-        take_transport(options)  # threads have one connection each, whatever it says
-        return _sync_redis_backend(options, keyspace, clock)
-    if isinstance(target, redis.Redis | redis.asyncio.Redis):
-        return _sync_redis_backend(_client_options(target), keyspace, clock)
+    if isinstance(target, str | redis.Redis | redis.asyncio.Redis):
+        make = _maker(target, prefix, clock)
+        return RedirectableSyncBackend(lambda: make().blocking(), prefix, lazily=_may_wait(target))
     if not hasattr(target, "read_events"):
         raise _refuse(target)
     return _accept(target, prefix)
