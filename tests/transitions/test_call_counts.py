@@ -20,7 +20,7 @@ R = TypeVar("R")
 PER_EXCHANGE = Counter(zrange=1, exists=2, zpopmin=1, rpop=1, zadd=1)
 PER_CLAIM = Counter(hmget=1, lpush=1, set=1, hset=1, xadd=1)
 PER_SETTLEMENT = Counter(get=1, hmget=1, lrem=1, hset=1, zadd=1, xadd=1)
-PER_BATCH_OF_SETTLEMENTS = Counter({"del": 1, "srem": 1, "incrby": 1})
+PER_BATCH_OF_SETTLEMENTS = Counter({"llen": 1, "del": 1, "srem": 1, "incrby": 1})
 NOT_COUNTED = ("eval", "info", "config", "client", "hello", "select", "ping")
 
 
@@ -184,3 +184,16 @@ def test_a_place_in_a_rate_limit_costs_the_same_however_many_keys_are_limited(ta
         assert wait_ms == 0
         counts.append(calls)
     assert counts[0] == counts[1] == Counter(zscore=1, zremrangebyscore=1, zcard=1, zadd=1, pexpire=1)
+
+
+def test_settling_searches_past_jobs_that_run_for_long_from_the_near_end(task: RawTask) -> None:
+    raw: Any = task.client
+    for position, steps in (("left", Counter(llen=1, lpos=1, lrem=1)), ("right", Counter(llen=1, lpos=1, lrem=1))):
+        emptied(task)
+        others = [f"long-{n}" for n in range(10_000)]
+        task.seed({"j1": job("active"), "j1:lock": TOKEN})
+        task.seed({"active": ["j1", *others] if position == "left" else [*others, "j1"]})
+        outcome = Outcome(kind=COMPLETED, job_id="j1", token=TOKEN, payload=b"1")
+        calls, _ = calls_of(task, exchange(outcome))
+        assert Counter({name: calls[name] for name in steps}) == steps
+        assert raw.lrange(f"{BASE}active", 0, -1) == [name.encode() for name in others]

@@ -1,17 +1,18 @@
-"""`python -m taskora.bench [--repeats N] [--scale X] [--json FILE]`."""
+"""`python -m taskora.bench [--scenario NAME] [--repeats N] [--scale X] [--json FILE]`."""
 
 import argparse
 import json
 import platform
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from taskora.bench._rows import ROWS
+from taskora.bench._rows import Row
 from taskora.bench._run import medians, run_apart, run_here
-from taskora.bench._scenarios import SCENARIOS, Figures
+from taskora.bench._scenarios import SUITES, Figures
 
 
 def main(arguments: list[str]) -> int:
@@ -21,8 +22,9 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(run_here(scenario, url, float(scale))))
         return 0
     options = _parser().parse_args(arguments)
-    figures = _measure(options.repeats, options.scale)
-    _print(figures, options.repeats)
+    scenarios, rows = SUITES[options.scenario]
+    figures = _measure(scenarios, options.repeats, options.scale)
+    _print(figures, rows, options.repeats)
     if options.json:
         Path(options.json).write_text(json.dumps(_document(figures, options.repeats, options.scale), indent=2) + "\n")
     return 0
@@ -32,26 +34,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="taskora.bench", description="Measures taskora on a server of its own.")
     parser.add_argument("--repeats", type=int, default=3, help="how often each scenario runs (default: 3)")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of jobs (default: 1)")
+    parser.add_argument(
+        "--scenario",
+        choices=SUITES,
+        default="main",
+        help="main: dispatching and running (default); flow: what is blocked, and what it costs the others",
+    )
     parser.add_argument("--json", metavar="FILE", help="also write the figures to a file")
     return parser
 
 
-def _measure(repeats: int, scale: float) -> Figures:
+def _measure(scenarios: Iterable[str], repeats: int, scale: float) -> Figures:
     # Interleaved, so that a slow minute of the machine does not hit one scenario alone.
     runs: list[Figures] = []
     for repeat in range(repeats):
-        for scenario in SCENARIOS:
+        for scenario in scenarios:
             print(f"run {repeat + 1}/{repeats}: {scenario}", file=sys.stderr)
             runs.append(run_apart(scenario, scale))
     return medians(runs)
 
 
-def _print(figures: Figures, repeats: int) -> None:
+def _print(figures: Figures, rows: Iterable[Row], repeats: int) -> None:
     table = Table(title=f"taskora, median of {repeats}")
     table.add_column("what")
     table.add_column("figure", justify="right")
     table.add_column("unit")
-    for row in ROWS:
+    for row in rows:
         precision = 2 if row.unit == "ms" else 0 if row.unit in ("ops/s", "bytes") else 1
         table.add_row(row.title, f"{figures[row.name]:,.{precision}f}", row.unit)
     Console().print(table)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Unit: TypeAlias = Literal["ops/s", "ms", "bytes", "us"]
+Unit: TypeAlias = Literal["ops/s", "ms", "bytes", "us", "calls"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,5 +31,7 @@ ROWS: Final = (
     Row(name="bytes_per_job", title="server memory per waiting job", unit="bytes"),
     Row(name="server_us_enqueue", title="server time per job enqueued in bulk", unit="us"),
     Row(name="server_us_process", title="server time per job settled, c=100", unit="us"),
+    Row(name="commands_1", title="server commands per job settled, c=1", unit="calls"),
+    Row(name="commands_100", title="server commands per job settled, c=100", unit="calls"),
     Row(name="client_us_process", title="worker CPU per job settled, c=100", unit="us"),
 )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from statistics import median
 
-from taskora.bench._scenarios import SCENARIOS, Figures
+from taskora.bench._scenarios import SUITES, Figures
 from taskora.wire.backends import EmbeddedServer
 from taskora.worker import fast_event_loop
 
@@ -21,7 +21,8 @@ def run_here(scenario: str, url: str, scale: float) -> Figures:
 
 
 async def _coroutine(scenario: str, url: str, scale: float) -> Figures:
-    return await SCENARIOS[scenario](url, scale)
+    scenarios = {name: measured for suite, _ in SUITES.values() for name, measured in suite.items()}
+    return await scenarios[scenario](url, scale)
 
 
 def run_apart(scenario: str, scale: float) -> Figures:

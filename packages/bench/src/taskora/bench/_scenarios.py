@@ -6,28 +6,28 @@ Handlers do nothing and results are stored: what is measured is the queue.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from statistics import quantiles
 from typing import Final, TypeAlias
 
+from taskora.bench._drain import KEEP_ALL, NOOP, drain
+from taskora.bench._flow import CASES, measure
+from taskora.bench._rows import ROWS
 from taskora.bench._server import ServerProbe
-from taskora.contracts import define_task
-from taskora.producer import AsyncBoundTask, AsyncProducer
-from taskora.worker import Defaults, Keep, Retention, Worker
+from taskora.producer import AsyncProducer
+from taskora.worker import Defaults, Worker
 
 Figures: TypeAlias = dict[str, float]
 Scenario: TypeAlias = Callable[[str, float], Awaitable[Figures]]
 
-_NOOP: Final = define_task("noop", input=dict[str, int], output=int)
 _BULK: Final = 50
 _LATENCY_PAUSE: Final = 0.002
-# Pruning while a run is under way would be measured too.
-_KEEP_ALL: Final = Retention(completed=Keep(), failed=Keep(), cancelled=Keep(), expired=Keep())
 
 
 async def enqueue(url: str, scale: float) -> Figures:
     """One dispatch after the other, each awaited."""
     async with AsyncProducer(url) as producer:
-        task = producer.register(_NOOP)
+        task = producer.register(NOOP)
         await task.dispatch({"n": 0})
         count = int(5000 * scale)
         started = time.perf_counter()
@@ -40,7 +40,7 @@ async def enqueue_bulk(url: str, scale: float) -> Figures:
     """Batches of fifty; also what the server spends on them, and keeps."""
     probe = ServerProbe(url)
     async with AsyncProducer(url) as producer:
-        task = producer.register(_NOOP)
+        task = producer.register(NOOP)
         await task.dispatch({"n": 0})
         batches = int(600 * scale)
         before = probe.sample()
@@ -59,28 +59,33 @@ async def enqueue_bulk(url: str, scale: float) -> Figures:
 
 async def process_1(url: str, scale: float) -> Figures:
     """A backlog, one job at a time."""
-    rate, _, _ = await _drain(url, jobs=int(5000 * scale), concurrency=1)
-    return {"process_1": rate}
+    drained = await drain(url, jobs=int(5000 * scale), concurrency=1)
+    return {"process_1": drained.rate, "commands_1": drained.commands}
 
 
 async def process_100(url: str, scale: float) -> Figures:
     """A backlog, a hundred jobs at a time."""
-    rate, server_us, client_us = await _drain(url, jobs=int(40_000 * scale), concurrency=100)
-    return {"process_100": rate, "server_us_process": server_us, "client_us_process": client_us}
+    drained = await drain(url, jobs=int(40_000 * scale), concurrency=100)
+    return {
+        "process_100": drained.rate,
+        "server_us_process": drained.server_us,
+        "client_us_process": drained.client_us,
+        "commands_100": drained.commands,
+    }
 
 
 async def latency(url: str, scale: float) -> Figures:
     """From the dispatch to the first line of the handler, one job at a time, the worker idle in between."""
     arrived: asyncio.Queue[float] = asyncio.Queue()
-    worker = Worker(url, defaults=Defaults(concurrency=10), retention=_KEEP_ALL)
+    worker = Worker(url, defaults=Defaults(concurrency=10), retention=KEEP_ALL)
 
-    @worker.implement(_NOOP)
+    @worker.implement(NOOP)
     async def handle(data: dict[str, int]) -> int:
         arrived.put_nowait(time.perf_counter())
         return data["n"]
 
     async with worker, AsyncProducer(url) as producer:
-        task = producer.register(_NOOP)
+        task = producer.register(NOOP)
         samples: list[float] = []
         for n in range(int(1000 * scale)):
             started = time.perf_counter()
@@ -91,43 +96,15 @@ async def latency(url: str, scale: float) -> Figures:
     return {"latency_p50": cuts[49], "latency_p95": cuts[94], "latency_p99": cuts[98]}
 
 
-async def _drain(url: str, *, jobs: int, concurrency: int) -> tuple[float, float, float]:
-    """Enqueues a backlog, then starts a worker; returns jobs/s, server and client microseconds per job."""
-    await _fill(url, jobs)
-    probe = ServerProbe(url)
-    done = asyncio.Event()
-    count = 0
-    worker = Worker(url, retention=_KEEP_ALL)
-
-    @worker.implement(_NOOP, concurrency=concurrency)
-    async def handle(data: dict[str, int]) -> int:
-        nonlocal count
-        count += 1
-        if count == jobs:
-            done.set()
-        return data["n"]
-
-    before, cpu = probe.sample(), time.process_time()
-    started = time.perf_counter()
-    async with worker:
-        await done.wait()
-        seconds = time.perf_counter() - started
-        cpu = time.process_time() - cpu
-    spent = probe.sample() - before
-    return jobs / seconds, spent.script_us / jobs, cpu * 1e6 / jobs
-
-
-async def _fill(url: str, jobs: int) -> None:
-    async with AsyncProducer(url) as producer:
-        task: AsyncBoundTask[dict[str, int], int] = producer.register(_NOOP)
-        for start in range(0, jobs, 1000):
-            await task.dispatch_many([{"n": n} for n in range(start, min(start + 1000, jobs))])
-
-
 SCENARIOS: Final[dict[str, Scenario]] = {
     "enqueue": enqueue,
     "enqueue_bulk": enqueue_bulk,
     "process_1": process_1,
     "process_100": process_100,
     "latency": latency,
+}
+FLOW_SCENARIOS: Final[dict[str, Scenario]] = {case.name: partial(measure, case) for case in CASES}
+SUITES: Final = {
+    "main": (SCENARIOS, ROWS),
+    "flow": (FLOW_SCENARIOS, tuple(row for case in CASES for row in case.rows())),
 }

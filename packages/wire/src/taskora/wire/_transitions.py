@@ -799,7 +799,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="8c236e6dd68cd5aa349a605939ac72eadb7f3a42",
+    sha="6813ecdc5b74acc181533ca86438aac6e32d0b48",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -989,6 +989,8 @@ local function count_finished(result, amount)
   end
 end
 local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
+local SHORT_SEARCH = 128
+local running = nil
 local settled = {}
 local settled_ids = {}
 local settled_locks = {}
@@ -1038,8 +1040,13 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
     give_back(id, job_key, fields, delay_ms)
   end
 end
+local function remove_active(id)
+  running = running or redis.call('LLEN', active_key)
+  local is_recent = running > SHORT_SEARCH and redis.call('LPOS', active_key, id, 'MAXLEN', SHORT_SEARCH)
+  redis.call('LREM', active_key, is_recent and 1 or -1, id)
+end
 local function leave_active(id, lock_key)
-  redis.call('LREM', active_key, -1, id)
+  remove_active(id)
   settled[id] = true
   settled_ids[#settled_ids + 1] = id
   settled_locks[#settled_locks + 1] = lock_key
