@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel
@@ -16,9 +16,11 @@ from taskora.contracts import (
     JobFailedError,
     JobState,
     RateLimit,
+    TaskContract,
     UsageError,
     define_task,
     into,
+    static_contract,
 )
 from taskora.producer import AsyncProducer
 from taskora.worker import Context, Defaults, Worker
@@ -120,6 +122,69 @@ async def test_a_batch_reaches_its_handler_as_a_list_and_a_retry_sees_the_same(u
         assert await producer.dead_letters.retry(handles[-1].id)
         assert await handles[-1].result("5s") == 6
     assert seen == [[1, 2, 3]] * 2
+
+
+@pytest.mark.parametrize("says", ["contract", "implementation"])
+async def test_it_is_enough_that_one_side_says_that_a_task_collects(url: str, says: str) -> None:
+    batch = Collect(key="all", delay="50ms", max_size=3)
+    worker = Worker(url)
+
+    async def handle(items: list[int]) -> int:
+        return sum(items)
+
+    if says == "contract":
+        contract: TaskContract[int, int] = define_task("gather", input=int, output=int, collect=batch)
+        worker.implement(define_task("gather", input=int, output=int, collect=batch), handle)
+    else:
+        contract = define_task("gather", input=int, output=int)
+        worker.implement(contract, handle, collect=batch)
+    async with worker:
+        task = worker.register(contract)
+        handles = await task.dispatch_many([1, 2, 3])
+        assert await handles[-1].result("5s") == 6
+        assert await task.peek_collect("all") == []
+
+
+async def test_a_job_of_a_producer_that_does_not_know_that_a_task_collects_is_a_batch_of_one(
+    url: str, outside: AsyncProducer
+) -> None:
+    worker = Worker(url)
+    static = static_contract[list[int], list[list[int]]]("lists")
+
+    @worker.implement(static, collect=Collect(key="all", delay="50ms"))
+    async def handle(items: list[list[int]]) -> list[list[int]]:
+        return items
+
+    async with worker:
+        alone = await outside.register(static).dispatch([1, 2])
+        assert await alone.result("5s") == [[1, 2]]
+        wrong = await outside.register(static).dispatch(cast("Any", "none"))
+        info = await reach(worker, wrong.id, JobState.FAILED)
+        assert "Validation failed for the input of task 'lists'" in (info.error or "")
+
+
+def test_both_sides_must_agree_on_how_a_task_collects() -> None:
+    async def handle(items: list[int]) -> int:
+        return sum(items)
+
+    contract = define_task("gather", input=int, output=int, collect=Collect(key="all", delay="1s"))
+    worker = Worker("memory://")
+    with pytest.raises(UsageError, match=r"collect must be what the contract of task 'gather' says, .*delay='1s'"):
+        worker.implement(contract, handle, collect=Collect(key="all", delay="2s"))
+    worker.implement(contract, handle, collect=Collect(key="all", delay="1000ms"))
+    by_function = define_task("keyed", input=int, output=int, collect=Collect(key=str, delay="1s"))
+    worker.implement(by_function, handle, collect=Collect(key=lambda number: f"{number}", delay="1s"))
+
+
+def test_a_task_that_is_registered_already_cannot_begin_to_collect() -> None:
+    async def handle(items: list[int]) -> int:
+        return sum(items)
+
+    worker = Worker("memory://")
+    contract = define_task("gather", input=int, output=int)
+    worker.register(contract)
+    with pytest.raises(UsageError, match="was registered as one that does not collect"):
+        worker.implement(contract, handle, collect=Collect(key="all", delay="1s"))
 
 
 async def test_items_that_came_in_time_run_together_after_a_pause(url: str) -> None:

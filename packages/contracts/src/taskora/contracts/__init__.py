@@ -3,10 +3,13 @@
 from taskora.contracts._compositions import chain, chord, group
 from taskora.contracts._contract import (
     UNSET,
+    CollectingContract,
     ContractOptions,
+    PlainOptions,
     TaskContract,
     Unset,
     UnsetType,
+    collecting,
     define_task,
     is_contract,
 )
@@ -65,6 +68,7 @@ __all__ = [
     "Chain",
     "Chord",
     "Collect",
+    "CollectingContract",
     "ContractError",
     "ContractOptions",
     "Debounce",
@@ -85,6 +89,7 @@ __all__ = [
     "Migrations",
     "OnExpire",
     "OnMissed",
+    "PlainOptions",
     "RateLimit",
     "Retry",
     "RetryError",
@@ -112,6 +117,7 @@ __all__ = [
     "check_prefix",
     "check_task_name",
     "chord",
+    "collecting",
     "define_task",
     "format_milliseconds",
     "group",

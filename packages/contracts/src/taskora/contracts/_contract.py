@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -47,15 +48,14 @@ UNSET: Final = Unset.UNSET
 """Stands for a type that a contract does not declare, as None is a type that it may declare."""
 
 
-class ContractOptions(TypedDict, total=False):
-    """The options that `define_task` and `static_contract` have in common.
+class PlainOptions(TypedDict, total=False):
+    """The options of every contract.
 
     Keys:
         retry: When failed attempts are run again; None leaves this, as the others, to the worker's defaults.
         timeout: How long one attempt may take, from its claim.
         stall: What happens when a worker dies.
         ttl: How long a job may wait for its first attempt; None for as long as it takes.
-        collect: Dispatches gather and run as one job, whose handler takes a list of inputs.
         version: Of the payload; 1 or more. Raise it when the shape of the input changes.
     """
 
@@ -63,8 +63,17 @@ class ContractOptions(TypedDict, total=False):
     timeout: Duration | None
     stall: Stall | None
     ttl: Ttl | None
-    collect: Collect | None
     version: int
+
+
+class ContractOptions(PlainOptions, total=False):
+    """The options that `define_task` and `static_contract` have in common.
+
+    Keys:
+        collect: Dispatches gather and run as one job, whose handler takes a list of inputs.
+    """
+
+    collect: Collect | None
 
 
 # Not slotted: the __setattr__ of a slotted frozen dataclass raises TypeError where `TaskContract[I, O](...)`
@@ -123,6 +132,29 @@ class TaskContract(Generic[I, O]):
         return Step(self) if data is UNSET else Step(self, data, is_bound=True)
 
 
+class CollectingContract(TaskContract[I, O]):
+    """A contract whose dispatches gather, so that its handler takes a list of inputs. `collect` is never None."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.collect is None:
+            raise ContractError.for_field("collect", None, "Collect(...)")
+
+
+def collecting(contract: TaskContract[I, O], collect: Collect) -> CollectingContract[I, O]:
+    """The same contract, but that its dispatches gather."""
+    fields = {field.name: getattr(contract, field.name) for field in dataclass_fields(TaskContract)}
+    return CollectingContract(**{**fields, "collect": collect})
+
+
+@overload
+def define_task(
+    name: str, *, input: TypeForm[I], output: TypeForm[O], collect: Collect, **options: Unpack[PlainOptions]
+) -> CollectingContract[I, O]: ...
+@overload
+def define_task(
+    name: str, *, input: TypeForm[I], collect: Collect, **options: Unpack[PlainOptions]
+) -> CollectingContract[I, object]: ...
 @overload
 def define_task(
     name: str, *, input: TypeForm[I], output: TypeForm[O], **options: Unpack[ContractOptions]
@@ -161,7 +193,8 @@ def define_task(
     Raises:
         ContractError: A name or an option breaks its rule.
     """
-    return TaskContract(
+    kind: type[TaskContract[Any, Any]] = TaskContract if collect is None else CollectingContract
+    return kind(
         name=name,
         input=input,
         output=output,

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from taskora.contracts import Issue, ValidationError, preview
+from taskora.producer import PayloadCodec
 from taskora.wire import Claim
 from taskora.worker._implementation import Implementation
 
@@ -13,14 +14,28 @@ def decode_input(implementation: Implementation[Any, Any], claim: Claim) -> obje
     Raises:
         ValidationError: the payload is damaged, cannot be migrated, or does not fit the declared type.
     """
-    codec = implementation.payloads.batch or implementation.payloads.input
+    batch = implementation.payloads.batch
+    codec = batch or implementation.payloads.input
     if claim.version >= implementation.version or not implementation.migrations:
-        return codec.decode(claim.data)
+        return codec.decode(claim.data) if batch is None else _decode_batch(implementation, batch, claim.data)
     plain = codec.decode_plain(claim.data)
     if implementation.payloads.batch is None:
         return codec.validate(_migrate(implementation, plain, claim.version))
     items = cast("list[object]", plain) if isinstance(plain, list) else [plain]
     return codec.validate([_migrate(implementation, item, claim.version) for item in items])
+
+
+def _decode_batch(
+    implementation: Implementation[Any, Any], batch: PayloadCodec[list[Any]], data: bytes
+) -> list[object]:
+    """The items; what a producer dispatched that did not know that the task collects is a batch of one."""
+    try:
+        return batch.decode(data)
+    except ValidationError as error:
+        try:
+            return [implementation.payloads.input.decode(data)]
+        except ValidationError:
+            raise error from None
 
 
 def _migrate(implementation: Implementation[Any, Any], payload: object, version: int) -> object:

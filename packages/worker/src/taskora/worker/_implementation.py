@@ -16,6 +16,7 @@ from taskora.contracts import (
     TaskContract,
     Ttl,
     UsageError,
+    collecting,
     migration_steps,
     to_milliseconds,
 )
@@ -188,7 +189,20 @@ def _count(name: str, given: int | None, default: int, *, least: int = 1) -> int
 
 
 def _collecting(contract: TaskContract[I, O], collect: Collect | None) -> TaskContract[I, O]:
-    return contract if check_instance("collect", collect, Collect) is None else replace(contract, collect=collect)
+    if check_instance("collect", collect, Collect) is None or collect is None:
+        return contract
+    if contract.collect is None:
+        return collecting(contract, collect)
+    if not _agree(contract.collect, collect):
+        rule = f"what the contract of task {contract.name!r} says, which is {contract.collect!r}, or left out"
+        raise UsageError.for_field("collect", collect, rule)
+    return contract
+
+
+def _agree(first: Collect, second: Collect) -> bool:
+    if callable(first.key) and callable(second.key):  # two functions that do the same cannot be told from others
+        return replace(first, key="any") == replace(second, key="any")
+    return first == second
 
 
 def _timeout_ms(timeout: Duration | None, contract: TaskContract[Any, Any], defaults: Defaults) -> int | None:

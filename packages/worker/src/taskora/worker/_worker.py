@@ -4,7 +4,16 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar, Unpack, cast, overload
 
-from taskora.contracts import Collect, Duration, TaskContract, UsageError, is_contract, to_milliseconds
+from taskora.contracts import (
+    Collect,
+    CollectingContract,
+    Duration,
+    TaskContract,
+    UsageError,
+    collecting,
+    is_contract,
+    to_milliseconds,
+)
 from taskora.producer import AsyncProducer, PayloadCodec, Payloads
 from taskora.wire import Backend, Serializer
 from taskora.wire.backends import Target, open_backend
@@ -80,6 +89,15 @@ class Worker:
     @overload
     def implement(
         self,
+        contract: CollectingContract[I, O],
+        *,
+        collect: Collect | None = None,
+        on_cancel: OnCancel[list[I]] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> Implement[list[I], O]: ...
+    @overload
+    def implement(
+        self,
         contract: TaskContract[I, O],
         *,
         collect: Collect,
@@ -90,6 +108,16 @@ class Worker:
     def implement(
         self, contract: TaskContract[I, O], *, on_cancel: OnCancel[I] | None = None, **options: Unpack[RunOptions]
     ) -> Implement[I, O]: ...
+    @overload
+    def implement(
+        self,
+        contract: CollectingContract[I, O],
+        handler: AsyncHandler[list[I], O] | SyncHandler[list[I], O],
+        *,
+        collect: Collect | None = None,
+        on_cancel: OnCancel[list[I]] | None = None,
+        **options: Unpack[RunOptions],
+    ) -> WorkerTask[I, O]: ...
     @overload
     def implement(
         self,
@@ -131,8 +159,9 @@ class Worker:
 
         The handler takes `(data)` or `(data, ctx)`. `async def` runs in the event loop, `def` in a thread, or in a
         process with `executor="process"`. Options that are not given come from the contract, then from the defaults.
-        With `collect` dispatches gather, and the handler takes a list of inputs; give it to the contract as well, so
-        that producers elsewhere know of it.
+        With `collect`, here or in the contract, dispatches gather, and the handler takes a list of inputs. Given only
+        here, it counts for what is dispatched through this worker's tasks; a job of a producer that does not know of it
+        is a batch of one.
 
         Raises:
             UsageError: the contract has a handler already, the worker runs, or an option breaks a rule.
@@ -150,8 +179,20 @@ class Worker:
         declare(handler)
         return self.register(contract)
 
+    def _as_implemented(self, contract: TaskContract[I, O]) -> TaskContract[I, O]:
+        """The contract, and that it collects if only its implementation says so."""
+        implementation = self._implementations.get(contract.name)
+        collect = None if implementation is None else implementation.contract.collect
+        return contract if collect is None or contract.collect is not None else collecting(contract, collect)
+
     def _declare(self, implementation: Implementation[Any, Any]) -> None:
         self._check_open("implement", implementation.contract)
+        known = self._tasks.get(implementation.task)
+        if known is not None and known.contract.collect is None and implementation.contract.collect is not None:
+            raise UsageError(
+                f"task {implementation.task!r} was registered as one that does not collect: implement it before it is "
+                "registered, or give collect to its contract"
+            )
         self._implementations[implementation.task] = implementation
         self._follow(implementation.task, implementation.payloads.output)
 
@@ -169,6 +210,8 @@ class Worker:
         Raises:
             UsageError: another contract of that name is registered, or this is no contract.
         """
+        if is_contract(contract):
+            contract = self._as_implemented(contract)
         bound = self.producer.register(contract)
         known = self._tasks.get(contract.name)
         if known is None:
