@@ -18,14 +18,15 @@ local function slots_held(concurrency_key)
   return type(held) == 'string' and tonumber(held) or 0
 end
 
--- Behind all that are parked with its priority, whatever the clock says; in front of them when it had been freed.
+-- Behind all that are parked with its priority, whatever the clock says; in front of them when it had been freed. As in
+-- the wait list, a priority below 0 counts as none.
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority == 0 and was_freed then
+  if priority <= 0 and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority == 0 then
+  elseif priority <= 0 then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end

@@ -15,6 +15,7 @@ from taskora.wire import (
     ReadJob,
     ReadLogs,
     ReadStatuses,
+    ReadWorkers,
     ScanTasks,
     StreamEvent,
 )
@@ -39,6 +40,7 @@ class Looking(Pair):
     @rule(task=tasks, offset=st.integers(0, 3), limit=st.sampled_from([1000, 0, 1, 2]))
     def look(self, task: str, offset: int, limit: int) -> None:
         self._scan_tasks()
+        self.both(ReadWorkers(task=task))
         self._count_jobs(task)
         view = self.views[task]
         for state in JobState:

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 from taskora.wire import FINAL_STATES, Keyspace
+from taskora.wire._worker_operations import encode_worker
 from taskora.wire.backends import MemoryBackend
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._task import TaskStore
 from tests.properties.image import PARKED_FOR, Image, Stored
 
+WORKERS_KEPT_MS = 60_000  # the value of `lua/fragments/workers.lua`
 Named: TypeAlias = Iterator[tuple[str, Stored]]
 
 
@@ -21,6 +23,7 @@ class MemorySide:
 
     def __init__(self, backend: MemoryBackend) -> None:
         self._store = backend._store
+        self._announced: dict[str, tuple[object, float]] = {}  # workers, and until when a server has them
 
     def image(self) -> Image:
         """Every key that a server would hold now."""
@@ -28,7 +31,16 @@ class MemorySide:
         found: Image = {}
         for task in self._store._tasks.values():
             found |= {task.prefix + name: stored for name, stored in _keys_of(task, now_ms) if stored.value}
+            if task.workers:
+                found |= dict(_worker_keys(task, self._workers_end(task, now_ms)))
         return found | dict(self._keyspace_keys())
+
+    def _workers_end(self, task: TaskStore, now_ms: int) -> float:
+        workers, ends_at_ms = self._announced.get(task.name, (None, 0))
+        if workers is not task.workers:  # every announcement makes them anew
+            ends_at_ms = now_ms + WORKERS_KEPT_MS
+            self._announced[task.name] = task.workers, ends_at_ms
+        return ends_at_ms
 
     def _keyspace_keys(self) -> Named:
         keys, meta = Keyspace(), self._store._meta
@@ -75,6 +87,8 @@ class MemorySide:
         """Drops what has ended and is only not looked at; no step of the clock may bring it back."""
         now_ms = self._store.clock.now_ms()
         for task in self._store._tasks.values():
+            if self._announced.get(task.name, (None, now_ms))[1] <= now_ms:
+                task.workers.clear()
             task.leases = {job_id: lease for job_id, lease in task.leases.items() if lease.ends_at_ms > now_ms}
             for name, stored in [*task.values._stored.items()]:
                 if stored.ends_at_ms <= now_ms:
@@ -100,6 +114,13 @@ def _keys_of(task: TaskStore, now_ms: int) -> Named:
     yield "marker", Stored([] if look_at_ms is None else [("0", float(look_at_ms))])
     yield from _flow_control(task, now_ms)
     yield from _parking(task)
+
+
+def _worker_keys(task: TaskStore, ends_at_ms: float) -> Named:
+    beats = sorted(((name, float(worker.beat_ms)) for name, worker in task.workers.items()), key=_by_score)
+    yield task.prefix + "workers:beats", Stored(beats, ends_at_ms)
+    about = {name: encode_worker(worker) for name, worker in task.workers.items()}
+    yield task.prefix + "workers:about", Stored(about, ends_at_ms)
 
 
 def _flow_control(task: TaskStore, now_ms: int) -> Named:

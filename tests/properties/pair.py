@@ -119,6 +119,7 @@ class Pair(RuleBasedStateMachine):
         """Moves the time of both sides, forward or back."""
         self._memory_side.forget_ended()
         self.clock.advance(milliseconds)
+        self._memory_side.forget_ended()
         self._server_side.pass_time(self.clock.now_ms())
 
     @invariant()

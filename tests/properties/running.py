@@ -9,6 +9,7 @@ from hypothesis.stateful import MultipleResults, consumes, multiple, preconditio
 from taskora.wire import (
     NEWEST,
     NO_PACE,
+    AnnounceWorker,
     Exchange,
     ExtendLeases,
     Lease,
@@ -16,11 +17,14 @@ from taskora.wire import (
     Outcome,
     OutcomeKind,
     Pace,
+    ReadWorkers,
     RecoverStalled,
     Report,
     ReportEntry,
     ReserveStart,
+    WorkerRecord,
 )
+from tests.conformance.clock import START_MS
 from tests.properties.pair import MINUTE_MS, WORKERS, Held, Pair, claims, tasks
 
 PACES: Final[Mapping[str, Pace]] = {
@@ -176,6 +180,14 @@ class Running(Pair):
     )
     def reserve_start(self, task: str, key: str, start_id: str, most: int, window_ms: int) -> None:
         self.both(ReserveStart(task=task, key=key, start_id=start_id, max=most, window_ms=window_ms))
+
+    @rule(task=tasks, worker=workers, version=st.integers(1, 2), leaves=st.booleans())
+    def announce(self, task: str, worker: str, version: int, leaves: bool) -> None:
+        about = WorkerRecord(
+            worker_id=worker, task=task, host="h", pid=1, version=version, concurrency=2, started_ms=START_MS
+        )
+        count = self.both(AnnounceWorker(worker=about, leaves=leaves))
+        assert len(self.both(ReadWorkers(task=task))) == count
 
     @rule(task=tasks)
     def wake_up(self, task: str) -> None:

@@ -75,7 +75,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="02e86b064f15df4299ec8e3fd181db974169e5a9",
+    sha="178868faaaa1d37eeec7540ebfe2645d69b85b6b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -144,10 +144,10 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority == 0 and was_freed then
+  if priority <= 0 and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority == 0 then
+  elseif priority <= 0 then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
@@ -799,7 +799,7 @@ def enqueue_controlled(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="6813ecdc5b74acc181533ca86438aac6e32d0b48",
+    sha="9c236ab0b933bad504983c417639a90c4a048db0",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -892,10 +892,10 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority == 0 and was_freed then
+  if priority <= 0 and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority == 0 then
+  elseif priority <= 0 then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
@@ -2199,7 +2199,7 @@ def read_workers(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="8ebb677692311088c42e9e506f970e75243513f4",
+    sha="26fc4cba725fd33f3d4197232f3b51948e66ac35",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2273,10 +2273,10 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority == 0 and was_freed then
+  if priority <= 0 and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority == 0 then
+  elseif priority <= 0 then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end

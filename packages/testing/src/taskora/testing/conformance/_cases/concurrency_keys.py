@@ -106,9 +106,10 @@ class TestConcurrencyKeys(Cases):
         assert (reply.settlements, ids(reply)) == ((Settlement.REPEATED,), ["c"])
         assert held(subject) == 2
 
-    async def test_order_is_kept_within_a_key(self, subject: Subject) -> None:
+    @pytest.mark.parametrize("priority", [0, -1])  # below 0 counts as none
+    async def test_order_is_kept_within_a_key(self, subject: Subject, priority: int) -> None:
         names = [f"j{number}" for number in (7, 1, 9, 3)]
-        await created(subject, *(keyed(name) for name in names))
+        await created(subject, *(keyed(name, priority=priority) for name in names))
         token, order = "T0", [*ids(await subject.exchange("T0", slots=9))]
         for turn in range(3):
             reply = await subject.exchange(f"T{turn + 1}", slots=9, outcomes=[completed(order[-1], token=token)])
