@@ -1,13 +1,12 @@
 """Dispatching to tasks that collect."""
 
-import uuid
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from taskora.contracts import BatchFullError, Collect, TaskContract, UsageError, ValidationError, check_flow_key
 from taskora.producer._dispatching import DispatchOptions, DispatchRules, check_names, encode_payload, max_attempts
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask
+from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask, random_id
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -50,7 +49,7 @@ def push_item(
         task=contract.name,
         version=contract.version,
         max_attempts=max_attempts(contract),
-        job_id=str(uuid.uuid4()),
+        job_id=random_id(),
         key=key_of(collect, data),
         item=encode_payload(contract, payloads, rules, data, checked=checked),
         delay_ms=collect.delay_ms,

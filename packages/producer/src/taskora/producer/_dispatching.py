@@ -1,6 +1,5 @@
 """From what a caller wants to run to what is enqueued: every rule is checked before anything is sent."""
 
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast
@@ -17,7 +16,7 @@ from taskora.contracts import (
 )
 from taskora.producer._flow_control import FlowOptions, control
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, Flow, NewJob, Verdict, ask
+from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, Flow, NewJob, Verdict, ask, random_id
 
 AnyJob: TypeAlias = NewJob | ControlledJob
 
@@ -99,12 +98,22 @@ def build_job(
         UsageError: an option breaks a rule, or the encoded payload is too large.
         ValidationError: the payload does not fit the contract.
     """
+    if not options:  # most jobs
+        checked = rules.validate and contract.validates_input
+        payload = encode_payload(contract, payloads, rules, data, checked=checked)
+        return NewJob(job_id=random_id(), data=payload, ttl_ms=_ttl_ms(contract, None))
+    return _build_job_with(contract, payloads, rules, data, options)
+
+
+def _build_job_with(
+    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, data: I, options: DispatchOptions
+) -> AnyJob:
     check_names(options)
     check_options(options)
     checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
     job_id, delay = options.get("job_id"), options.get("delay")
     job = NewJob(
-        job_id=str(uuid.uuid4()) if job_id is None else check_job_id(job_id),
+        job_id=random_id() if job_id is None else check_job_id(job_id),
         data=encode_payload(contract, payloads, rules, data, checked=checked),
         delay_ms=0 if delay is None else to_milliseconds(delay, field="delay", allow_zero=True),
         priority=_checked_priority(options.get("priority", 0)),

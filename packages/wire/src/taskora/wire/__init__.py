@@ -25,6 +25,7 @@ from taskora.wire._flows import (
 from taskora.wire._handshake import (
     handshake,
 )
+from taskora.wire._ids import random_id
 from taskora.wire._job import (
     JobRecord,
     JobStatus,
@@ -203,6 +204,7 @@ __all__ = [
     "encode_log",
     "handshake",
     "labelled",
+    "random_id",
     "writer_of",
     "wrong_serializer",
 ]

@@ -2,11 +2,10 @@
 
 import asyncio
 import itertools
-import uuid
 from typing import Any, cast
 
 from taskora.contracts import JobTimeoutError
-from taskora.wire import Claim
+from taskora.wire import Claim, random_id
 from taskora.worker._attempt import StopReason
 from taskora.worker._context import Context, ReportKind
 from taskora.worker._executor import Executor
@@ -33,7 +32,7 @@ async def call_directly(
         JobTimeoutError: the last attempt took too long.
         Exception: what the handler raised at last.
     """
-    payloads, job_id = implementation.payloads, str(uuid.uuid4())
+    payloads, job_id = implementation.payloads, random_id()
     for attempt in itertools.count(1):
         claim = Claim(
             job_id=job_id, token="", data=b"", version=implementation.version, attempt=attempt, timestamp_ms=now_ms

@@ -9,12 +9,11 @@ import contextlib
 import logging
 import random
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
-from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement
+from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, random_id
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
@@ -173,7 +172,7 @@ class Lane:
         batch, self._ended = self._ended[:_LARGEST_SETTLEMENT], self._ended[_LARGEST_SETTLEMENT:]
         operation = Exchange(
             task=self.task,
-            token=str(uuid.uuid4()),
+            token=random_id(),
             lease_ms=self._lease_ms,
             slots=self.free_slots(),
             outcomes=[outcome for _, outcome in batch],

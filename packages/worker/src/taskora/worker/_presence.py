@@ -5,12 +5,11 @@ import logging
 import os
 import socket
 import time
-import uuid
 from collections.abc import Iterable
 from typing import Any, Final
 
 from taskora.contracts import BackendError
-from taskora.wire import WORKER_LIFETIME_MS, AnnounceWorker, Backend, WorkerRecord
+from taskora.wire import WORKER_LIFETIME_MS, AnnounceWorker, Backend, WorkerRecord, random_id
 from taskora.worker._implementation import Implementation
 
 logger = logging.getLogger("taskora.worker")
@@ -28,7 +27,7 @@ class Presence:
         self.name: Final = "presence"
         self.interval: Final = _INTERVAL_SECONDS
         self._backend: Final = backend
-        worker_id, host, pid, started_ms = str(uuid.uuid4()), socket.gethostname(), os.getpid(), int(time.time() * 1000)
+        worker_id, host, pid, started_ms = random_id(), socket.gethostname(), os.getpid(), int(time.time() * 1000)
         self._records: Final = [
             WorkerRecord(
                 worker_id=worker_id,
