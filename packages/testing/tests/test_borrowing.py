@@ -1,0 +1,151 @@
+"""A runner borrows a worker, patches nothing, and gives it back as it was."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from taskora.contracts import UsageError, define_task
+from taskora.producer import AsyncProducer, CompletedEvent
+from taskora.testing import TestRunner
+from taskora.worker import Worker, WorkerEvent
+from tests.polling import aeventually
+
+double = define_task("double", input=int, output=int)
+
+
+def a_worker(url: str) -> Worker:
+    worker = Worker(url)
+
+    @worker.implement(double)
+    async def handle(data: int) -> int:
+        return 2 * data
+
+    return worker
+
+
+@pytest.fixture
+def url() -> str:
+    return f"memory://{uuid.uuid4().hex}"
+
+
+async def test_a_closed_runner_gives_the_worker_back_and_it_runs_for_real(url: str) -> None:
+    worker = a_worker(url)
+    task = worker.register(double)
+    before = await worker.producer.register(double).dispatch(1)
+    async with TestRunner(worker) as runner:
+        inside = await task.dispatch(2)
+        await runner.process_all()
+        assert await inside.result() == 4
+        assert [job.id for job in runner.jobs] == [inside.id]
+    async with worker, AsyncProducer(url) as outside:
+        assert await before.result(timeout="5s") == 2
+        after = await task.dispatch(3)
+        assert await outside.register(double).job(after.id).result(timeout="5s") == 6
+        assert await outside.inspector.find(inside.id) is None
+
+
+async def test_a_borrowed_worker_cannot_be_started_and_a_running_one_not_borrowed(url: str) -> None:
+    worker = a_worker(url)
+    async with TestRunner(worker):
+        with pytest.raises(UsageError, match="lent"):
+            await worker.start()
+    async with worker:
+        with pytest.raises(UsageError, match="runs"):
+            TestRunner(worker)
+
+
+async def test_a_second_runner_takes_the_worker_over(url: str) -> None:
+    worker = a_worker(url)
+    first = TestRunner(worker)
+    assert (await first.execute(double, 1)).result == 2
+    second = TestRunner(worker)
+    assert (await second.execute(double, 2)).result == 4
+    with pytest.raises(UsageError, match="another one has borrowed"):
+        await first.execute(double, 3)
+    await first.close()
+    assert (await second.execute(double, 4)).result == 8
+    await second.close()
+    async with worker:
+        assert await (await worker.register(double).dispatch(5)).result(timeout="5s") == 10
+
+
+def test_a_runner_works_without_an_event_loop_of_its_own(url: str) -> None:
+    worker = a_worker(url)
+    with TestRunner(worker) as runner:
+        handle = runner.sync_producer.register(double).dispatch(1)
+        asyncio.run(runner.process_all())
+        assert handle.result(timeout=0) == 2
+        execution = asyncio.run(runner.execute(double, 2))
+        assert execution.result == 4
+        assert len(runner.jobs) == 2
+    asyncio.run(runs_for_real(worker))
+
+
+async def runs_for_real(worker: Worker) -> None:
+    async with worker:
+        assert await (await worker.register(double).dispatch(5)).result(timeout="5s") == 10
+
+
+async def test_listeners_of_the_worker_hear_of_jobs_in_order(url: str) -> None:
+    worker = a_worker(url)
+    heard: list[str] = []
+
+    @worker.on("worker:ready")
+    @worker.on("worker:closing")
+    async def note(event: WorkerEvent) -> None:
+        heard.append(event.name)
+
+    @worker.on("task:completed")
+    async def completed(event: CompletedEvent[object]) -> None:
+        heard.append(f"{event.kind} {event.result}")
+
+    @worker.register(double).on("active")
+    def active(event: object) -> None:
+        heard.append("active")
+
+    async with TestRunner(worker) as runner:
+        await runner.dispatch(double, 1)
+        await runner.execute(double, 2)
+    assert heard == [
+        "worker:ready",
+        "active",
+        "completed 2",
+        "active",
+        "completed 4",
+        "worker:closing",
+    ]
+
+
+async def test_code_under_test_that_waits_for_a_result_makes_the_runner_work(url: str) -> None:
+    worker = a_worker(url)
+    send = worker.register(double)
+
+    async def endpoint(data: int) -> int:
+        handle = await send.dispatch(data)
+        return await handle.result(timeout="5s")
+
+    async with TestRunner(worker) as runner:
+        assert await endpoint(4) == 8
+        async with AsyncProducer(runner.backend) as producer:
+            assert await (await producer.register(double).dispatch(5)).result() == 10
+        assert await (await runner.dispatch(double, 6)).result() == 12
+
+
+async def test_a_runner_leaves_nothing_behind(url: str) -> None:
+    tasks = asyncio.all_tasks()
+    worker = a_worker(url)
+    async with TestRunner(worker) as runner:
+        await runner.execute(double, 1)
+        assert await (await runner.dispatch(double, 6)).result() == 12
+    await aeventually(lambda: asyncio.all_tasks() == tasks)
+
+
+async def test_tasks_that_are_implemented_later_are_found(url: str) -> None:
+    worker = a_worker(url)
+    late = define_task("late", input=int, output=int)
+    async with TestRunner(worker) as runner:
+        with pytest.raises(UsageError, match="only: double"):
+            await runner.execute(late, 1)
+        worker.implement(late, lambda data: data + 1)
+        assert (await runner.execute(late, 1)).result == 2
