@@ -64,7 +64,11 @@ async def test_a_key_that_somebody_else_holds_parks_its_jobs_until_that_worker_i
         report = await runner.advance_time("5m")
         assert {step.job_id for step in report.processed} == {lost.id, held.id}
         assert {step.at - begin for step in report.processed} == {timedelta(seconds=60)}
-        assert [moment.kind for moment in (await runner.execute(work, 3)).timeline] == ["waiting", "active", "completed"]
+        assert [moment.kind for moment in (await runner.execute(work, 3)).timeline] == [
+            "waiting",
+            "active",
+            "completed",
+        ]
 
 
 async def test_a_job_whose_worker_died_runs_again() -> None:

@@ -126,6 +126,14 @@ class PayloadCodec(Generic[T]):
         """
         return self._checked(lambda stored: _load(self._plain, stored), raw, raw) if raw else None
 
+    def encode_plain(self, value: object) -> bytes:
+        """Plain values as bytes, whatever they are.
+
+        Raises:
+            ValidationError: they have no encoded form.
+        """
+        return cast("bytes", self._checked(lambda plain: _dump(self._plain, plain), value))
+
     def _checked(self, step: Callable[[Any], object], value: object, stored: bytes = b"") -> object:
         """Runs a step; `stored` is what it decodes, if it does."""
         try:

@@ -2,6 +2,7 @@
 
 from taskora.worker._config import Defaults, Keep, Retention
 from taskora.worker._context import Context, JobLog
+from taskora.worker._decoding import decode_input
 from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
 from taskora.worker._implementation import Implementation, RunOptions
 from taskora.worker._listeners import WorkerEvent
@@ -34,5 +35,6 @@ __all__ = [
     "Worker",
     "WorkerEvent",
     "WorkerTask",
+    "decode_input",
     "fast_event_loop",
 ]

@@ -1,10 +1,11 @@
 """What declaring gives back."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Generic, TypeVar, overload
 
 from taskora.producer import AsyncBoundTask
 from taskora.worker._context import Context
+from taskora.worker._implementation import Implementation
 from taskora.worker._listeners import Listeners
 from taskora.worker._subscribing import TaskEvents
 
@@ -44,9 +45,20 @@ class WorkerTask(AsyncBoundTask[I, O]):
 
     __wrapped__: Callable[..., Any]
 
-    def __init__(self, bound: AsyncBoundTask[I, O], listeners: Listeners) -> None:
+    def __init__(
+        self,
+        bound: AsyncBoundTask[I, O],
+        listeners: Listeners,
+        implementations: Mapping[str, Implementation[Any, Any]],
+    ) -> None:
         super().__init__(bound._session, bound.contract, bound._rules)
         self.on: Final = TaskEvents[O](listeners, self.name)
+        self._implementations: Final = implementations
+
+    @property
+    def implementation(self) -> Implementation[I, O] | None:
+        """How the worker implements the task; None if it does not."""
+        return self._implementations.get(self.name)
 
 
 class Inline:

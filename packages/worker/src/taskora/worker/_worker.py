@@ -215,7 +215,7 @@ class Worker:
         bound = self.producer.register(contract)
         known = self._tasks.get(contract.name)
         if known is None:
-            known = self._tasks[contract.name] = WorkerTask(bound, self._listeners)
+            known = self._tasks[contract.name] = WorkerTask(bound, self._listeners, self._implementations)
             self._follow(contract.name, Payloads(contract, self._serializer).output)
         return cast("WorkerTask[I, O]", known)
 
