@@ -253,7 +253,7 @@ async def test_collected_items_run_when_their_delay_is_over_or_when_they_are_flu
     ingest = define_task("ingest", input=int, output=int, collect=Collect(key="all", delay="2s"))
     async with TestRunner() as runner:
 
-        @runner.worker.implement(ingest, collect=ingest.collect or Collect(key="all", delay="2s"))
+        @runner.worker.implement(ingest)
         async def handle(items: list[int]) -> int:
             batches.append(items)
             return len(items)
@@ -297,3 +297,15 @@ async def test_debounced_jobs_and_times_to_live_follow_the_virtual_time() -> Non
         assert await late.state() is JobState.EXPIRED
         assert runner.steps[-1].state is JobState.EXPIRED
         assert seen == [2]
+
+
+async def test_a_worker_may_say_how_a_task_collects_that_does_not_say_so_itself() -> None:
+    async with TestRunner() as runner:
+
+        @runner.worker.implement(double, collect=Collect(key="all", delay="2s"))
+        async def handle(items: list[int]) -> int:
+            return sum(items)
+
+        await runner.dispatch(double, 1)
+        assert (await runner.execute(double, 2)).result == 3
+        assert await runner.run(double, 4) == 4

@@ -2,9 +2,17 @@
 
 import uuid
 from datetime import datetime
-from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar, Unpack, cast
+from typing import Any, ClassVar, Final, Self, TypeAlias, TypeVar, Unpack, cast, overload
 
-from taskora.contracts import Duration, JobState, TaskContract, UsageError, is_contract, to_milliseconds
+from taskora.contracts import (
+    CollectingContract,
+    Duration,
+    JobState,
+    TaskContract,
+    UsageError,
+    is_contract,
+    to_milliseconds,
+)
 from taskora.producer import (
     AsyncBoundTask,
     AsyncDeadLetters,
@@ -94,10 +102,14 @@ class TestRunner:
 
     # Running.
 
-    async def run(self, task: Task[I, O], data: "I | list[I]") -> O:
+    @overload
+    async def run(self, task: CollectingContract[I, O], data: "list[I]") -> O: ...
+    @overload
+    async def run(self, task: Task[I, O], data: I) -> O: ...
+    async def run(self, task: Task[Any, O], data: object) -> O:
         """Calls a handler with its middleware, without a job; again at once as long as its retry policy says so.
 
-        What it dispatches waits for `process_all`. A task that collects takes a list of inputs.
+        What it dispatches waits for `process_all`. A task that collects takes a list of inputs, or one.
 
         Raises:
             UsageError: the worker does not implement the task.

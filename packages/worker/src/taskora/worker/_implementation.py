@@ -1,7 +1,7 @@
 """A contract, its handler, and every option resolved."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from taskora.contracts import (
@@ -110,7 +110,8 @@ class Implementation(Generic[I, O]):
 
     def declares(self, contract: TaskContract[Any, Any]) -> bool:
         """Whether this implements a contract as it is, but for how it collects: an implementation may say that too."""
-        return replace(contract, collect=self.contract.collect) == self.contract
+        names = [each.name for each in fields(TaskContract) if each.name != "collect"]
+        return all(getattr(contract, name) == getattr(self.contract, name) for name in names)
 
 
 def resolve(
