@@ -145,6 +145,8 @@ def test_claims_cost_the_same_however_many_jobs_of_a_key_are_blocked(task: RawTa
         blocked_jobs(task, jobs)
         counts.append(claim_of_ten(task))
     assert counts[0] == counts[1]
+    emptied(task)
+    assert (counts[0] - claim_of_ten(task)).total() == 9
 
 
 @pytest.mark.parametrize("seed", [blocked_keys, blocked_jobs])
