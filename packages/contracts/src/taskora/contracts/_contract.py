@@ -143,8 +143,9 @@ class CollectingContract(TaskContract[I, O]):
 
 def collecting(contract: TaskContract[I, O], collect: Collect) -> CollectingContract[I, O]:
     """The same contract, but that its dispatches gather."""
-    fields = {field.name: getattr(contract, field.name) for field in dataclass_fields(TaskContract)}
-    return CollectingContract(**{**fields, "collect": collect})
+    fields: dict[str, Any] = {field.name: getattr(contract, field.name) for field in dataclass_fields(TaskContract)}
+    fields["collect"] = collect
+    return CollectingContract(**fields)
 
 
 @overload
@@ -193,8 +194,7 @@ def define_task(
     Raises:
         ContractError: A name or an option breaks its rule.
     """
-    kind: type[TaskContract[Any, Any]] = TaskContract if collect is None else CollectingContract
-    return kind(
+    contract: TaskContract[Any, Any] = TaskContract(
         name=name,
         input=input,
         output=output,
@@ -202,9 +202,9 @@ def define_task(
         timeout_ms=timeout_milliseconds(timeout),
         stall=stall,
         ttl=ttl,
-        collect=collect,
         version=version,
     )
+    return contract if collect is None else collecting(contract, collect)
 
 
 def is_contract(value: object) -> TypeGuard[TaskContract[Any, Any]]:
