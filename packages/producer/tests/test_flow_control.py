@@ -1,11 +1,12 @@
 """Flow control of dispatches, from the call to the storage and back."""
 
+import asyncio
 import uuid
 from typing import Any
 
 import pytest
 
-from packages.producer.tests.playing import Order, Player, Storage, Surface
+from packages.producer.tests.playing import Order, Player, Storage, Surface, orders
 from taskora.contracts import (
     BatchFullError,
     Collect,
@@ -18,7 +19,7 @@ from taskora.contracts import (
     ValidationError,
     define_task,
 )
-from taskora.producer import CollectInfo
+from taskora.producer import AsyncProducer, CollectInfo
 from tests.fixtures import StartServer
 
 DEBOUNCE = Debounce(key="k", delay="1h")
@@ -67,6 +68,23 @@ def test_throttle_accepts_so_many_of_a_key(surface: Surface, task: Any) -> None:
     assert [verdict(handle) for handle in handles] == [(True, None), (True, None), (False, None)]
     assert other.enqueued
     assert surface.do(handles[2].state()) is None
+
+
+@pytest.mark.parametrize("waves", [1, 2])
+def test_dispatches_at_once_are_throttled_to_exactly_so_many(storage: Storage, waves: int) -> None:
+    async def dispatch_all() -> list[int]:
+        async with AsyncProducer(storage.url) as one, AsyncProducer(storage.url) as other:
+            tasks = [producer.register(orders) for producer in (one, other)]
+            accepted: list[int] = []
+            for wave in range(waves):
+                limit = Throttle(key=f"wave:{wave}", max=5, window="1h")
+                dispatches = [task.dispatch(Order("a"), throttle=limit) for task in tasks for _ in range(10)]
+                handles = await asyncio.gather(*dispatches)
+                accepted.append(sum(handle.enqueued for handle in handles))
+            assert (await one.inspector.stats(orders))["orders"].waiting == 5 * waves
+            return accepted
+
+    assert asyncio.run(dispatch_all()) == [5] * waves
 
 
 def test_a_throttled_dispatch_has_no_result(surface: Surface, task: Any) -> None:
