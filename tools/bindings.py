@@ -21,7 +21,15 @@ ITEMS = re.compile(r"^local ([A-Z_]+) = (\d+)\s+--\s+items\s+(\(.+\))\.\.\.$", r
 RETURNS = re.compile(r"^-- returns: ([^{\n]+?)(?:  .*)?$", re.MULTILINE)
 
 # Slots of keys that belong to no task; all others are attributes of TaskKeys.
-FREE_KEYS = {"finished_key", "meta_key", "migration_lock_key", "base"}
+FREE_KEYS = {
+    "finished_key",
+    "meta_key",
+    "migration_lock_key",
+    "base",
+    "schedules_key",
+    "schedules_lock_key",
+    "schedules_next_key",
+}
 ARG_TYPES = {"bytes": "bytes", "clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
 PACK = {
     "bytes": "{0}",

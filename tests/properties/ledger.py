@@ -10,6 +10,8 @@ from typing import Any, Final
 from taskora.contracts import JobState
 from taskora.wire import (
     Control,
+    Dispatched,
+    DispatchOccurrences,
     Enqueue,
     EnqueueControlled,
     Exchange,
@@ -96,7 +98,7 @@ def _may_remove(operation: Operation[Any], before: TaskView, job_id: str, now_ms
             return not isinstance(operation, _HARMLESS)
 
 
-_HARMLESS: Final = (Enqueue, RecoverStalled, RetryDead)
+_HARMLESS: Final = (DispatchOccurrences, Enqueue, RecoverStalled, RetryDead)
 
 
 def _created(operation: Operation[Any], reply: Any) -> set[str]:
@@ -107,6 +109,8 @@ def _created(operation: Operation[Any], reply: Any) -> set[str]:
             return {admission.job_id for admission in reply if admission.verdict is Verdict.CREATED}
         case PushCollect():
             return {operation.job_id}
+        case DispatchOccurrences():
+            return {job.job_id for job in operation.jobs} if reply is Dispatched.DONE else set()
         case _:
             return set()
 

@@ -52,6 +52,13 @@ class MemorySide:
                 "writtenAt": meta.written_at,
             }
             yield keys.meta_key, Stored({name: text.encode() for name, text in fields.items()})
+        book = self._store.schedules
+        if book.records:
+            yield keys.schedules_key, Stored(dict(book.records))
+        if len(book.due):
+            yield keys.schedules_next_key, _scores(book.due)
+        if book.leader_at(self._store.clock.now_ms()):
+            yield keys.schedules_lock_key, Stored(book.leader.encode(), book.leads_until_ms)
         if self._store.migration_lock:
             yield keys.migration_lock_key, Stored(self._store.migration_lock)
 
@@ -86,6 +93,7 @@ class MemorySide:
     def forget_ended(self) -> None:
         """Drops what has ended and is only not looked at; no step of the clock may bring it back."""
         now_ms = self._store.clock.now_ms()
+        self._store.schedules.leader = self._store.schedules.leader_at(now_ms)
         for task in self._store._tasks.values():
             if self._announced.get(task.name, (None, now_ms))[1] <= now_ms:
                 task.workers.clear()
@@ -127,6 +135,9 @@ def _flow_control(task: TaskStore, now_ms: int) -> Named:
     for name, kept in task.values._stored.items():
         if now_ms < kept.ends_at_ms:
             yield name, Stored(kept.value.encode(), None if kept.ends_at_ms == float("inf") else kept.ends_at_ms)
+    for schedule, (runs, ends_at_ms) in task.runs._runs.items():
+        if now_ms < ends_at_ms:
+            yield f"occurrences:{schedule}:ids", Stored([*runs], ends_at_ms)
     for key, starts in task.starts._by_key.items():
         if now_ms < starts.ends_at_ms:
             yield f"rate:{key}", _scores(starts.ids, starts.ends_at_ms)

@@ -17,6 +17,7 @@ from tests.properties.dispatching import Dispatching
 from tests.properties.looking import Looking, TimePassing
 from tests.properties.managing import Managing
 from tests.properties.running import Running
+from tests.properties.scheduling import Scheduling
 from tests.servers import Server
 
 OPERATIONS: set[type[Operation[Any]]] = {
@@ -26,7 +27,7 @@ OPERATIONS: set[type[Operation[Any]]] = {
 }
 
 
-class BackendsAgree(Dispatching, Running, Managing, Looking, TimePassing):
+class BackendsAgree(Dispatching, Running, Managing, Scheduling, Looking, TimePassing):
     """All that may happen to two tasks, several workers and a clock."""
 
 

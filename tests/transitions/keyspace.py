@@ -172,6 +172,8 @@ PERMANENT: Final = {
     "events",
     "taskora:meta",
     "taskora:migration:lock",
+    "taskora:schedules",
+    "taskora:schedules:next",
 }
 
 

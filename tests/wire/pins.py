@@ -39,6 +39,9 @@ def keys(prefix: str | None) -> dict[str, str]:
         "finished_key": task.finished_key("completed"),
         "meta_key": space.meta_key,
         "migration_lock_key": space.migration_lock_key,
+        "schedules_key": space.schedules_key,
+        "schedules_next_key": space.schedules_next_key,
+        "schedules_lock_key": space.schedules_lock_key,
         "task_pattern": space.task_pattern,
     }
 

@@ -44,6 +44,9 @@ def test_keys_of_an_application(prefix: str | None, base: str) -> None:
     assert space.base == base
     assert space.meta_key == f"{base}meta"
     assert space.migration_lock_key == f"{base}migration:lock"
+    assert space.schedules_key == f"{base}schedules"
+    assert space.schedules_next_key == f"{base}schedules:next"
+    assert space.schedules_lock_key == f"{base}schedules:lock"
     assert space.task_pattern == f"{base}{{*}}:events"
 
 

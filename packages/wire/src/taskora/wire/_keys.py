@@ -71,6 +71,18 @@ class Keyspace:
         return f"{self.base}migration:lock"
 
     @property
+    def schedules_key(self) -> str:
+        return f"{self.base}schedules"
+
+    @property
+    def schedules_next_key(self) -> str:
+        return f"{self.base}schedules:next"
+
+    @property
+    def schedules_lock_key(self) -> str:
+        return f"{self.base}schedules:lock"
+
+    @property
     def task_pattern(self) -> str:
         """Glob that matches the event stream of every task."""
         return f"{self.base}{{*}}:events"

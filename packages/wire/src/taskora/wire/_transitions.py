@@ -259,6 +259,51 @@ def cancel(
     )
 
 
+CLAIM_DUE = Script(
+    name="claim_due",
+    sha="a14849e989d8b8aad90add06845768788d173993",
+    text="""\
+local schedules_next_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local lease_ms = tonumber(ARGV[2])
+local limit = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local due = redis.call('ZRANGE', schedules_next_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+for i = 1, #due, 2 do
+  redis.call('ZADD', schedules_next_key, ms_text(now_ms + lease_ms), due[i])
+end
+local following = redis.call('ZRANGE', schedules_next_key, 0, 0, 'WITHSCORES')
+return { now_ms, following[2] or '', due }
+""",
+)
+
+
+def claim_due(
+    *,
+    schedules_next_key: str,
+    now_ms: int | None,
+    lease_ms: int,
+    limit: int,
+) -> Call[tuple[int, bytes, list[bytes]]]:
+    """claim_due: due -> claimed"""
+    return Call(
+        script=CLAIM_DUE,
+        keys=(schedules_next_key,),
+        args=("" if now_ms is None else now_ms, lease_ms, limit),
+    )
+
+
 COUNT_JOBS = Script(
     name="count_jobs",
     sha="15c34202753fbbb52f42e2de0ec2c15ef45d51ee",
@@ -418,6 +463,161 @@ def count_versions(
         script=COUNT_VERSIONS,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.prefix),
         args=(),
+    )
+
+
+DISPATCH_OCCURRENCES = Script(
+    name="dispatch_occurrences",
+    sha="8e2b61ead13916f211e407951696ce6fd55cb613",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local schedule = ARGV[4]
+local claimed_until_ms = tonumber(ARGV[5])
+local overlap = ARGV[6]
+local last_job_id = ARGV[7]
+local JOBS = 8
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local any_ready = false
+local earliest_due = nil
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local fields = {
+    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+    unpack(extra),
+  }
+  if delay_ms > 0 then
+    fields[#fields + 1] = 'delay'
+    fields[#fields + 1] = ms_text(delay_ms)
+  end
+  if ttl_ms > 0 then
+    fields[#fields + 1] = 'expireAt'
+    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, unpack(fields))
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    if not earliest_due or due < earliest_due then
+      earliest_due = due
+    end
+    emit('delayed', id)
+  else
+    push_new(id, priority, now_ms, lifo)
+    any_ready = true
+    emit('waiting', id)
+  end
+end
+local function wake_for_created()
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local REMEMBERED = 1000
+local REMEMBER_MS = 7776000000
+local NONE = {}
+local UNFINISHED = { waiting = true, delayed = true, retrying = true, active = true }
+if now_ms > claimed_until_ms then
+  return -1
+end
+local dispatched_key = prefix .. 'occurrences:' .. schedule .. ':ids'
+local function is_under_way(id)
+  return id and id ~= '' and UNFINISHED[redis.call('HGET', prefix .. id, 'state') or '']
+end
+local new = {}
+for i = JOBS, #ARGV, 4 do
+  if not redis.call('LPOS', dispatched_key, ARGV[i]) then
+    new[#new + 1] = i
+  end
+end
+if #new == 0 then
+  return 0
+end
+if overlap == '0' and (is_under_way(last_job_id) or is_under_way(redis.call('LINDEX', dispatched_key, 0))) then
+  return -2
+end
+local created = 0
+for _, i in ipairs(new) do
+  if redis.call('EXISTS', prefix .. ARGV[i]) == 0 then
+    create(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), 0, tonumber(ARGV[i + 3]), false, NONE)
+    created = created + 1
+  end
+  redis.call('LPUSH', dispatched_key, ARGV[i])
+end
+redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
+redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
+wake_for_created()
+return created
+""",
+)
+
+
+def dispatch_occurrences(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    version: int,
+    max_attempts: int,
+    schedule: str,
+    claimed_until_ms: int,
+    overlap: bool,
+    last_job_id: str,
+    jobs: Sequence[Arg],
+) -> Call[int]:
+    """dispatch_occurrences: (none) -> waiting | delayed
+
+    `jobs` is flat: (job_id, data, delay_ms, ttl_ms) repeated.
+    """
+    return Call(
+        script=DISPATCH_OCCURRENCES,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, version, max_attempts, schedule, claimed_until_ms, "1" if overlap else "0", last_job_id, *jobs),
     )
 
 
@@ -1522,6 +1722,37 @@ def last_event(
     )
 
 
+LEAD = Script(
+    name="lead",
+    sha="3fb291161a10446f2194dfc630165b3fe3a81525",
+    text="""\
+local schedules_lock_key = KEYS[1]
+local token = ARGV[1]
+local ttl_ms = ARGV[2]
+local leader = redis.call('GET', schedules_lock_key)
+if leader and leader ~= token then
+  return 0
+end
+redis.call('SET', schedules_lock_key, token, 'PX', ttl_ms)
+return 1
+""",
+)
+
+
+def lead(
+    *,
+    schedules_lock_key: str,
+    token: str,
+    ttl_ms: int,
+) -> Call[int]:
+    """lead: nobody | this scheduler -> this scheduler"""
+    return Call(
+        script=LEAD,
+        keys=(schedules_lock_key,),
+        args=(token, ttl_ms),
+    )
+
+
 LIST_JOBS = Script(
     name="list_jobs",
     sha="408dd574c769c9e243491f6a6993a95f9d7ff61c",
@@ -1963,6 +2194,42 @@ def read_collect(
     )
 
 
+READ_DUE = Script(
+    name="read_due",
+    sha="338998a310ab3ca685fecd128ba15a3e1ac9e3f9",
+    text="""\
+local schedules_next_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+return { now_ms, redis.call('ZRANGE', schedules_next_key, 0, -1, 'WITHSCORES') }
+""",
+)
+
+
+def read_due(
+    *,
+    schedules_next_key: str,
+    now_ms: int | None,
+) -> Call[tuple[int, list[bytes]]]:
+    """read_due: reads only"""
+    return Call(
+        script=READ_DUE,
+        keys=(schedules_next_key,),
+        args=("" if now_ms is None else now_ms,),
+    )
+
+
 READ_FIELDS = Script(
     name="read_fields",
     sha="43b06e35a42644dd664e89e3d5615e238bfdb9ce",
@@ -2143,6 +2410,41 @@ def read_migration_lock(
         script=READ_MIGRATION_LOCK,
         keys=(migration_lock_key,),
         args=(),
+    )
+
+
+READ_SCHEDULES = Script(
+    name="read_schedules",
+    sha="0113d36060e501308bc015609e18e623b4062347",
+    text="""\
+local schedules_key = KEYS[1]
+local NAMES = 1
+if #ARGV < NAMES then
+  return redis.call('HGETALL', schedules_key)
+end
+local found = {}
+for i = NAMES, #ARGV do
+  found[#found + 1] = ARGV[i]
+  found[#found + 1] = redis.call('HGET', schedules_key, ARGV[i]) or ''
+end
+return found
+""",
+)
+
+
+def read_schedules(
+    *,
+    schedules_key: str,
+    names: Sequence[Arg],
+) -> Call[list[bytes]]:
+    """read_schedules: reads only
+
+    `names` is flat: (name) repeated.
+    """
+    return Call(
+        script=READ_SCHEDULES,
+        keys=(schedules_key,),
+        args=(*names,),
     )
 
 
@@ -2711,25 +3013,137 @@ def scan_tasks(
     )
 
 
+SET_DUE = Script(
+    name="set_due",
+    sha="809b9027bf4d4b8c2a8c0ad105f0d8395d7ed7da",
+    text="""\
+local schedules_next_key = KEYS[1]
+local name = ARGV[1]
+local expected = ARGV[2]
+local due_ms = ARGV[3]
+local found = redis.call('ZSCORE', schedules_next_key, name)
+if (found and tonumber(found)) == (due_ms ~= '' and tonumber(due_ms)) then
+  return 1
+end
+if expected == 'none' and found or expected ~= 'none' and expected ~= '' and tonumber(found) ~= tonumber(expected) then
+  return 0
+end
+if due_ms == '' then
+  redis.call('ZREM', schedules_next_key, name)
+else
+  redis.call('ZADD', schedules_next_key, due_ms, name)
+end
+return 1
+""",
+)
+
+
+def set_due(
+    *,
+    schedules_next_key: str,
+    name: str,
+    expected: str,
+    due_ms: str,
+) -> Call[int]:
+    """set_due: next run of a schedule -> another one, or none"""
+    return Call(
+        script=SET_DUE,
+        keys=(schedules_next_key,),
+        args=(name, expected, due_ms),
+    )
+
+
+STEP_DOWN = Script(
+    name="step_down",
+    sha="fa456b46600f452874ccb4877e209efd6522adb7",
+    text="""\
+local schedules_lock_key = KEYS[1]
+local token = ARGV[1]
+if redis.call('GET', schedules_lock_key) ~= token then
+  return 0
+end
+return redis.call('DEL', schedules_lock_key)
+""",
+)
+
+
+def step_down(
+    *,
+    schedules_lock_key: str,
+    token: str,
+) -> Call[int]:
+    """step_down: this scheduler -> nobody"""
+    return Call(
+        script=STEP_DOWN,
+        keys=(schedules_lock_key,),
+        args=(token,),
+    )
+
+
+WRITE_SCHEDULE = Script(
+    name="write_schedule",
+    sha="74a5abe19df6f230d43b3764caa809c2d2b9061b",
+    text="""\
+local schedules_key = KEYS[1]
+local name = ARGV[1]
+local expected = ARGV[2]
+local record = ARGV[3]
+local found = redis.call('HGET', schedules_key, name) or ''
+if found == record then
+  return 1
+end
+if found ~= expected then
+  return 0
+end
+if record == '' then
+  redis.call('HDEL', schedules_key, name)
+else
+  redis.call('HSET', schedules_key, name, record)
+end
+return 1
+""",
+)
+
+
+def write_schedule(
+    *,
+    schedules_key: str,
+    name: str,
+    expected: bytes,
+    record: bytes,
+) -> Call[int]:
+    """write_schedule: record of a schedule -> another one, or none"""
+    return Call(
+        script=WRITE_SCHEDULE,
+        keys=(schedules_key,),
+        args=(name, expected, record),
+    )
+
+
 SCRIPTS: tuple[Script, ...] = (
     ANNOUNCE_WORKER,
     CANCEL,
+    CLAIM_DUE,
     COUNT_JOBS,
     COUNT_VERSIONS,
+    DISPATCH_OCCURRENCES,
     ENQUEUE,
     ENQUEUE_CONTROLLED,
     EXCHANGE,
     EXTEND_LEASES,
     HANDSHAKE,
     LAST_EVENT,
+    LEAD,
     LIST_JOBS,
     PRUNE,
     PUSH_COLLECT,
     READ_COLLECT,
+    READ_DUE,
     READ_FIELDS,
     READ_JOB,
     READ_LOGS,
     READ_MIGRATION_LOCK,
+    READ_SCHEDULES,
     READ_WORKERS,
     RECOVER_STALLED,
     REMOVE_FINISHED,
@@ -2737,4 +3151,7 @@ SCRIPTS: tuple[Script, ...] = (
     RESERVE_START,
     RETRY_DEAD,
     SCAN_TASKS,
+    SET_DUE,
+    STEP_DOWN,
+    WRITE_SCHEDULE,
 )

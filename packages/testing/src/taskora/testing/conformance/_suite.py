@@ -24,6 +24,7 @@ from taskora.testing.conformance._cases.promotion import TestPromotion
 from taskora.testing.conformance._cases.reading import TestReading
 from taskora.testing.conformance._cases.reports import TestReports
 from taskora.testing.conformance._cases.retention import TestRetention
+from taskora.testing.conformance._cases.schedules import TestSchedules
 from taskora.testing.conformance._cases.settling import TestSettling
 from taskora.testing.conformance._cases.stall_sweep import TestStallSweep
 from taskora.testing.conformance._cases.throttle import TestThrottle
@@ -65,6 +66,7 @@ class BackendConformance:
     TestReading = TestReading
     TestReports = TestReports
     TestRetention = TestRetention
+    TestSchedules = TestSchedules
     TestSettling = TestSettling
     TestStallSweep = TestStallSweep
     TestThrottle = TestThrottle

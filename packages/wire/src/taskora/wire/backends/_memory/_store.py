@@ -16,6 +16,7 @@ from taskora.wire.backends._memory._control import enqueue_controlled
 from taskora.wire.backends._memory._enqueue import enqueue
 from taskora.wire.backends._memory._exchange import exchange
 from taskora.wire.backends._memory._pacing import reserve_start
+from taskora.wire.backends._memory._schedules import OF_SCHEDULES, ScheduleBook, dispatch_occurrences
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._task import TaskStore
 from taskora.wire.backends._memory._waiting import Sleeper
@@ -28,6 +29,7 @@ OfTask: TypeAlias = Any  # an operation that has a `task`
 _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.Enqueue: enqueue,
     op.EnqueueControlled: enqueue_controlled,
+    op.DispatchOccurrences: dispatch_occurrences,
     op.PushCollect: push_collect,
     op.ReadCollect: read_collect,
     op.Exchange: exchange,
@@ -68,6 +70,7 @@ class Store:
         self.migration_lock = b""
         self._meta: StoredMeta | None = None
         self._tasks: dict[str, TaskStore] = {}
+        self.schedules: Final = ScheduleBook()
 
     def task(self, name: str) -> TaskStore:
         """What is stored of a task."""
@@ -81,6 +84,9 @@ class Store:
         transition = _TRANSITIONS.get(type(operation))
         with self.lock:
             now_ms = self.clock.now_ms()
+            of_schedules = OF_SCHEDULES.get(type(operation))
+            if of_schedules is not None:
+                return cast("R", of_schedules(self.schedules, operation, now_ms))
             if transition is None:
                 return cast("R", self._keyspace_operation(operation, now_ms))
             task = self.task(cast("OfTask", operation).task)

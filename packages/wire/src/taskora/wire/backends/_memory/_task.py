@@ -14,6 +14,7 @@ from taskora.wire.backends._memory._marker import Marker
 from taskora.wire.backends._memory._open_batch import OpenBatch
 from taskora.wire.backends._memory._parking import Parking
 from taskora.wire.backends._memory._record import Record, Value, number, text, write
+from taskora.wire.backends._memory._remembered_runs import RememberedRuns
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._start_log import StartLog
 from taskora.wire.backends._memory._subscriber import Subscriber
@@ -50,6 +51,7 @@ class TaskStore:
         self.parking = Parking()
         self.starts = StartLog()
         self.workers: dict[str, WorkerRecord] = {}
+        self.runs = RememberedRuns()
         self.batches: dict[str, OpenBatch] = {}
         self.events = EventLog(name)
         self.marker = Marker()

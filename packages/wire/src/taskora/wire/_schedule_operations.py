@@ -1,0 +1,118 @@
+"""Operations of schedulers and of those who manage schedules. Each touches one key, or the keys of one task."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal, TypeAlias
+
+from taskora.wire._operation import Operation
+
+Expected: TypeAlias = int | Literal["none", "any"]
+"""When a schedule is thought to be due: an instant, `"none"` for never, `"any"` for whatever."""
+
+MOST_DUE: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lead(Operation[bool]):
+    """Becomes or stays the scheduler that leads; false when another one does."""
+
+    token: str
+    ttl_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDown(Operation[bool]):
+    """Stops to lead; false when the caller did not."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedDue:
+    """What was claimed, with when each was due; `next_ms` is when something is due next. Epoch milliseconds."""
+
+    now_ms: int
+    next_ms: int | None
+    due: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimDue(Operation[ClaimedDue]):
+    """Claims schedules that are due: each is due again when the claim ends, also if its reply is lost."""
+
+    lease_ms: int
+    limit: int = MOST_DUE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDue(Operation[bool]):
+    """Says when a schedule is due, None for never; false when it is not due when it was expected to be."""
+
+    name: str
+    expected: Expected
+    due_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteSchedule(Operation[bool]):
+    """Replaces the record of a schedule, None for none; false when it is not the one that was expected."""
+
+    name: str
+    expected: bytes | None
+    record: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSchedules(Operation[Mapping[str, bytes]]):
+    """The records of the schedules of some names, as far as they exist, or of all."""
+
+    names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueTimes:
+    """When schedules are due, earliest first; those that never are have no entry. Epoch milliseconds."""
+
+    now_ms: int
+    due: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadDue(Operation[DueTimes]):
+    """When every schedule is due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """One run of a schedule to dispatch. `job_id` names the run; `data` is its encoded payload."""
+
+    job_id: str
+    data: bytes
+    delay_ms: int = 0
+    ttl_ms: int = 0
+
+
+class Dispatched(Enum):
+    """What became of the runs of a schedule. Negative values are those of `lua/dispatch_occurrences.lua`."""
+
+    DONE = 0
+    CLAIM_OVER = -1
+    UNDER_WAY = -2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchOccurrences(Operation[Dispatched]):
+    """Dispatches those of the runs that never were; nothing after `claimed_until_ms`.
+
+    Without `overlap` nothing either while the run that was dispatched last, or `last_job_id`, has not ended.
+    """
+
+    task: str
+    schedule: str
+    version: int
+    max_attempts: int
+    claimed_until_ms: int
+    overlap: bool
+    last_job_id: str
+    jobs: Sequence[Occurrence]
