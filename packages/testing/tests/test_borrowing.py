@@ -8,6 +8,7 @@ import pytest
 from taskora.contracts import UsageError, define_task
 from taskora.producer import AsyncProducer, CompletedEvent
 from taskora.testing import TestRunner
+from taskora.wire.backends import redirected
 from taskora.worker import Worker, WorkerEvent
 from tests.polling import aeventually
 
@@ -130,6 +131,20 @@ async def test_code_under_test_that_waits_for_a_result_makes_the_runner_work(url
         async with AsyncProducer(runner.backend) as producer:
             assert await (await producer.register(double).dispatch(5)).result() == 10
         assert await (await runner.dispatch(double, 6)).result() == 12
+
+
+async def test_a_producer_that_is_sent_to_the_runner_makes_it_work_too(url: str) -> None:
+    async with AsyncProducer("redis://127.0.0.1:1") as producer, TestRunner(a_worker(url)) as runner:
+        with redirected(lambda _prefix: runner.backend):
+            assert await (await producer.register(double).dispatch(5)).result() == 10
+
+
+async def test_the_worker_of_a_runner_is_seen_however_much_time_passes(url: str) -> None:
+    async with TestRunner(a_worker(url)) as runner:
+        await runner.advance_time("1d")
+        job = await runner.dispatch(double, 1)
+        assert [info.parked_reason for info in runner.jobs] == [None]
+        assert await job.result() == 2
 
 
 async def test_a_runner_leaves_nothing_behind(url: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError
 from taskora.producer._dispatching import AnyJob, batch_length, batches, enqueue
@@ -33,11 +33,10 @@ R = TypeVar("R")
 AsyncTarget: TypeAlias = Target
 
 
-@runtime_checkable
 class WaitObserver(Protocol):
-    """A backend that wants to know who waits for which jobs."""
+    """What a backend may have as `waiting_for`: it wants to know who waits for which jobs."""
 
-    def waiting_for(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
+    def __call__(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
         """Entered before a wait begins, left when it is over."""
         ...
 
@@ -45,12 +44,11 @@ class WaitObserver(Protocol):
 class Line:
     """What belongs to one backend: it, those who wait for its jobs, and what is on its way there."""
 
-    __slots__ = ("backend", "commits", "feeds", "hub", "observer", "owns_backend")
+    __slots__ = ("backend", "commits", "feeds", "hub", "owns_backend")
 
     def __init__(self, backend: Backend, *, owns_backend: bool) -> None:
         self.backend: Final = backend
         self.owns_backend: Final = owns_backend
-        self.observer: Final = backend if isinstance(backend, WaitObserver) else None
         self.hub: Final = ResultHub(backend)
         self.commits: Final[dict[TaskContract[Any, Any], GroupCommit[AnyJob, Admission]]] = {}
         self.feeds: Final[set[EventFeed]] = set()
@@ -166,9 +164,10 @@ class AsyncSession:
         """Waits for the end of a job."""
         self.check_open()
         line = self._line
-        if line.observer is None:
+        waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
+        if waiting_for is None:
             return await line.hub.wait(task, job_id, deadline)
-        async with line.observer.waiting_for(task, job_id):
+        async with waiting_for(task, job_id):
             return await line.hub.wait(task, job_id, deadline)
 
     def open_feed(self) -> EventFeed:

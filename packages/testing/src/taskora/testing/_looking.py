@@ -26,18 +26,19 @@ def parked_jobs(backend: SyncBackend, implementations: Implementations, tasks: l
     for task in tasks:
         implementation = implementations.get(task)
         counts = backend.run(CountJobs(task=task))
-        if counts.waiting:
-            for record in backend.run(ListJobs(task=task, state=JobState.WAITING, limit=_ALL)):
-                yield ParkedJob(task=task, job_id=record.job_id, reason=_reason(record, implementation))
-        if implementation is not None and counts.delayed:
-            for record in backend.run(ListJobs(task=task, state=JobState.DELAYED, limit=_ALL)):
-                if record.version > implementation.version:
-                    yield ParkedJob(task=task, job_id=record.job_id, reason="newer version")
+        states = (JobState.WAITING,) * (counts.waiting > 0) + (JobState.DELAYED,) * (counts.newer > 0)
+        for state in states:
+            for record in backend.run(ListJobs(task=task, state=state, limit=_ALL)):
+                reason = _reason(record, implementation)
+                if reason is not None:
+                    yield ParkedJob(task=task, job_id=record.job_id, reason=reason)
 
 
-def _reason(record: JobRecord, implementation: Implementation[Any, Any] | None) -> ParkReason:
+def _reason(record: JobRecord, implementation: Implementation[Any, Any] | None) -> ParkReason | None:
+    if record.parked_reason is not None:
+        return record.parked_reason.value
+    if record.status.state is not JobState.WAITING:
+        return None
     if implementation is None:
-        return "no implementation"
-    if "concurrencyKey" in record.fields:
-        return "concurrency key"
-    return "rate limit" if implementation.pace.max else "no free slot"
+        return "unserved"
+    return "paced" if implementation.pace.max else "busy"

@@ -99,9 +99,11 @@ class Pump:
             token = working.set(True)
             try:
                 await self._rehearsal.open()
+                await self._rehearsal.be_seen()
                 self._look.update(self._rehearsal.tasks)
                 self._started.clear()
                 await work()
+                await self._rehearsal.be_seen()
             finally:
                 working.reset(token)
 

@@ -19,7 +19,7 @@ from taskora.wire import LogEntry
 
 O = TypeVar("O")  # noqa: E741 - output
 
-ParkReason: TypeAlias = Literal["no implementation", "newer version", "concurrency key", "rate limit", "no free slot"]
+ParkReason: TypeAlias = Literal["unserved", "newer", "saturated", "paced", "busy"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedJob:
-    """A job that is ready, and that nobody can run now."""
+    """A job that is ready, and that nobody can run now.
+
+    `reason` is `unserved` if nobody implements its task, `newer` if its payload is too new for who does, `saturated` if
+    its concurrency key has no free slot, `paced` if a rate limit holds it back, and `busy` if handlers that wait for
+    other jobs, or other workers, have all slots.
+    """
 
     task: str
     job_id: str

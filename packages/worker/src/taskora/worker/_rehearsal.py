@@ -18,6 +18,7 @@ from taskora.worker._invoking import invoker_for
 from taskora.worker._lane import Lane
 from taskora.worker._listeners import WorkerEvent, WorkerEventName
 from taskora.worker._loan import Declared
+from taskora.worker._presence import Presence
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import end, perform
@@ -56,6 +57,7 @@ class Rehearsal:
         self._processes: Final = ProcessPool(self._threads)
         self._lanes: Final[dict[str, Lane]] = {}
         self._built: Final[dict[str, tuple[Implementation[Any, Any], tuple[Middleware, ...]]]] = {}
+        self._presence = Presence(backend, ())
         self._canceller: asyncio.Task[None] | None = None
         self._begins_ms: Final = clock.now_ms()
         self._sources: tuple[TimeSource, ...] = ()
@@ -71,7 +73,12 @@ class Rehearsal:
                 self._lanes[task] = self._lane(implementation, middleware)
         self._sources = tuple(self._time_sources())
         if set(self._lanes) != before:
+            self._presence = Presence(self._backend, [implementation for implementation, _ in self._built.values()])
             await self._follow_cancellations()
+
+    async def be_seen(self) -> None:
+        """Says that the worker is there, to those who look at jobs; nobody believes it for more than half a minute."""
+        await self._presence.tick()
 
     def _lane(self, implementation: Implementation[Any, Any], middleware: tuple[Middleware, ...]) -> Lane:
         implementation = replace(implementation, retry=replace(implementation.retry, jitter=False))
@@ -189,6 +196,9 @@ class Rehearsal:
 
     def drop(self) -> None:
         """Ends what can be ended without an event loop, for those whose own is closed."""
+        if self._canceller is not None:
+            with contextlib.suppress(RuntimeError):
+                self._canceller.cancel()
         self._threads.close()
         self._processes.kill()
 

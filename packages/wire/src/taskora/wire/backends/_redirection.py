@@ -100,6 +100,11 @@ class RedirectableBackend:
             self._real = self._make()
         return self._real
 
+    @property
+    def waiting_for(self) -> object:
+        """How the target wants to be told of waits, if it does."""
+        return getattr(self.target, "waiting_for", None)
+
     async def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `Backend.run`."""
         return await self.target.run(operation)
