@@ -26,47 +26,11 @@ local reason = ARGV[3]           -- str      may be empty
 --@include newer
 --@include parking
 --@include holdings
+--@include telling
+--@include cancelling
 
--- Takes a waiting job out of its place. One that was ready may have been freed: the next of its key gets the chance.
-local function withdraw(concurrency_key)
-  if redis.call('LREM', wait_key, 1, job_id) == 1 then
-    return
-  end
-  if redis.call('ZREM', prioritized_key, job_id) == 1 or redis.call('LREM', FREED, 1, job_id) == 1 then
-    if concurrency_key and free_next(concurrency_key) then
-      wake_now()
-    end
-  elseif concurrency_key then
-    unpark(job_id, concurrency_key)
-  end
+local reply = cancel(job_id, reason)
+if reply == CANCELLED then
+  note_end(job_id, redis.call('HGET', prefix .. job_id, '_wf'))
 end
-
-local job_key = prefix .. job_id
-local fields = redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey')
-local state = fields[1]
-
-if not state then
-  return 0
-end
-if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
-  return 3
-end
-if reason ~= '' then
-  redis.call('HSET', job_key, 'cancelReason', reason)
-end
-if state == 'active' then
-  redis.call('HSET', job_key, 'cancelledAt', now)
-  redis.call('PUBLISH', cancel_channel, job_id)
-  return 2
-end
-if state == 'waiting' then
-  withdraw(fields[3])
-else
-  redis.call('ZREM', delayed_key, job_id)
-  redis.call('ZREM', NEWER, job_id)
-end
-redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
-redis.call('ZADD', cancelled_key, now, job_id)
-release_dedup(fields[2], job_id)
-emit('cancelled', job_id, 'reason', reason)
-return 1
+return reply

@@ -52,6 +52,7 @@ end
 --@include rechecking
 --@include holdings
 --@include throughput
+--@include telling
 --@include settle
 --@include expire
 --@include promote

@@ -14,16 +14,21 @@ local max_items = tonumber(ARGV[3])    -- int   -1 keeps any number
 local limit = tonumber(ARGV[4])        -- int   at most this many in one call
 
 --@include clock
+--@include telling
 
 local removed = 0
 
+local all_told = redis.call('EXISTS', UNTOLD) == 0
+
 local function remove(ids)
   for _, id in ipairs(ids) do
-    local job_key = prefix .. id
-    redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
-    redis.call('ZREM', finished_key, id)
+    if all_told or not redis.call('ZSCORE', UNTOLD, id) then
+      local job_key = prefix .. id
+      redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+      redis.call('ZREM', finished_key, id)
+      removed = removed + 1
+    end
   end
-  removed = removed + #ids
 end
 
 if max_age_ms >= 0 then

@@ -29,18 +29,20 @@ local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before i
 --@include parking
 --@include holdings
 --@include throughput
+--@include telling
 
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
 local recovered, failed, cancelled = {}, {}, {}
 
-local function finish(id, job_key, state, set_key, dedup_key)
+local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
   redis.call('ZADD', set_key, now, id)
-  release_dedup(dedup_key, id)
+  release_dedup(fields[3], id)
+  note_end(id, fields[9])
 end
 
 local function fail(id, job_key, fields, count)
-  finish(id, job_key, 'failed', failed_key, fields[3])
+  finish(id, job_key, 'failed', failed_key, fields)
   redis.call('HSET', job_key, 'error', ERROR_TEXT)
   emit('stalled', id, 'count', count, 'action', 'failed')
   emit('failed', id, 'attempt', fields[6] or '0', 'error', ERROR_TEXT)
@@ -62,7 +64,7 @@ local function recover(id)
   end
   redis.call('LREM', active_key, -1, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
-    'attempt', 'cancelReason', 'state')
+    'attempt', 'cancelReason', 'state', '_wf')
   if not fields[8] then
     return -- its hash is gone: nothing to give back
   end
@@ -70,7 +72,7 @@ local function recover(id)
     wake_now()
   end
   if fields[1] then
-    finish(id, job_key, 'cancelled', cancelled_key, fields[3])
+    finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[7] or '')
     cancelled[#cancelled + 1] = id
     return

@@ -20,6 +20,7 @@ local limit = tonumber(ARGV[3])   -- int     how many, when no id is given
 --@include clock
 --@include events
 --@include ready
+--@include telling
 
 local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0,
   math.max(limit, 0))
@@ -32,6 +33,7 @@ for _, id in ipairs(ids) do
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
+    redis.call('ZREM', UNTOLD, id)
     revived[#revived + 1] = id
   end
 end

@@ -29,6 +29,10 @@ FREE_KEYS = {
     "schedules_key",
     "schedules_lock_key",
     "schedules_next_key",
+    "workflow_key",
+    "workflows_key",
+    "running_workflows_key",
+    "ended_workflows_key",
 }
 ARG_TYPES = {"bytes": "bytes", "clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
 PACK = {

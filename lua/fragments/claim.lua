@@ -37,8 +37,13 @@ local function takes_slot(concurrency_key, limit)
   return true
 end
 
-local function add_claim(id, fields)
-  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+-- Steps of workflows say of which one, and which step.
+local function add_claim(id, fields, workflow_id)
+  local claim = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+  if workflow_id then
+    claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. id, '_wfNode') or ''
+  end
+  claims[#claims + 1] = claim
 end
 
 local function start(id, job_key, fields)
@@ -46,7 +51,7 @@ local function start(id, job_key, fields)
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
-  add_claim(id, fields)
+  add_claim(id, fields, fields[9])
 end
 
 -- A payload of a newer version is for a newer worker. The job goes to the delayed ones, where every program finds it
@@ -76,7 +81,7 @@ end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state')
+    'collectKey', 'state', '_wf')
   local job_version = tonumber(fields[2] or '0') or 0
   local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
@@ -150,7 +155,8 @@ local function reclaim_own()
     if redis.call('GET', job_key .. ':lock') == token then
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.call('SREM', stalled_key, id)
-      add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      add_claim(id, fields, fields[5])
     end
   end
 end

@@ -1,5 +1,5 @@
 -- A job that did not start in time. The expiry belongs to the wait for the first start.
--- needs: expired_key, on_expire, default_ttl_ms, prefix, release_dedup, now_ms
+-- needs: expired_key, on_expire, default_ttl_ms, prefix, release_dedup, note_end, now_ms
 
 -- How long it is told of a discarded job what became of it.
 local REMAINS_MS = 600000
@@ -22,13 +22,16 @@ local function discard(id, job_key)
   redis.call('PEXPIRE', remains, REMAINS_MS)
 end
 
+-- A step of a workflow is never discarded: the workflow has to learn what became of it.
 local function expire(id, job_key, dedup_key)
+  local workflow_id = fields_of(job_key, '_wf')[1]
   release_dedup(dedup_key, id)
-  if on_expire == 'discard' then
+  if on_expire == 'discard' and not workflow_id then
     discard(id, job_key)
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)
+    note_end(id, workflow_id)
   end
   emit('expired', id)
 end

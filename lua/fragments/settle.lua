@@ -1,5 +1,6 @@
 -- How the attempts of a batch ended. Every write is fenced: only the token stored in the job's lock may settle it.
 -- needs: active_key, delayed_key, completed_key, failed_key, cancelled_key, stalled_key, prefix, resend, now_ms
+-- needs: note_end
 
 local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
 
@@ -11,10 +12,11 @@ local settled_ids = {}
 local settled_locks = {}
 local finished = { completed = 0, failed = 0 }
 
-local function finish(id, job_key, state, set_key, dedup_key, ...)
+local function finish(id, job_key, state, set_key, fields, ...)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
   redis.call('ZADD', set_key, now, id)
-  release_dedup(dedup_key, id)
+  release_dedup(fields[5], id)
+  note_end(id, fields[9])
 end
 
 local function retry_later(id, job_key, attempt, error_text, delay_ms)
@@ -45,17 +47,17 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
   local attempt = tonumber(fields[1] or '0') or 0
   local attempt_text = string.format('%d', attempt)
   if kind == 'completed' then
-    finish(id, job_key, 'completed', completed_key, fields[5], 'result', payload)
+    finish(id, job_key, 'completed', completed_key, fields, 'result', payload)
     finished.completed = finished.completed + 1
     emit('completed', id, 'attempt', attempt_text)
   elseif kind == 'retrying' then
     retry_later(id, job_key, attempt, payload, delay_ms)
   elseif kind == 'failed' then
-    finish(id, job_key, 'failed', failed_key, fields[5], 'error', payload)
+    finish(id, job_key, 'failed', failed_key, fields, 'error', payload)
     finished.failed = finished.failed + 1
     emit('failed', id, 'attempt', attempt_text, 'error', payload)
   elseif kind == 'cancelled' then
-    finish(id, job_key, 'cancelled', cancelled_key, fields[5])
+    finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[3] or '')
   else
     give_back(id, job_key, fields, delay_ms)
@@ -85,7 +87,7 @@ local function settle(kind, id, token, payload, delay_ms)
     return resend == '1' and REPEATED or LOST
   end
   local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
-    'priority', 'ts', 'state')
+    'priority', 'ts', 'state', '_wf')
   if not fields[8] then -- the job was deleted while it ran: its outcome must not create half a job
     leave_active(id, lock_key)
     return LOST

@@ -174,7 +174,11 @@ PERMANENT: Final = {
     "taskora:migration:lock",
     "taskora:schedules",
     "taskora:schedules:next",
+    "taskora:workflows:{index}:running",
+    "taskora:workflows:{index}:ended",
+    "workflow:untold",
 }
+WORKFLOW: Final = "taskora:wf:"
 
 
 def leaks(dump: Dump) -> list[str]:
@@ -187,6 +191,8 @@ def leaks(dump: Dump) -> list[str]:
     found = [f"{job_id} stands in two places" for job_id, times in places.items() if times > 1]
     for name, value in dump.items():
         if name in PERMANENT or name in places or name in parking or isinstance(value, Expires):
+            continue
+        if name.startswith(WORKFLOW) and isinstance(value, dict) and value.get("state") == "running":
             continue
         owner, _, suffix = name.partition(":")
         if owner in {"dedup", "conc"} or name.endswith((":items", ":meta")) or (suffix == "logs" and owner in dump):

@@ -70,6 +70,17 @@ class Keyspace:
     def migration_lock_key(self) -> str:
         return f"{self.base}migration:lock"
 
+    def workflow_key(self, workflow_id: str) -> str:
+        return f"{self.base}wf:{{{workflow_id}}}"
+
+    @property
+    def running_workflows_key(self) -> str:
+        return f"{self.base}workflows:{{index}}:running"
+
+    @property
+    def ended_workflows_key(self) -> str:
+        return f"{self.base}workflows:{{index}}:ended"
+
     @property
     def schedules_key(self) -> str:
         return f"{self.base}schedules"

@@ -68,3 +68,12 @@ class Handshake(Operation[StoredMeta]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadMigrationLock(Operation[bytes]):
     """The JSON text of the migration lock, or nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelStep(Operation[CancelReply]):
+    """As `Cancel`, for a job of a workflow that has stopped; one that was not enqueued yet is prevented (`UNKNOWN`)."""
+
+    task: str
+    job_id: str
+    reason: str = ""

@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from taskora.contracts import JobState
 from taskora.wire._job import JobRecord, JobStatus, LogEntry
 from taskora.wire._operation import Operation
+from taskora.wire._workflow_operations import StepLink
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadStatuses(Operation[tuple[JobStatus | None, ...]]):
     """Where jobs stand, with their results but without their data; None for one that does not exist."""
+
+    task: str
+    job_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadLinks(Operation[tuple[StepLink | None, ...]]):
+    """Of which workflows jobs are steps; None for one that is none, or does not exist."""
 
     task: str
     job_ids: Sequence[str]

@@ -52,7 +52,7 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
 
 def _claim(row: Sequence[bytes], token: str) -> op.Claim:
     """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
-    job_id, data, version, attempt, timestamp = row
+    job_id, data, version, attempt, timestamp = row[:5]
     return op.Claim(
         job_id=text_of(job_id) or "",
         token=token,
@@ -60,7 +60,13 @@ def _claim(row: Sequence[bytes], token: str) -> op.Claim:
         version=integer_of(version) or 0,
         attempt=integer_of(attempt) or 0,
         timestamp_ms=integer_of(timestamp) or 0,
+        link=_link(row[5:]) if len(row) > 5 else None,
     )
+
+
+def _link(fields: Sequence[bytes]) -> op.StepLink | None:
+    workflow_id, number = text_of(fields[0]), integer_of(fields[1])
+    return op.StepLink(workflow_id=workflow_id, step=number) if workflow_id and number is not None else None
 
 
 @builds(op.ExtendLeases)

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Literal, Self, TypeAlias
 
 from taskora.wire._operation import Operation
+from taskora.wire._workflow_operations import StepLink
 
 OnExpire: TypeAlias = Literal["fail", "discard"]
 
@@ -42,7 +43,7 @@ class Settlement(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to run one attempt of a job, as long as its lease is renewed."""
+    """The right to run one attempt of a job, as long as its lease is renewed. `link` is None outside of workflows."""
 
     job_id: str
     token: str
@@ -50,6 +51,7 @@ class Claim:
     version: int
     attempt: int
     timestamp_ms: int
+    link: StepLink | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,270 @@ from collections.abc import Sequence
 from taskora.wire._call import Arg, Call, ExchangeReply, ScanPage, Script
 from taskora.wire._keys import TaskKeys
 
+ABANDON_WORKFLOW = Script(
+    name="abandon_workflow",
+    sha="1c12072877eb1bf04a716d316d190c86100d7aad",
+    text="""\
+local workflow_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local keep_ms = tonumber(ARGV[2])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+if redis.call('EXISTS', workflow_key) == 1 then
+  return 0
+end
+redis.call('HSET', workflow_key, 'state', 'cancelled', 'createdAt', now, 'error', 'never created')
+redis.call('PEXPIRE', workflow_key, keep_ms)
+return 1
+""",
+)
+
+
+def abandon_workflow(
+    *,
+    workflow_key: str,
+    now_ms: int | None,
+    keep_ms: int,
+) -> Call[int]:
+    """abandon_workflow: (none) -> cancelled"""
+    return Call(
+        script=ABANDON_WORKFLOW,
+        keys=(workflow_key,),
+        args=("" if now_ms is None else now_ms, keep_ms),
+    )
+
+
+ADVANCE_WORKFLOW = Script(
+    name="advance_workflow",
+    sha="9a1e18d2f3e8417387dd32bff91b6508868e4bd7",
+    text="""\
+local workflow_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local keep_ms = tonumber(ARGV[2])
+local STEPS = 3
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local nodes = nil
+local followers = nil
+local plans = {}
+local function graph_nodes()
+  if not nodes then
+    local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+    nodes = known and type(graph) == 'table' and graph.nodes or {}
+  end
+  return nodes
+end
+local function numbers(text)
+  local found = {}
+  for number in string.gmatch(text, '%d+') do
+    found[#found + 1] = tonumber(number)
+  end
+  return found
+end
+local function texts(list)
+  local found = {}
+  for i, number in ipairs(list) do
+    found[i] = string.format('%d', number)
+  end
+  return found
+end
+local function followers_of(step)
+  if not followers then
+    followers = {}
+    for index, node in ipairs(graph_nodes()) do
+      for _, dep in ipairs(node.deps) do
+        followers[dep] = followers[dep] or {}
+        table.insert(followers[dep], index - 1)
+      end
+    end
+  end
+  return followers[step] or {}
+end
+local function plan_from_graph(step)
+  local node = graph_nodes()[step + 1]
+  if not node then
+    return false
+  end
+  local input = '-'
+  if type(node.data) ~= 'string' then
+    local deps = texts(node.deps)
+    input = #deps == 1 and deps[1] or '[' .. table.concat(deps, ',') .. ']'
+  end
+  return { job_id = node.jobId, version = string.format('%d', node._v), deps = node.deps, followers = followers_of(step),
+    input = input, task = node.taskName }
+end
+local function plan_from_line(line)
+  local job_id, version, deps, following, input, parent, task =
+    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+  return { job_id = job_id, version = version, deps = numbers(deps), followers = numbers(following), input = input,
+    parent = tonumber(parent), task = task }
+end
+local function plan_of(step)
+  local plan = plans[step]
+  if plan == nil then
+    local line = redis.call('HGET', workflow_key, 'py:plan:' .. step)
+    plan = line and plan_from_line(line) or plan_from_graph(step)
+    plans[step] = plan
+  end
+  return plan or nil
+end
+local function field_of(step, name)
+  return redis.call('HGET', workflow_key, 'n:' .. step .. ':' .. name)
+end
+local function terminals()
+  local line = redis.call('HGET', workflow_key, 'py:terminal')
+  if line then
+    return numbers(line)
+  end
+  local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+  return known and type(graph) == 'table' and graph.terminal or {}
+end
+local function told_in()
+  local first = terminals()[1]
+  local plan = first and plan_of(first)
+  return plan and plan.task or ''
+end
+local function is_held(step, state)
+  return state == 'active' and redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1
+end
+local state = fields_of(workflow_key, 'state')[1]
+if state ~= 'running' then
+  return { state or '', state and told_in() or '', {} }
+end
+local ready, reported = {}, {}
+local anything_completed = false
+local function result_of(step)
+  local result = field_of(step, 'result')
+  return result and result ~= '' and result or 'null'
+end
+local function all_completed(steps)
+  for i = #steps, 1, -1 do
+    if field_of(steps[i], 'state') ~= 'completed' then
+      return false
+    end
+  end
+  return true
+end
+local function input_of(step, plan)
+  if plan.input == '-' then
+    return graph_nodes()[step + 1].data
+  end
+  return (string.gsub(plan.input, '%d+', result_of))
+end
+local function report(step, plan)
+  if not reported[step] then
+    reported[step] = true
+    ready[#ready + 1] = { string.format('%d', step), plan.task, plan.job_id, plan.version, input_of(step, plan) }
+  end
+end
+local function start(step, plan, again)
+  local found = field_of(step, 'state')
+  if found == 'pending' then
+    redis.call('HSET', workflow_key, 'n:' .. step .. ':state', 'active')
+    report(step, plan)
+  elseif found == 'active' and again and not is_held(step, found) then
+    report(step, plan)
+  end
+end
+local function all_spawned_completed(step)
+  local spawned = redis.call('HGET', workflow_key, 'py:spawned:' .. step)
+  return not spawned or all_completed(numbers(spawned))
+end
+local function complete(step, result, again)
+  local plan = plan_of(step)
+  if not all_spawned_completed(step) then
+    redis.call('HSET', workflow_key, 'n:' .. step .. ':state', 'active', 'n:' .. step .. ':result', result)
+    for _, follower in ipairs(plan.followers) do
+      local spawned = plan_of(follower)
+      if spawned.parent == step then
+        start(follower, spawned, again)
+      end
+    end
+    return
+  end
+  redis.call('HSET', workflow_key, 'n:' .. step .. ':state', 'completed', 'n:' .. step .. ':result', result)
+  anything_completed = true
+  for _, follower in ipairs(plan.followers) do
+    local following = plan_of(follower)
+    if all_completed(following.deps) then
+      start(follower, following, again)
+    end
+  end
+  if plan.parent and is_held(plan.parent, field_of(plan.parent, 'state')) and all_spawned_completed(plan.parent) then
+    complete(plan.parent, field_of(plan.parent, 'result'), again)
+  end
+end
+for i = STEPS, #ARGV, 3 do
+  local step = tonumber(ARGV[i])
+  local plan = plan_of(step)
+  if plan and plan.job_id == ARGV[i + 1] then
+    local found = field_of(step, 'state')
+    local again = found == 'completed' or is_held(step, found)
+    if again or found == 'pending' or found == 'active' then
+      complete(step, again and field_of(step, 'result') or ARGV[i + 2], again)
+    end
+  end
+end
+local function finish()
+  local results = {}
+  for i, step in ipairs(terminals()) do
+    results[i] = result_of(step)
+  end
+  state = 'completed'
+  redis.call('HSET', workflow_key, 'state', state, 'py:finishedAt', now, 'result',
+    #results == 1 and results[1] or '[' .. table.concat(results, ',') .. ']')
+  redis.call('PEXPIRE', workflow_key, keep_ms)
+end
+if anything_completed and all_completed(terminals()) then
+  finish()
+end
+return { state, state == 'completed' and told_in() or '', ready }
+""",
+)
+
+
+def advance_workflow(
+    *,
+    workflow_key: str,
+    now_ms: int | None,
+    keep_ms: int,
+    steps: Sequence[Arg],
+) -> Call[tuple[bytes, bytes, list[list[bytes]]]]:
+    """advance_workflow: running -> running | completed
+
+    `steps` is flat: (step, job_id, result) repeated.
+    """
+    return Call(
+        script=ADVANCE_WORKFLOW,
+        keys=(workflow_key,),
+        args=("" if now_ms is None else now_ms, keep_ms, *steps),
+    )
+
+
 ANNOUNCE_WORKER = Script(
     name="announce_worker",
     sha="f909479bf445a08844252c50597576f45b8d361a",
@@ -75,7 +339,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="178868faaaa1d37eeec7540ebfe2645d69b85b6b",
+    sha="7a34dffaf938bda45ad6cbb885244913032c26fc",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -200,7 +464,15 @@ local function release_concurrency(concurrency_key)
   free_next(concurrency_key)
   return true
 end
-local function withdraw(concurrency_key)
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
+local UNKNOWN, CANCELLED, REQUESTED, ENDED = 0, 1, 2, 3
+local FINAL = { completed = true, failed = true, cancelled = true, expired = true }
+local function withdraw(job_id, concurrency_key)
   if redis.call('LREM', wait_key, 1, job_id) == 1 then
     return
   end
@@ -212,34 +484,40 @@ local function withdraw(concurrency_key)
     unpark(job_id, concurrency_key)
   end
 end
-local job_key = prefix .. job_id
-local fields = redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey')
-local state = fields[1]
-if not state then
-  return 0
+local function cancel(job_id, reason)
+  local job_key = prefix .. job_id
+  local state, dedup_key, concurrency_key = unpack(redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey'))
+  if not state then
+    return UNKNOWN
+  end
+  if FINAL[state] then
+    return ENDED
+  end
+  if reason ~= '' then
+    redis.call('HSET', job_key, 'cancelReason', reason)
+  end
+  if state == 'active' then
+    redis.call('HSET', job_key, 'cancelledAt', now)
+    redis.call('PUBLISH', cancel_channel, job_id)
+    return REQUESTED
+  end
+  if state == 'waiting' then
+    withdraw(job_id, concurrency_key)
+  else
+    redis.call('ZREM', delayed_key, job_id)
+    redis.call('ZREM', NEWER, job_id)
+  end
+  redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
+  redis.call('ZADD', cancelled_key, now, job_id)
+  release_dedup(dedup_key, job_id)
+  emit('cancelled', job_id, 'reason', reason)
+  return CANCELLED
 end
-if state == 'completed' or state == 'failed' or state == 'cancelled' or state == 'expired' then
-  return 3
+local reply = cancel(job_id, reason)
+if reply == CANCELLED then
+  note_end(job_id, redis.call('HGET', prefix .. job_id, '_wf'))
 end
-if reason ~= '' then
-  redis.call('HSET', job_key, 'cancelReason', reason)
-end
-if state == 'active' then
-  redis.call('HSET', job_key, 'cancelledAt', now)
-  redis.call('PUBLISH', cancel_channel, job_id)
-  return 2
-end
-if state == 'waiting' then
-  withdraw(fields[3])
-else
-  redis.call('ZREM', delayed_key, job_id)
-  redis.call('ZREM', NEWER, job_id)
-end
-redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
-redis.call('ZADD', cancelled_key, now, job_id)
-release_dedup(fields[2], job_id)
-emit('cancelled', job_id, 'reason', reason)
-return 1
+return reply
 """,
 )
 
@@ -254,6 +532,205 @@ def cancel(
     """cancel: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
     return Call(
         script=CANCEL,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.marker_key, keys.events_key, keys.cancel_channel, keys.prefix),
+        args=("" if now_ms is None else now_ms, job_id, reason),
+    )
+
+
+CANCEL_STEP = Script(
+    name="cancel_step",
+    sha="0254d57fa4059177cbe4897fe3511c7ebc5e06f0",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local cancelled_key = KEYS[4]
+local marker_key = KEYS[5]
+local events_key = KEYS[6]
+local cancel_channel = KEYS[7]
+local prefix = KEYS[8]
+local given_now_ms = ARGV[1]
+local job_id = ARGV[2]
+local reason = ARGV[3]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local NEWER = prefix .. 'parked:newer'
+local PARKED_KEYS = prefix .. 'parked:keys'
+local PARKED_COUNT = prefix .. 'parked:count'
+local FREED = prefix .. 'parked:freed'
+local function parked_key(concurrency_key)
+  return prefix .. 'parked:key:' .. concurrency_key
+end
+local function slots_held(concurrency_key)
+  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
+  return type(held) == 'string' and tonumber(held) or 0
+end
+local function park(id, concurrency_key, priority, order_ms, was_freed)
+  local key = parked_key(concurrency_key)
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  if priority <= 0 and was_freed then
+    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
+  elseif priority <= 0 then
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
+    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
+  end
+  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+    redis.call('INCR', PARKED_COUNT)
+  end
+  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
+end
+local function unpark(id, concurrency_key)
+  local key = parked_key(concurrency_key)
+  if redis.call('ZREM', key, id) == 0 then
+    return false
+  end
+  if redis.call('DECR', PARKED_COUNT) <= 0 then
+    redis.call('DEL', PARKED_COUNT)
+  end
+  if redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+  end
+  return true
+end
+local function free_next(concurrency_key)
+  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+  if not id or not unpark(id, concurrency_key) then
+    return false
+  end
+  local fields = fields_of(prefix .. id, 'priority', 'ts')
+  local priority = tonumber(fields[1] or '0') or 0
+  if priority > 0 then
+    push_ready(id, priority, tonumber(fields[2] or now) or now_ms)
+  else
+    redis.call('LPUSH', FREED, id)
+  end
+  return true
+end
+local function release_dedup(dedup_key, job_id)
+  if dedup_key and redis.call('GET', dedup_key) == job_id then
+    redis.call('DEL', dedup_key)
+  end
+end
+local function release_concurrency(concurrency_key)
+  if not concurrency_key or concurrency_key == '' then
+    return false
+  end
+  local counter = prefix .. 'conc:' .. concurrency_key
+  local left = redis.pcall('DECR', counter)
+  if type(left) ~= 'number' or left <= 0 then
+    redis.call('DEL', counter)
+  end
+  free_next(concurrency_key)
+  return true
+end
+local UNKNOWN, CANCELLED, REQUESTED, ENDED = 0, 1, 2, 3
+local FINAL = { completed = true, failed = true, cancelled = true, expired = true }
+local function withdraw(job_id, concurrency_key)
+  if redis.call('LREM', wait_key, 1, job_id) == 1 then
+    return
+  end
+  if redis.call('ZREM', prioritized_key, job_id) == 1 or redis.call('LREM', FREED, 1, job_id) == 1 then
+    if concurrency_key and free_next(concurrency_key) then
+      wake_now()
+    end
+  elseif concurrency_key then
+    unpark(job_id, concurrency_key)
+  end
+end
+local function cancel(job_id, reason)
+  local job_key = prefix .. job_id
+  local state, dedup_key, concurrency_key = unpack(redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey'))
+  if not state then
+    return UNKNOWN
+  end
+  if FINAL[state] then
+    return ENDED
+  end
+  if reason ~= '' then
+    redis.call('HSET', job_key, 'cancelReason', reason)
+  end
+  if state == 'active' then
+    redis.call('HSET', job_key, 'cancelledAt', now)
+    redis.call('PUBLISH', cancel_channel, job_id)
+    return REQUESTED
+  end
+  if state == 'waiting' then
+    withdraw(job_id, concurrency_key)
+  else
+    redis.call('ZREM', delayed_key, job_id)
+    redis.call('ZREM', NEWER, job_id)
+  end
+  redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
+  redis.call('ZADD', cancelled_key, now, job_id)
+  release_dedup(dedup_key, job_id)
+  emit('cancelled', job_id, 'reason', reason)
+  return CANCELLED
+end
+local function prevent()
+  redis.call('HSET', prefix .. job_id, 'ts', now, '_v', '1', 'attempt', '1', 'maxAttempts', '1', 'state', 'cancelled',
+    'priority', '0', 'data', 'null', 'finishedOn', now, 'cancelReason', reason)
+  redis.call('ZADD', cancelled_key, now, job_id)
+end
+local reply = cancel(job_id, reason)
+if reply == 0 then
+  prevent()
+end
+return reply
+""",
+)
+
+
+def cancel_step(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    job_id: str,
+    reason: str,
+) -> Call[int]:
+    """cancel_step: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
+    return Call(
+        script=CANCEL_STEP,
         keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.marker_key, keys.events_key, keys.cancel_channel, keys.prefix),
         args=("" if now_ms is None else now_ms, job_id, reason),
     )
@@ -466,6 +943,67 @@ def count_versions(
     )
 
 
+CREATE_WORKFLOW = Script(
+    name="create_workflow",
+    sha="e452bf0b1447eca70b6400b80f602093b8098705",
+    text="""\
+local workflow_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local graph = ARGV[2]
+local terminal = ARGV[3]
+local ttl_ms = tonumber(ARGV[4])
+local resend = ARGV[5]
+local PLANS = 6
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+if redis.call('EXISTS', workflow_key) == 1 then
+  return resend == '1' and redis.call('HGET', workflow_key, 'graph') == graph and 1 or 0
+end
+redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
+  'py:count', string.format('%d', #ARGV - PLANS + 1))
+if ttl_ms > 0 then
+  redis.call('HSET', workflow_key, 'py:ttl', ms_text(ttl_ms), 'py:deadline', ms_text(now_ms + ttl_ms))
+end
+for i = PLANS, #ARGV do
+  local step = string.format('%d', i - PLANS)
+  redis.call('HSET', workflow_key, 'n:' .. step .. ':state', 'pending', 'py:plan:' .. step, ARGV[i])
+end
+return 1
+""",
+)
+
+
+def create_workflow(
+    *,
+    workflow_key: str,
+    now_ms: int | None,
+    graph: bytes,
+    terminal: str,
+    ttl_ms: int,
+    resend: bool,
+    plans: Sequence[Arg],
+) -> Call[int]:
+    """create_workflow: (none) -> running
+
+    `plans` is flat: (plan) repeated.
+    """
+    return Call(
+        script=CREATE_WORKFLOW,
+        keys=(workflow_key,),
+        args=("" if now_ms is None else now_ms, graph, terminal, ttl_ms, "1" if resend else "0", *plans),
+    )
+
+
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
     sha="8e2b61ead13916f211e407951696ce6fd55cb613",
@@ -618,6 +1156,50 @@ def dispatch_occurrences(
         script=DISPATCH_OCCURRENCES,
         keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
         args=("" if now_ms is None else now_ms, version, max_attempts, schedule, claimed_until_ms, "1" if overlap else "0", last_job_id, *jobs),
+    )
+
+
+DUE_WORKFLOWS = Script(
+    name="due_workflows",
+    sha="8328b8644d29e62ab28283aabbdac78363c73877",
+    text="""\
+local running_workflows_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local limit = tonumber(ARGV[2])
+local again_ms = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local ids = redis.call('ZRANGE', running_workflows_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+for _, id in ipairs(ids) do
+  redis.call('ZADD', running_workflows_key, ms_text(now_ms + again_ms), id)
+end
+return ids
+""",
+)
+
+
+def due_workflows(
+    *,
+    running_workflows_key: str,
+    now_ms: int | None,
+    limit: int,
+    again_ms: int,
+) -> Call[list[bytes]]:
+    """due_workflows: index of running workflows"""
+    return Call(
+        script=DUE_WORKFLOWS,
+        keys=(running_workflows_key,),
+        args=("" if now_ms is None else now_ms, limit, again_ms),
     )
 
 
@@ -997,9 +1579,132 @@ def enqueue_controlled(
     )
 
 
+ENQUEUE_STEPS = Script(
+    name="enqueue_steps",
+    sha="ec7426cdb6e5ab3b55324677ec03bb75bd9090d5",
+    text="""\
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local delayed_key = KEYS[3]
+local marker_key = KEYS[4]
+local events_key = KEYS[5]
+local prefix = KEYS[6]
+local given_now_ms = ARGV[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local STEPS = 4
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local PRIORITY_WEIGHT = 1e13
+local function push_ready(job_id, priority, order_ms)
+  if priority > 0 then
+    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+  else
+    redis.call('LPUSH', wait_key, job_id)
+  end
+end
+local function push_new(job_id, priority, order_ms, lifo)
+  if not lifo then
+    push_ready(job_id, priority, order_ms)
+  elseif priority > 0 then
+    push_ready(job_id, priority, -order_ms)
+  else
+    redis.call('RPUSH', wait_key, job_id)
+  end
+end
+local function wake_now()
+  redis.call('ZADD', marker_key, '0', '0')
+end
+local function wake_at(due_ms)
+  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local any_ready = false
+local earliest_due = nil
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local fields = {
+    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
+    unpack(extra),
+  }
+  if delay_ms > 0 then
+    fields[#fields + 1] = 'delay'
+    fields[#fields + 1] = ms_text(delay_ms)
+  end
+  if ttl_ms > 0 then
+    fields[#fields + 1] = 'expireAt'
+    fields[#fields + 1] = ms_text(now_ms + ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, unpack(fields))
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    if not earliest_due or due < earliest_due then
+      earliest_due = due
+    end
+    emit('delayed', id)
+  else
+    push_new(id, priority, now_ms, lifo)
+    any_ready = true
+    emit('waiting', id)
+  end
+end
+local function wake_for_created()
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local flags = {}
+for i = STEPS, #ARGV, 4 do
+  local id = ARGV[i + 2]
+  local is_free = redis.call('EXISTS', prefix .. id) == 0
+  if is_free then
+    create(id, ARGV[i + 3], 0, 0, 0, false, { '_wf', ARGV[i], '_wfNode', ARGV[i + 1] })
+  end
+  flags[#flags + 1] = is_free and 1 or 0
+end
+wake_for_created()
+return flags
+""",
+)
+
+
+def enqueue_steps(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    version: int,
+    max_attempts: int,
+    steps: Sequence[Arg],
+) -> Call[list[int]]:
+    """enqueue_steps: (none) -> waiting
+
+    `steps` is flat: (workflow_id, step, job_id, data) repeated.
+    """
+    return Call(
+        script=ENQUEUE_STEPS,
+        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
+        args=("" if now_ms is None else now_ms, version, max_attempts, *steps),
+    )
+
+
 EXCHANGE = Script(
     name="exchange",
-    sha="9c236ab0b933bad504983c417639a90c4a048db0",
+    sha="b4c87ea7976b9a10272bcf1d2e230c44c64568a5",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1188,6 +1893,12 @@ local function count_finished(result, amount)
     redis.call('EXPIRE', counter, 86400)
   end
 end
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
 local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
 local SHORT_SEARCH = 128
 local running = nil
@@ -1195,10 +1906,11 @@ local settled = {}
 local settled_ids = {}
 local settled_locks = {}
 local finished = { completed = 0, failed = 0 }
-local function finish(id, job_key, state, set_key, dedup_key, ...)
+local function finish(id, job_key, state, set_key, fields, ...)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
   redis.call('ZADD', set_key, now, id)
-  release_dedup(dedup_key, id)
+  release_dedup(fields[5], id)
+  note_end(id, fields[9])
 end
 local function retry_later(id, job_key, attempt, error_text, delay_ms)
   local next_attempt = string.format('%d', attempt + 1)
@@ -1224,17 +1936,17 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
   local attempt = tonumber(fields[1] or '0') or 0
   local attempt_text = string.format('%d', attempt)
   if kind == 'completed' then
-    finish(id, job_key, 'completed', completed_key, fields[5], 'result', payload)
+    finish(id, job_key, 'completed', completed_key, fields, 'result', payload)
     finished.completed = finished.completed + 1
     emit('completed', id, 'attempt', attempt_text)
   elseif kind == 'retrying' then
     retry_later(id, job_key, attempt, payload, delay_ms)
   elseif kind == 'failed' then
-    finish(id, job_key, 'failed', failed_key, fields[5], 'error', payload)
+    finish(id, job_key, 'failed', failed_key, fields, 'error', payload)
     finished.failed = finished.failed + 1
     emit('failed', id, 'attempt', attempt_text, 'error', payload)
   elseif kind == 'cancelled' then
-    finish(id, job_key, 'cancelled', cancelled_key, fields[5])
+    finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[3] or '')
   else
     give_back(id, job_key, fields, delay_ms)
@@ -1258,7 +1970,7 @@ local function settle(kind, id, token, payload, delay_ms)
     return resend == '1' and REPEATED or LOST
   end
   local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
-    'priority', 'ts', 'state')
+    'priority', 'ts', 'state', '_wf')
   if not fields[8] then
     leave_active(id, lock_key)
     return LOST
@@ -1299,12 +2011,14 @@ local function discard(id, job_key)
   redis.call('PEXPIRE', remains, REMAINS_MS)
 end
 local function expire(id, job_key, dedup_key)
+  local workflow_id = fields_of(job_key, '_wf')[1]
   release_dedup(dedup_key, id)
-  if on_expire == 'discard' then
+  if on_expire == 'discard' and not workflow_id then
     discard(id, job_key)
   else
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
     redis.call('ZADD', expired_key, now, id)
+    note_end(id, workflow_id)
   end
   emit('expired', id)
 end
@@ -1407,15 +2121,19 @@ local function takes_slot(concurrency_key, limit)
   redis.call('SET', prefix .. 'conc:' .. concurrency_key, string.format('%d', used + 1))
   return true
 end
-local function add_claim(id, fields)
-  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+local function add_claim(id, fields, workflow_id)
+  local claim = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+  if workflow_id then
+    claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. id, '_wfNode') or ''
+  end
+  claims[#claims + 1] = claim
 end
 local function start(id, job_key, fields)
   redis.call('LPUSH', active_key, id)
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
-  add_claim(id, fields)
+  add_claim(id, fields, fields[9])
 end
 local function leave_for_newer(id, job_key, job_version)
   redis.call('HSET', job_key, 'state', 'delayed')
@@ -1437,7 +2155,7 @@ end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state')
+    'collectKey', 'state', '_wf')
   local job_version = tonumber(fields[2] or '0') or 0
   local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
@@ -1502,7 +2220,8 @@ local function reclaim_own()
     if redis.call('GET', job_key .. ':lock') == token then
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.call('SREM', stalled_key, id)
-      add_claim(id, fields_of(job_key, 'data', '_v', 'attempt', 'ts'))
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      add_claim(id, fields, fields[5])
     end
   end
 end
@@ -1642,6 +2361,89 @@ def extend_leases(
         script=EXTEND_LEASES,
         keys=(keys.stalled_key, keys.prefix),
         args=(lease_ms, *leases),
+    )
+
+
+FILE_WORKFLOW = Script(
+    name="file_workflow",
+    sha="539a393986be509e75e2867b4fe0fe625188323c",
+    text="""\
+local running_workflows_key = KEYS[1]
+local ended_workflows_key = KEYS[2]
+local given_now_ms = ARGV[1]
+local workflow_id = ARGV[2]
+local listed = ARGV[3]
+local keep_ms = tonumber(ARGV[4])
+local max_items = tonumber(ARGV[5])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+redis.call('ZREM', running_workflows_key, workflow_id)
+if listed == '1' then
+  redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)
+end
+redis.call('ZREMRANGEBYSCORE', ended_workflows_key, '-inf', ms_text(now_ms - keep_ms))
+redis.call('ZREMRANGEBYRANK', ended_workflows_key, 0, -max_items - 1)
+return 1
+""",
+)
+
+
+def file_workflow(
+    *,
+    running_workflows_key: str,
+    ended_workflows_key: str,
+    now_ms: int | None,
+    workflow_id: str,
+    listed: bool,
+    keep_ms: int,
+    max_items: int,
+) -> Call[int]:
+    """file_workflow: index of running workflows -> index of ended ones"""
+    return Call(
+        script=FILE_WORKFLOW,
+        keys=(running_workflows_key, ended_workflows_key),
+        args=("" if now_ms is None else now_ms, workflow_id, "1" if listed else "0", keep_ms, max_items),
+    )
+
+
+FORGET_UNTOLD = Script(
+    name="forget_untold",
+    sha="3e45108f763275a4853ce1f36b43b7ba90a7a74a",
+    text="""\
+local prefix = KEYS[1]
+local JOB_IDS = 1
+local forgotten = 0
+for i = JOB_IDS, #ARGV do
+  forgotten = forgotten + redis.call('ZREM', prefix .. 'workflow:untold', ARGV[i])
+end
+return forgotten
+""",
+)
+
+
+def forget_untold(
+    *,
+    keys: TaskKeys,
+    job_ids: Sequence[Arg],
+) -> Call[int]:
+    """forget_untold: notes of ended jobs of workflows
+
+    `job_ids` is flat: (job_id) repeated.
+    """
+    return Call(
+        script=FORGET_UNTOLD,
+        keys=(keys.prefix,),
+        args=(*job_ids,),
     )
 
 
@@ -1939,9 +2741,41 @@ def list_jobs(
     )
 
 
+LIST_WORKFLOWS = Script(
+    name="list_workflows",
+    sha="c8d4a13cf5418f74789a1304b34d362dd14be888",
+    text="""\
+local workflows_key = KEYS[1]
+local newest_first = ARGV[1]
+local offset = tonumber(ARGV[2])
+local limit = tonumber(ARGV[3])
+if limit <= 0 then
+  return {}
+end
+local command = newest_first == '1' and 'ZREVRANGE' or 'ZRANGE'
+return redis.call(command, workflows_key, offset, offset + limit - 1)
+""",
+)
+
+
+def list_workflows(
+    *,
+    workflows_key: str,
+    newest_first: bool,
+    offset: int,
+    limit: int,
+) -> Call[list[bytes]]:
+    """list_workflows: reads only"""
+    return Call(
+        script=LIST_WORKFLOWS,
+        keys=(workflows_key,),
+        args=("1" if newest_first else "0", offset, limit),
+    )
+
+
 PRUNE = Script(
     name="prune",
-    sha="3c5e7f3ca31c73c0e7d37e6987a222937c85f2f8",
+    sha="58d0daa787eaeaa5ea9d4f12c84c2481ff248196",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
@@ -1961,14 +2795,23 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
 local removed = 0
+local all_told = redis.call('EXISTS', UNTOLD) == 0
 local function remove(ids)
   for _, id in ipairs(ids) do
-    local job_key = prefix .. id
-    redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
-    redis.call('ZREM', finished_key, id)
+    if all_told or not redis.call('ZSCORE', UNTOLD, id) then
+      local job_key = prefix .. id
+      redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+      redis.call('ZREM', finished_key, id)
+      removed = removed + 1
+    end
   end
-  removed = removed + #ids
 end
 if max_age_ms >= 0 then
   remove(redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - max_age_ms), 'BYSCORE', 'LIMIT', 0, limit))
@@ -2448,6 +3291,65 @@ def read_schedules(
     )
 
 
+READ_UNTOLD = Script(
+    name="read_untold",
+    sha="6d12a8d7511b89629540b8678285572c7500b6a7",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local min_age_ms = tonumber(ARGV[2])
+local limit = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
+local rows = {}
+for _, id in ipairs(redis.call('ZRANGE', UNTOLD, '-inf', ms_text(now_ms - min_age_ms), 'BYSCORE', 'LIMIT', 0, limit)) do
+  local row = fields_of(prefix .. id, '_wf', '_wfNode', 'state', 'result', 'error', 'cancelReason')
+  for i = 1, 6 do
+    row[i] = row[i] or ''
+  end
+  table.insert(row, 1, id)
+  rows[#rows + 1] = row
+end
+return rows
+""",
+)
+
+
+def read_untold(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    min_age_ms: int,
+    limit: int,
+) -> Call[list[list[bytes | None]]]:
+    """read_untold: reads only"""
+    return Call(
+        script=READ_UNTOLD,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, min_age_ms, limit),
+    )
+
+
 READ_WORKERS = Script(
     name="read_workers",
     sha="d2f7b2fee433f8dcf9623d17edac7c0a46a88f86",
@@ -2499,9 +3401,57 @@ def read_workers(
     )
 
 
+READ_WORKFLOW = Script(
+    name="read_workflow",
+    sha="1584f144abca40d3c280ce328bbd02a78b0826a4",
+    text="""\
+local workflow_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local FIELDS = 2
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+if #ARGV < FIELDS then
+  return { now_ms, redis.call('HGETALL', workflow_key) }
+end
+local values = {}
+for i = FIELDS, #ARGV do
+  values[#values + 1] = redis.call('HGET', workflow_key, ARGV[i])
+end
+return { now_ms, values }
+""",
+)
+
+
+def read_workflow(
+    *,
+    workflow_key: str,
+    now_ms: int | None,
+    fields: Sequence[Arg],
+) -> Call[tuple[int, list[bytes | None]]]:
+    """read_workflow: reads only
+
+    `fields` is flat: (name) repeated.
+    """
+    return Call(
+        script=READ_WORKFLOW,
+        keys=(workflow_key,),
+        args=("" if now_ms is None else now_ms, *fields),
+    )
+
+
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="26fc4cba725fd33f3d4197232f3b51948e66ac35",
+    sha="e2c0e0935de2c35fc02e99fa42ba03335f999f62",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2640,15 +3590,22 @@ local function count_finished(result, amount)
     redis.call('EXPIRE', counter, 86400)
   end
 end
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
 local recovered, failed, cancelled = {}, {}, {}
-local function finish(id, job_key, state, set_key, dedup_key)
+local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
   redis.call('ZADD', set_key, now, id)
-  release_dedup(dedup_key, id)
+  release_dedup(fields[3], id)
+  note_end(id, fields[9])
 end
 local function fail(id, job_key, fields, count)
-  finish(id, job_key, 'failed', failed_key, fields[3])
+  finish(id, job_key, 'failed', failed_key, fields)
   redis.call('HSET', job_key, 'error', ERROR_TEXT)
   emit('stalled', id, 'count', count, 'action', 'failed')
   emit('failed', id, 'attempt', fields[6] or '0', 'error', ERROR_TEXT)
@@ -2668,7 +3625,7 @@ local function recover(id)
   end
   redis.call('LREM', active_key, -1, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
-    'attempt', 'cancelReason', 'state')
+    'attempt', 'cancelReason', 'state', '_wf')
   if not fields[8] then
     return
   end
@@ -2676,7 +3633,7 @@ local function recover(id)
     wake_now()
   end
   if fields[1] then
-    finish(id, job_key, 'cancelled', cancelled_key, fields[3])
+    finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[7] or '')
     cancelled[#cancelled + 1] = id
     return
@@ -2757,6 +3714,50 @@ def recover_stalled(
         script=RECOVER_STALLED,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.failed_key, keys.cancelled_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
         args=("" if now_ms is None else now_ms, max_count),
+    )
+
+
+REMEMBER_WORKFLOW = Script(
+    name="remember_workflow",
+    sha="5e864e66750c7a2e6aa7b0bb9cb2b8a5fcbf6e06",
+    text="""\
+local running_workflows_key = KEYS[1]
+local ended_workflows_key = KEYS[2]
+local given_now_ms = ARGV[1]
+local workflow_id = ARGV[2]
+local look_ms = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+redis.call('ZADD', running_workflows_key, ms_text(now_ms + look_ms), workflow_id)
+redis.call('ZREM', ended_workflows_key, workflow_id)
+return 1
+""",
+)
+
+
+def remember_workflow(
+    *,
+    running_workflows_key: str,
+    ended_workflows_key: str,
+    now_ms: int | None,
+    workflow_id: str,
+    look_ms: int,
+) -> Call[int]:
+    """remember_workflow: index of running workflows"""
+    return Call(
+        script=REMEMBER_WORKFLOW,
+        keys=(running_workflows_key, ended_workflows_key),
+        args=("" if now_ms is None else now_ms, workflow_id, look_ms),
     )
 
 
@@ -2901,7 +3902,7 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="331b3d48ebf37a38d5f4396fdca5c0fccf8e1f4a",
+    sha="6b6bb589a97668ce4fac481c602f1a5be2feea72",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2950,6 +3951,12 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
 local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0,
   math.max(limit, 0))
 local revived = {}
@@ -2961,6 +3968,7 @@ for _, id in ipairs(ids) do
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
+    redis.call('ZREM', UNTOLD, id)
     revived[#revived + 1] = id
   end
 end
@@ -2984,6 +3992,62 @@ def retry_dead(
         script=RETRY_DEAD,
         keys=(keys.wait_key, keys.prioritized_key, keys.failed_key, keys.marker_key, keys.events_key, keys.prefix),
         args=("" if now_ms is None else now_ms, job_id, limit),
+    )
+
+
+REVISE_WORKFLOW = Script(
+    name="revise_workflow",
+    sha="62df21872c083be9de9bcfea843c28d90f509ecd",
+    text="""\
+local workflow_key = KEYS[1]
+local seen_state = ARGV[1]
+local graph_sha = ARGV[2]
+local open_step = tonumber(ARGV[3])
+local graph = ARGV[4]
+local forgotten = ARGV[5]
+local FIELDS = 6
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local found = fields_of(workflow_key, 'state', 'graph', 'n:' .. open_step .. ':state', 'n:' .. open_step .. ':result')
+if found[1] ~= seen_state or not found[2] or redis.sha1hex(found[2]) ~= graph_sha then
+  return 0
+end
+if open_step >= 0 and (found[3] == 'completed' or found[4]) then
+  return 0
+end
+for name in string.gmatch(forgotten, '%S+') do
+  redis.call('HDEL', workflow_key, name)
+end
+redis.call('HSET', workflow_key, 'graph', graph, 'state', 'running')
+for i = FIELDS, #ARGV, 2 do
+  redis.call('HSET', workflow_key, ARGV[i], ARGV[i + 1])
+end
+redis.call('PERSIST', workflow_key)
+return 1
+""",
+)
+
+
+def revise_workflow(
+    *,
+    workflow_key: str,
+    seen_state: str,
+    graph_sha: str,
+    open_step: int,
+    graph: bytes,
+    forgotten: str,
+    fields: Sequence[Arg],
+) -> Call[int]:
+    """revise_workflow: running -> running;  failed | cancelled -> running
+
+    `fields` is flat: (name, value) repeated.
+    """
+    return Call(
+        script=REVISE_WORKFLOW,
+        keys=(workflow_key,),
+        args=(seen_state, graph_sha, open_step, graph, forgotten, *fields),
     )
 
 
@@ -3080,6 +4144,213 @@ def step_down(
     )
 
 
+STOP_WORKFLOW = Script(
+    name="stop_workflow",
+    sha="2cddac510c1da0fad949450392c911304bd44c45",
+    text="""\
+local workflow_key = KEYS[1]
+local given_now_ms = ARGV[1]
+local keep_ms = tonumber(ARGV[2])
+local outcome = ARGV[3]
+local step = tonumber(ARGV[4])
+local job_id = ARGV[5]
+local message = ARGV[6]
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local nodes = nil
+local followers = nil
+local plans = {}
+local function graph_nodes()
+  if not nodes then
+    local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+    nodes = known and type(graph) == 'table' and graph.nodes or {}
+  end
+  return nodes
+end
+local function numbers(text)
+  local found = {}
+  for number in string.gmatch(text, '%d+') do
+    found[#found + 1] = tonumber(number)
+  end
+  return found
+end
+local function texts(list)
+  local found = {}
+  for i, number in ipairs(list) do
+    found[i] = string.format('%d', number)
+  end
+  return found
+end
+local function followers_of(step)
+  if not followers then
+    followers = {}
+    for index, node in ipairs(graph_nodes()) do
+      for _, dep in ipairs(node.deps) do
+        followers[dep] = followers[dep] or {}
+        table.insert(followers[dep], index - 1)
+      end
+    end
+  end
+  return followers[step] or {}
+end
+local function plan_from_graph(step)
+  local node = graph_nodes()[step + 1]
+  if not node then
+    return false
+  end
+  local input = '-'
+  if type(node.data) ~= 'string' then
+    local deps = texts(node.deps)
+    input = #deps == 1 and deps[1] or '[' .. table.concat(deps, ',') .. ']'
+  end
+  return { job_id = node.jobId, version = string.format('%d', node._v), deps = node.deps, followers = followers_of(step),
+    input = input, task = node.taskName }
+end
+local function plan_from_line(line)
+  local job_id, version, deps, following, input, parent, task =
+    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+  return { job_id = job_id, version = version, deps = numbers(deps), followers = numbers(following), input = input,
+    parent = tonumber(parent), task = task }
+end
+local function plan_of(step)
+  local plan = plans[step]
+  if plan == nil then
+    local line = redis.call('HGET', workflow_key, 'py:plan:' .. step)
+    plan = line and plan_from_line(line) or plan_from_graph(step)
+    plans[step] = plan
+  end
+  return plan or nil
+end
+local function field_of(step, name)
+  return redis.call('HGET', workflow_key, 'n:' .. step .. ':' .. name)
+end
+local function terminals()
+  local line = redis.call('HGET', workflow_key, 'py:terminal')
+  if line then
+    return numbers(line)
+  end
+  local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+  return known and type(graph) == 'table' and graph.terminal or {}
+end
+local function told_in()
+  local first = terminals()[1]
+  local plan = first and plan_of(first)
+  return plan and plan.task or ''
+end
+local function is_held(step, state)
+  return state == 'active' and redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1
+end
+local function count()
+  return tonumber(redis.call('HGET', workflow_key, 'py:count') or #graph_nodes())
+end
+local function may_have_a_job(index, found)
+  if index == step then
+    return false
+  end
+  return (found == 'active' and not is_held(index, found)) or (found == 'pending' and #plan_of(index).deps == 0)
+end
+local function stop()
+  local cascade = {}
+  for index = 0, count() - 1 do
+    local found = field_of(index, 'state')
+    if found == 'pending' or found == 'active' then
+      if may_have_a_job(index, found) then
+        cascade[#cascade + 1] = string.format('%d', index)
+      end
+      redis.call('HSET', workflow_key, 'n:' .. index .. ':state', outcome)
+    end
+  end
+  redis.call('HSET', workflow_key, 'state', outcome, 'error', message, 'py:finishedAt', now, 'py:cascade',
+    table.concat(cascade, ','))
+  if step >= 0 then
+    redis.call('HSET', workflow_key, 'n:' .. step .. ':error', message)
+  end
+  redis.call('PEXPIRE', workflow_key, keep_ms)
+end
+local state = fields_of(workflow_key, 'state')[1]
+if state == 'running' then
+  local plan = step >= 0 and plan_of(step)
+  local is_open = step < 0 or (plan and plan.job_id == job_id and field_of(step, 'state') ~= 'completed')
+  if not is_open then
+    return { state, '', {} }
+  end
+  stop()
+  state = outcome
+elseif step >= 0 and not field_of(step, 'error') then
+  return { state or '', '', {} }
+end
+local jobs = {}
+for _, index in ipairs(numbers(fields_of(workflow_key, 'py:cascade')[1] or '')) do
+  local plan = plan_of(index)
+  jobs[#jobs + 1] = { plan.task, plan.job_id }
+end
+return { state or '', state and told_in() or '', jobs }
+""",
+)
+
+
+def stop_workflow(
+    *,
+    workflow_key: str,
+    now_ms: int | None,
+    keep_ms: int,
+    outcome: str,
+    step: int,
+    job_id: str,
+    message: str,
+) -> Call[tuple[bytes, bytes, list[list[bytes]]]]:
+    """stop_workflow: running -> failed | cancelled"""
+    return Call(
+        script=STOP_WORKFLOW,
+        keys=(workflow_key,),
+        args=("" if now_ms is None else now_ms, keep_ms, outcome, step, job_id, message),
+    )
+
+
+TELL_WORKFLOW_END = Script(
+    name="tell_workflow_end",
+    sha="5b58b43bc00dfc998c3476af579bc0ea555b6245",
+    text="""\
+local events_key = KEYS[1]
+local workflow_id = ARGV[1]
+local state = ARGV[2]
+local function emit(name, job_id, ...)
+  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+emit('workflow', workflow_id, 'state', state)
+return 1
+""",
+)
+
+
+def tell_workflow_end(
+    *,
+    keys: TaskKeys,
+    workflow_id: str,
+    state: str,
+) -> Call[int]:
+    """tell_workflow_end: event only"""
+    return Call(
+        script=TELL_WORKFLOW_END,
+        keys=(keys.events_key,),
+        args=(workflow_id, state),
+    )
+
+
 WRITE_SCHEDULE = Script(
     name="write_schedule",
     sha="74a5abe19df6f230d43b3764caa809c2d2b9061b",
@@ -3121,20 +4392,29 @@ def write_schedule(
 
 
 SCRIPTS: tuple[Script, ...] = (
+    ABANDON_WORKFLOW,
+    ADVANCE_WORKFLOW,
     ANNOUNCE_WORKER,
     CANCEL,
+    CANCEL_STEP,
     CLAIM_DUE,
     COUNT_JOBS,
     COUNT_VERSIONS,
+    CREATE_WORKFLOW,
     DISPATCH_OCCURRENCES,
+    DUE_WORKFLOWS,
     ENQUEUE,
     ENQUEUE_CONTROLLED,
+    ENQUEUE_STEPS,
     EXCHANGE,
     EXTEND_LEASES,
+    FILE_WORKFLOW,
+    FORGET_UNTOLD,
     HANDSHAKE,
     LAST_EVENT,
     LEAD,
     LIST_JOBS,
+    LIST_WORKFLOWS,
     PRUNE,
     PUSH_COLLECT,
     READ_COLLECT,
@@ -3144,14 +4424,20 @@ SCRIPTS: tuple[Script, ...] = (
     READ_LOGS,
     READ_MIGRATION_LOCK,
     READ_SCHEDULES,
+    READ_UNTOLD,
     READ_WORKERS,
+    READ_WORKFLOW,
     RECOVER_STALLED,
+    REMEMBER_WORKFLOW,
     REMOVE_FINISHED,
     REPORT,
     RESERVE_START,
     RETRY_DEAD,
+    REVISE_WORKFLOW,
     SCAN_TASKS,
     SET_DUE,
     STEP_DOWN,
+    STOP_WORKFLOW,
+    TELL_WORKFLOW_END,
     WRITE_SCHEDULE,
 )

@@ -31,6 +31,7 @@ from taskora.testing.conformance._cases.throttle import TestThrottle
 from taskora.testing.conformance._cases.versions import TestVersions
 from taskora.testing.conformance._cases.waiting import TestWaiting
 from taskora.testing.conformance._cases.workers import TestWorkers
+from taskora.testing.conformance._cases.workflow_crashes import TestWorkflowCrashes
 from taskora.testing.conformance._storage import OpenStorage
 from taskora.testing.conformance._subject import Subject, View, opened
 
@@ -73,6 +74,7 @@ class BackendConformance:
     TestVersions = TestVersions
     TestWaiting = TestWaiting
     TestWorkers = TestWorkers
+    TestWorkflowCrashes = TestWorkflowCrashes
 
     @pytest.fixture
     def open_storage(self) -> OpenStorage:

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from taskora.wire._operations import Claim, Exchange
 from taskora.wire.backends._memory._collect import drain
 from taskora.wire.backends._memory._promote import expire
-from taskora.wire.backends._memory._record import Record, forget, number, state, write
+from taskora.wire.backends._memory._record import Record, forget, link_of, number, state, write
 from taskora.wire.backends._memory._slots import limit_of, park, pass_on, release_slot, takes_slot
 from taskora.wire.backends._memory._task import StoredLease, TaskStore, is_expired
 
@@ -110,4 +110,5 @@ def _claim(job_id: str, record: Record, token: str) -> Claim:
         version=number(record, "_v"),
         attempt=number(record, "attempt"),
         timestamp_ms=number(record, "ts"),
+        link=link_of(record),
     )

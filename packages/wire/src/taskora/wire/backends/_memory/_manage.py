@@ -4,8 +4,9 @@ from typing import Final
 
 from taskora.contracts import JobState
 from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead
-from taskora.wire.backends._memory._record import forget, state, write
+from taskora.wire.backends._memory._record import forget, number, state, write
 from taskora.wire.backends._memory._slots import concurrency_key, free_next
+from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._task import TaskStore
 
 _OF_AN_OLD_LIFE: Final = (
@@ -20,22 +21,29 @@ _OF_AN_OLD_LIFE: Final = (
 
 def cancel(task: TaskStore, operation: Cancel, now_ms: int) -> CancelReply:
     """Cancels a job that waits; asks the worker of one that runs."""
-    job_id = operation.job_id
+    reply = end_or_request(task, operation.job_id, operation.reason, now_ms)
+    if reply is CancelReply.CANCELLED:
+        task.note_end(operation.job_id, now_ms)
+    return reply
+
+
+def end_or_request(task: TaskStore, job_id: str, reason: str, now_ms: int) -> CancelReply:
+    """What `cancel` does, without a note for the job's workflow."""
     record = task.jobs.get(job_id)
     found = None if record is None else state(record)
     if record is None or found is None:
         return CancelReply.UNKNOWN
     if found.is_terminal:
         return CancelReply.ENDED
-    if operation.reason:
-        write(record, cancelReason=operation.reason)
+    if reason:
+        write(record, cancelReason=reason)
     if found is JobState.ACTIVE:
         write(record, cancelledAt=now_ms)
         task.publish_cancellation(job_id)
         return CancelReply.REQUESTED
     _withdraw(task, job_id)
-    task.finish(job_id, JobState.CANCELLED, now_ms)
-    task.emit(now_ms, "cancelled", job_id, reason=operation.reason)
+    task.finish(job_id, JobState.CANCELLED, now_ms, is_noted=False)
+    task.emit(now_ms, "cancelled", job_id, reason=reason)
     return CancelReply.CANCELLED
 
 
@@ -64,6 +72,7 @@ def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> tuple[str,
         write(record, state="waiting", attempt=1, ts=now_ms)
         task.push_ready(job_id, order_ms=now_ms)
         task.emit(now_ms, "waiting", job_id)
+        task.untold.discard(job_id)
     if revived:
         task.marker.set(0)
     return tuple(revived)
@@ -78,13 +87,20 @@ def remove_finished(task: TaskStore, operation: RemoveFinished, _now_ms: int) ->
 
 
 def prune(task: TaskStore, operation: Prune, now_ms: int) -> int:
-    """Deletes ended jobs by age, then by number."""
+    """Deletes ended jobs by age, then by number; not those whose workflow does not know yet that they have ended."""
     ended = task.finished[operation.state]
-    removed: list[str] = []
+    removed = 0
     if operation.max_age_ms is not None:
-        removed += ended.take(operation.limit, up_to=now_ms - operation.max_age_ms)
+        removed += _prune(task, ended, ended.take(operation.limit, up_to=now_ms - operation.max_age_ms))
     if operation.max_items is not None:
-        removed += ended.take(min(len(ended) - operation.max_items, operation.limit - len(removed)))
-    for job_id in removed:
+        removed += _prune(task, ended, ended.take(min(len(ended) - operation.max_items, operation.limit - removed)))
+    return removed
+
+
+def _prune(task: TaskStore, ended: SortedIds, taken: list[str]) -> int:
+    kept = [job_id for job_id in taken if job_id in task.untold]
+    for job_id in kept:
+        ended.add(job_id, number(task.jobs[job_id], "finishedOn"))
+    for job_id in set(taken) - set(kept):
         task.erase(job_id)
-    return len(removed)
+    return len(taken) - len(kept)

@@ -36,7 +36,7 @@ def take_newer(task: TaskStore, max_version: int) -> None:
 
 def expire(task: TaskStore, job_id: str, on_expire: OnExpire, now_ms: int) -> None:
     """Ends a job that did not start in time."""
-    if on_expire == "discard":
+    if on_expire == "discard" and "_wf" not in task.jobs[job_id]:
         task.release_dedup(job_id, now_ms)
         task.erase(job_id)
         task.values.set(f"gone:{job_id}", str(now_ms), now_ms, lasts_ms=_REMAINS_MS)

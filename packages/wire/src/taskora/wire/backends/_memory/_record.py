@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from taskora.contracts import JobState
 from taskora.wire._job import integer_of, state_of
+from taskora.wire._operations import StepLink
 
 Record: TypeAlias = dict[str, bytes]
 Value: TypeAlias = bytes | str | int
@@ -39,3 +40,9 @@ def text(record: Record, name: str) -> str:
 def state(record: Record) -> JobState | None:
     """Where the job stands."""
     return state_of(record.get("state"))
+
+
+def link_of(record: Record) -> StepLink | None:
+    """Of which workflow the job is a step."""
+    step = integer_of(record.get("_wfNode"))
+    return StepLink(workflow_id=text(record, "_wf"), step=step) if "_wf" in record and step is not None else None

@@ -10,7 +10,8 @@ from taskora.wire import _operations as op
 from taskora.wire._backend import Clock
 from taskora.wire._events import StreamEvent
 from taskora.wire._version import StoredMeta
-from taskora.wire.backends._memory import _inspect, _leases, _manage, _workers
+from taskora.wire.backends._memory import _inspect, _leases, _manage, _steps, _workers, _workflows
+from taskora.wire.backends._memory._advance import advance_workflow
 from taskora.wire.backends._memory._collect import push_collect, read_collect
 from taskora.wire.backends._memory._control import enqueue_controlled
 from taskora.wire.backends._memory._enqueue import enqueue
@@ -20,6 +21,7 @@ from taskora.wire.backends._memory._schedules import OF_SCHEDULES, ScheduleBook,
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._task import TaskStore
 from taskora.wire.backends._memory._waiting import Sleeper
+from taskora.wire.backends._memory._workflows import Workflows
 
 R = TypeVar("R")
 M = TypeVar("M")
@@ -50,6 +52,24 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.LastEvent: _inspect.last_event,
     op.AnnounceWorker: _workers.announce_worker,
     op.ReadWorkers: _workers.read_workers,
+    op.EnqueueSteps: _steps.enqueue_steps,
+    op.CancelStep: _steps.cancel_step,
+    op.ReadLinks: _steps.read_links,
+    op.ReadUntold: _steps.read_untold,
+    op.ForgetUntold: _steps.forget_untold,
+    op.TellWorkflowEnd: _steps.tell_workflow_end,
+}
+_WORKFLOW_TRANSITIONS: Final[dict[type[op.Operation[Any]], Callable[[Workflows, Any, int], Any]]] = {
+    op.CreateWorkflow: _workflows.create_workflow,
+    op.AbandonWorkflow: _workflows.abandon_workflow,
+    op.AdvanceWorkflow: advance_workflow,
+    op.StopWorkflow: _workflows.stop_workflow,
+    op.ReviseWorkflow: _workflows.revise_workflow,
+    op.ReadWorkflow: _workflows.read_workflow,
+    op.RememberWorkflow: _workflows.remember_workflow,
+    op.DueWorkflows: _workflows.due_workflows,
+    op.FileWorkflow: _workflows.file_workflow,
+    op.ListWorkflows: _workflows.list_workflows,
 }
 
 
@@ -71,6 +91,7 @@ class Store:
         self._meta: StoredMeta | None = None
         self._tasks: dict[str, TaskStore] = {}
         self.schedules: Final = ScheduleBook()
+        self._workflows: Final = Workflows()
 
     def task(self, name: str) -> TaskStore:
         """What is stored of a task."""
@@ -95,6 +116,9 @@ class Store:
             return cast("R", reply)
 
     def _keyspace_operation(self, operation: op.Operation[Any], now_ms: int) -> object:
+        of_workflow = _WORKFLOW_TRANSITIONS.get(type(operation))
+        if of_workflow is not None:
+            return of_workflow(self._workflows, operation, now_ms)
         match operation:
             case op.Handshake(ours=ours):
                 self._meta = self._meta or StoredMeta(

@@ -46,6 +46,7 @@ class TaskStore:
         self.delayed = SortedIds()
         self.finished: dict[FinalState, SortedIds] = {state: SortedIds() for state in FINAL_STATES}
         self.stalled: set[str] = set()
+        self.untold = SortedIds()  # steps of workflows that have ended, and whose workflow may not know
         self.prefix: Final = Keyspace().task(name).prefix
         self.values = Lifetimes()
         self.parking = Parking()
@@ -103,11 +104,18 @@ class TaskStore:
         priority = number(self.jobs.get(last[1], {}), "priority")
         return (self.prioritized.first_from(-priority * PRIORITY_WEIGHT) or last)[1]
 
-    def finish(self, job_id: str, state: FinalState, now_ms: int, **fields: Value) -> None:
-        """Ends a job."""
+    def finish(self, job_id: str, state: FinalState, now_ms: int, *, is_noted: bool = True, **fields: Value) -> None:
+        """Ends a job, and notes it if its workflow has to learn of that."""
         write(self.jobs[job_id], state=state, finishedOn=now_ms, **fields)
         self.finished[state].add(job_id, now_ms)
         self.release_dedup(job_id, now_ms)
+        if is_noted:
+            self.note_end(job_id, now_ms)
+
+    def note_end(self, job_id: str, now_ms: int) -> None:
+        """Notes that the workflow of an ended job, if it has one, has to learn of its end."""
+        if "_wf" in self.jobs[job_id]:
+            self.untold.add(job_id, now_ms)
 
     def release_dedup(self, job_id: str, now_ms: int) -> None:
         """Frees the deduplication key of a job, unless it has passed to another one."""

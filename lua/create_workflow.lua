@@ -1,0 +1,31 @@
+-- create_workflow: (none) -> running
+--
+-- Called by producers, before the first steps are enqueued. An id that exists is left as it is: it was created by an
+-- earlier execution of this call, or given up because its creation took too long.
+--
+-- returns: int  1 created, 0 the id was taken
+-- emits: nothing
+local workflow_key = KEYS[1]       -- hash   the workflow
+
+local given_now_ms = ARGV[1]       -- clock  epoch milliseconds, or empty for the server's clock
+local graph = ARGV[2]              -- bytes  JSON
+local terminal = ARGV[3]           -- str    steps whose results are the workflow's, joined by commas
+local ttl_ms = tonumber(ARGV[4])   -- int    0 for no time limit
+local resend = ARGV[5]             -- flag   this call may have been executed before
+local PLANS = 6                    -- items  (plan)...
+
+--@include clock
+
+if redis.call('EXISTS', workflow_key) == 1 then
+  return resend == '1' and redis.call('HGET', workflow_key, 'graph') == graph and 1 or 0
+end
+redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
+  'py:count', string.format('%d', #ARGV - PLANS + 1))
+if ttl_ms > 0 then
+  redis.call('HSET', workflow_key, 'py:ttl', ms_text(ttl_ms), 'py:deadline', ms_text(now_ms + ttl_ms))
+end
+for i = PLANS, #ARGV do
+  local step = string.format('%d', i - PLANS)
+  redis.call('HSET', workflow_key, 'n:' .. step .. ':state', 'pending', 'py:plan:' .. step, ARGV[i])
+end
+return 1

@@ -1,0 +1,19 @@
+-- remember_workflow: index of running workflows
+--
+-- Called before a workflow is created, so that it is found again whatever happens then, and by those that looked at one,
+-- to say when the next look is due.
+--
+-- returns: int  1
+-- emits: nothing
+local running_workflows_key = KEYS[1]  -- zset   workflows that have not been filed as ended, by when to look at them
+local ended_workflows_key = KEYS[2]    -- zset   workflows by end time
+
+local given_now_ms = ARGV[1]           -- clock  epoch milliseconds, or empty for the server's clock
+local workflow_id = ARGV[2]            -- str
+local look_ms = tonumber(ARGV[3])      -- int    how long until somebody shall look at it
+
+--@include clock
+
+redis.call('ZADD', running_workflows_key, ms_text(now_ms + look_ms), workflow_id)
+redis.call('ZREM', ended_workflows_key, workflow_id) -- one that stopped, and runs again
+return 1

@@ -1,0 +1,196 @@
+"""From a signature to the graph that is stored, and to how its result is read."""
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from taskora.contracts import Chain, Chord, Group, Signature, Step, TaskContract, UsageError, is_signature
+from taskora.producer._dispatching import DispatchRules, encode_payload
+from taskora.producer._payload import PayloadCodec, Payloads
+from taskora.wire import WorkflowGraph, WorkflowStep
+
+MAX_LINKS: Final = 250_000
+"""How many inputs the steps of a workflow may have in all: a group after a group has many."""
+
+_LONGEST_NAME: Final = 200
+_ARROW: Final = " \u2192 "
+
+
+@dataclass(frozen=True, slots=True)
+class OneOutput:
+    """The output of one step."""
+
+    step: int
+    codec: PayloadCodec[Any]
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that are read."""
+        return (self.step,)
+
+    @property
+    def shape(self) -> str:
+        """How a step after this one is given the output."""
+        return str(self.step)
+
+    def read(self, results: Mapping[int, bytes]) -> object:
+        """The output, from the encoded results by step."""
+        return self.codec.decode(results[self.step])
+
+
+@dataclass(frozen=True, slots=True)
+class ManyOutputs:
+    """The outputs of a group's members, in order."""
+
+    parts: "tuple[Output, ...]"
+    is_tuple: bool = False
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that are read."""
+        return tuple(step for part in self.parts for step in part.steps)
+
+    @property
+    def shape(self) -> str:
+        """How a step after these is given the outputs."""
+        return f"[{','.join(part.shape for part in self.parts)}]"
+
+    def read(self, results: Mapping[int, bytes]) -> object:
+        """The outputs, from the encoded results by step."""
+        parts = [part.read(results) for part in self.parts]
+        return tuple(parts) if self.is_tuple else parts
+
+
+Output: TypeAlias = OneOutput | ManyOutputs
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is stored of a workflow, and how its result is read."""
+
+    graph: WorkflowGraph
+    output: Output
+
+
+def plan_workflow(
+    signature: Signature[Any, Any],
+    payloads_of: Callable[[TaskContract[Any, Any]], Payloads[Any, Any]],
+    rules: DispatchRules,
+    *,
+    name: str | None = None,
+    is_spawned: bool = False,
+) -> Plan:
+    """Numbers the steps, encodes their data, and chooses the ids of their jobs.
+
+    The first steps of a part that is spawned may be unbound: they are given the output of the step that spawns it.
+
+    Raises:
+        UsageError: a first step has no data, there are too many links, or a task cannot be part of a workflow.
+        ValidationError: data does not fit its contract.
+    """
+    if not is_signature(signature):
+        raise UsageError.for_field("signature", signature, "what contract.s(...), chain, group or chord made")
+    builder = _Builder(payloads_of, rules, is_spawned=is_spawned)
+    output = builder.add(signature, None)
+    graph = WorkflowGraph(
+        steps=tuple(builder.steps), terminal=output.steps, name=_shortened(name or workflow_name(signature))
+    )
+    return Plan(graph, output)
+
+
+def plan_batches(plan: Plan, outputs: Sequence[Output]) -> Plan:
+    """The same workflow, whose result is everything that its steps gave, in order."""
+    return Plan(plan.graph, ManyOutputs(tuple(outputs)))
+
+
+class _Builder:
+    """Walks a signature depth first; a step gets the next number."""
+
+    def __init__(
+        self,
+        payloads_of: Callable[[TaskContract[Any, Any]], Payloads[Any, Any]],
+        rules: DispatchRules,
+        *,
+        is_spawned: bool,
+    ) -> None:
+        self.steps: list[WorkflowStep] = []
+        self._payloads_of: Final = payloads_of
+        self._rules: Final = rules
+        self._is_spawned: Final = is_spawned
+        self._links = 0
+
+    def add(self, signature: Signature[Any, Any], given: Output | None) -> Output:
+        """Adds what a signature consists of; `given` is what the steps before it put out."""
+        if isinstance(signature, Step):
+            return self._add_step(signature, given)
+        if isinstance(signature, Chain):
+            for part in signature.steps:
+                given = self.add(part, given)
+            assert given is not None
+            return given
+        if isinstance(signature, Group):
+            return ManyOutputs(tuple(self.add(member, given) for member in signature.members), signature.is_tuple)
+        if isinstance(signature, Chord):
+            return self.add(signature.callback, self.add(signature.header, given))
+        raise UsageError.for_field("signature", signature, "what contract.s(...), chain, group or chord made")
+
+    def _add_step(self, step: Step[Any, Any], given: Output | None) -> Output:
+        contract = step.contract
+        if contract.collect is not None:
+            raise UsageError(f"task {contract.name!r} collects: its jobs cannot be steps of a workflow")
+        if given is None and not step.is_bound and not self._is_spawned:
+            raise UsageError(
+                f"the first step of a workflow needs data, {contract.name!r} has none: write .s(data), or .s(None)"
+            )
+        deps = () if given is None else given.steps
+        self._links += len(deps)
+        if self._links > MAX_LINKS:
+            raise UsageError(
+                f"a workflow may have at most {MAX_LINKS} links between steps: "
+                "put one step that takes the whole list between two groups"
+            )
+        payloads = self._payloads_of(contract)
+        self.steps.append(
+            WorkflowStep(
+                task=contract.name,
+                deps=deps,
+                job_id=str(uuid.uuid4()),
+                version=contract.version,
+                data=self._encoded(step, payloads) if step.is_bound else None,
+                shape=None if given is None or step.is_bound else given.shape,
+            )
+        )
+        return OneOutput(len(self.steps) - 1, payloads.output)
+
+    def _encoded(self, step: Step[Any, Any], payloads: Payloads[Any, Any]) -> bytes:
+        checked = self._rules.validate and step.contract.validates_input
+        return encode_payload(step.contract, payloads, self._rules, step.data, checked=checked)
+
+
+def workflow_name(signature: Signature[Any, Any]) -> str:
+    """What a workflow is called that nobody gave a name: its tasks, in the way they are put together."""
+    if isinstance(signature, Step):
+        return signature.contract.name
+    if isinstance(signature, Chain):
+        return f"chain({_joined(_ARROW, signature.steps)})"
+    if isinstance(signature, Group):
+        return f"group({_joined(', ', signature.members)})"
+    assert isinstance(signature, Chord)
+    return f"chord({_joined(', ', signature.header.members)}{_ARROW}{workflow_name(signature.callback)})"
+
+
+def _joined(between: str, parts: Iterable[Signature[Any, Any]]) -> str:
+    """The names of parts, as far as anybody would read."""
+    names: list[str] = []
+    length = 0
+    for part in parts:
+        names.append(workflow_name(part))
+        length += len(names[-1]) + len(between)
+        if length > _LONGEST_NAME:
+            break
+    return between.join(names)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."

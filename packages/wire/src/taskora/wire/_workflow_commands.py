@@ -1,0 +1,235 @@
+"""How operations of workflows are carried out by Redis."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from taskora.wire import _operations as op
+from taskora.wire import _transitions as lua
+from taskora.wire._call import Arg
+from taskora.wire._command import Command, builds, flags, texts
+from taskora.wire._job import integer_of, state_of, text_of
+from taskora.wire._keys import Keyspace
+
+
+@builds(op.CreateWorkflow)
+def _create_workflow(operation: op.CreateWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[bool]:
+    graph = operation.graph
+    call = lua.create_workflow(
+        workflow_key=keyspace.workflow_key(operation.workflow_id),
+        now_ms=now_ms,
+        graph=graph.encode(),
+        terminal=graph.terminal_line,
+        ttl_ms=operation.ttl_ms,
+        resend=operation.resend,
+        plans=graph.plans(),
+    )
+    return Command(call, bool)
+
+
+@builds(op.AbandonWorkflow)
+def _abandon_workflow(operation: op.AbandonWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[bool]:
+    key = keyspace.workflow_key(operation.workflow_id)
+    return Command(lua.abandon_workflow(workflow_key=key, now_ms=now_ms, keep_ms=operation.keep_ms), bool)
+
+
+@builds(op.AdvanceWorkflow)
+def _advance_workflow(operation: op.AdvanceWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[op.Advanced]:
+    results: list[Arg] = []
+    for result in operation.results:
+        results += (result.step, result.job_id, result.result)
+    call = lua.advance_workflow(
+        workflow_key=keyspace.workflow_key(operation.workflow_id),
+        now_ms=now_ms,
+        keep_ms=operation.keep_ms,
+        steps=results,
+    )
+
+    def decode(reply: tuple[bytes, bytes, list[list[bytes]]]) -> op.Advanced:
+        state, told_in, ready = reply
+        jobs = tuple(_step_job(operation.workflow_id, row) for row in ready)
+        return op.Advanced(state=op.state_named(state), told_in=text_of(told_in) or "", ready=jobs)
+
+    return Command(call, decode)
+
+
+def _step_job(workflow_id: str, row: Sequence[bytes]) -> op.StepJob:
+    step, task, job_id, version, data = row
+    return op.StepJob(
+        workflow_id=workflow_id,
+        step=int(step),
+        task=task.decode(),
+        job_id=job_id.decode(),
+        version=int(version),
+        data=data,
+    )
+
+
+@builds(op.StopWorkflow)
+def _stop_workflow(operation: op.StopWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[op.Stopped]:
+    call = lua.stop_workflow(
+        workflow_key=keyspace.workflow_key(operation.workflow_id),
+        now_ms=now_ms,
+        keep_ms=operation.keep_ms,
+        outcome=operation.state,
+        step=operation.step,
+        job_id=operation.job_id,
+        message=operation.message,
+    )
+
+    def decode(reply: tuple[bytes, bytes, list[list[bytes]]]) -> op.Stopped:
+        state, told_in, rows = reply
+        jobs = tuple((task.decode(), job_id.decode()) for task, job_id in rows)
+        return op.Stopped(state=op.state_named(state), told_in=text_of(told_in) or "", jobs=jobs)
+
+    return Command(call, decode)
+
+
+@builds(op.ReviseWorkflow)
+def _revise_workflow(operation: op.ReviseWorkflow, keyspace: Keyspace, _now_ms: int | None) -> Command[bool]:
+    fields: list[Arg] = []
+    for name, value in operation.fields.items():
+        fields += (name, value)
+    call = lua.revise_workflow(
+        workflow_key=keyspace.workflow_key(operation.workflow_id),
+        seen_state=operation.seen_state,
+        graph_sha=operation.graph_sha,
+        open_step=operation.open_step,
+        graph=operation.graph.encode(),
+        forgotten=" ".join(operation.forgotten),
+        fields=fields,
+    )
+    return Command(call, bool)
+
+
+@builds(op.ReadWorkflow)
+def _read_workflow(operation: op.ReadWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[op.WorkflowFields]:
+    key = keyspace.workflow_key(operation.workflow_id)
+    call = lua.read_workflow(workflow_key=key, now_ms=now_ms, fields=operation.names)
+
+    def decode(reply: tuple[int, list[bytes | None]]) -> op.WorkflowFields:
+        server_ms, values = reply
+        names = operation.names
+        if not names:
+            names, values = [text_of(name) or "" for name in values[::2]], values[1::2]
+        found = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        return op.WorkflowFields(now_ms=server_ms, values=found)
+
+    return Command(call, decode)
+
+
+@builds(op.RememberWorkflow)
+def _remember_workflow(operation: op.RememberWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[bool]:
+    call = lua.remember_workflow(
+        running_workflows_key=keyspace.running_workflows_key,
+        ended_workflows_key=keyspace.ended_workflows_key,
+        now_ms=now_ms,
+        workflow_id=operation.workflow_id,
+        look_ms=operation.look_ms,
+    )
+    return Command(call, bool)
+
+
+@builds(op.DueWorkflows)
+def _due_workflows(operation: op.DueWorkflows, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[str, ...]]:
+    call = lua.due_workflows(
+        running_workflows_key=keyspace.running_workflows_key,
+        now_ms=now_ms,
+        limit=operation.limit,
+        again_ms=operation.again_ms,
+    )
+    return Command(call, texts)
+
+
+@builds(op.FileWorkflow)
+def _file_workflow(operation: op.FileWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[bool]:
+    call = lua.file_workflow(
+        running_workflows_key=keyspace.running_workflows_key,
+        ended_workflows_key=keyspace.ended_workflows_key,
+        now_ms=now_ms,
+        workflow_id=operation.workflow_id,
+        listed=operation.listed,
+        keep_ms=operation.keep_ms,
+        max_items=operation.max_items,
+    )
+    return Command(call, bool)
+
+
+@builds(op.ListWorkflows)
+def _list_workflows(operation: op.ListWorkflows, keyspace: Keyspace, _now_ms: int | None) -> Command[tuple[str, ...]]:
+    call = lua.list_workflows(
+        workflows_key=keyspace.ended_workflows_key if operation.ended else keyspace.running_workflows_key,
+        newest_first=operation.ended,
+        offset=operation.offset,
+        limit=operation.limit,
+    )
+    return Command(call, texts)
+
+
+@builds(op.EnqueueSteps)
+def _enqueue_steps(operation: op.EnqueueSteps, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[bool, ...]]:
+    steps: list[Arg] = []
+    for step in operation.steps:
+        steps += (step.workflow_id, step.step, step.job_id, step.data)
+    call = lua.enqueue_steps(
+        keys=keyspace.task(operation.task), now_ms=now_ms, version=operation.version, max_attempts=1, steps=steps
+    )
+    return Command(call, flags)
+
+
+@builds(op.ReadUntold)
+def _read_untold(operation: op.ReadUntold, keyspace: Keyspace, now_ms: int | None) -> Command[Any]:
+    call = lua.read_untold(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        min_age_ms=operation.min_age_ms,
+        limit=operation.limit,
+    )
+    return Command(call, lambda reply: tuple(_ended_step(operation.task, row) for row in reply))
+
+
+@builds(op.ReadLinks)
+def _read_links(operation: op.ReadLinks, keyspace: Keyspace, _now_ms: int | None) -> Command[Any]:
+    call = lua.read_fields(keys=keyspace.task(operation.task), fields="_wf _wfNode", job_ids=operation.job_ids)
+    return Command(call, lambda reply: tuple(_link(*row) for row in reply))
+
+
+def _link(workflow_id: bytes | None, step: bytes | None) -> op.StepLink | None:
+    number = integer_of(step)
+    if not workflow_id or number is None:
+        return None
+    return op.StepLink(workflow_id=text_of(workflow_id) or "", step=number)
+
+
+def _ended_step(task: str, row: Sequence[bytes]) -> op.EndedStep:
+    """An entry of the notes: job_id, workflow_id, step, state, result, error, cancel_reason."""
+    job_id, workflow_id, step, state, result, error, reason = row
+    return op.EndedStep(
+        task=task,
+        job_id=text_of(job_id) or "",
+        link=_link(workflow_id, step),
+        state=state_of(state),
+        result=result,
+        error=text_of(error) or "",
+        cancel_reason=text_of(reason) or "",
+    )
+
+
+@builds(op.ForgetUntold)
+def _forget_untold(operation: op.ForgetUntold, keyspace: Keyspace, _now_ms: int | None) -> Command[int]:
+    return Command(lua.forget_untold(keys=keyspace.task(operation.task), job_ids=operation.job_ids), int)
+
+
+@builds(op.TellWorkflowEnd)
+def _tell_workflow_end(operation: op.TellWorkflowEnd, keyspace: Keyspace, _now_ms: int | None) -> Command[bool]:
+    call = lua.tell_workflow_end(
+        keys=keyspace.task(operation.task), workflow_id=operation.workflow_id, state=operation.state
+    )
+    return Command(call, bool)
+
+
+@builds(op.CancelStep)
+def _cancel_step(operation: op.CancelStep, keyspace: Keyspace, now_ms: int | None) -> Command[op.CancelReply]:
+    call = lua.cancel_step(
+        keys=keyspace.task(operation.task), now_ms=now_ms, job_id=operation.job_id, reason=operation.reason
+    )
+    return Command(call, op.CancelReply)

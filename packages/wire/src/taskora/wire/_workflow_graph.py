@@ -1,0 +1,146 @@
+"""The graph of a workflow: its steps, what each waits for, and what each is given.
+
+What is written is the JSON that all programs share. Beside it stands a line per step, the plan, which only we read. It
+spares the scripts from reading a large graph, and holds what the JSON has no place for: how inputs are put together,
+and which step spawned another.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from taskora.contracts import BackendError
+
+_NOTHING: Final = "-"
+_NUMBER: Final = re.compile(rb"\d+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowStep:
+    """One node of the graph.
+
+    Attributes:
+        task: Name of its task.
+        deps: The steps whose results it waits for.
+        job_id: Id of its job, chosen beforehand.
+        version: Payload version.
+        data: Its encoded input; None if it is made of results.
+        shape: How it is made: the number of a step stands for its result, as in `[[0,1],2]`. None for the usual way.
+        parent: The step that spawned it; None for one that was there from the start.
+    """
+
+    task: str
+    deps: tuple[int, ...]
+    job_id: str
+    version: int
+    data: bytes | None = None
+    shape: str | None = None
+    parent: int | None = None
+
+    @property
+    def input_shape(self) -> str:
+        """How the input is made, the usual way included."""
+        if self.shape is not None:
+            return self.shape
+        return str(self.deps[0]) if len(self.deps) == 1 else f"[{_joined(self.deps)}]"
+
+    def input(self, result_of: Callable[[int], bytes]) -> bytes:
+        """The encoded input, made of results where it has no data of its own. An empty result counts as null."""
+        if self.data is not None:
+            return self.data
+        shape = self.input_shape.encode()
+        return _NUMBER.sub(lambda match: result_of(int(match[0])) or b"null", shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowGraph:
+    """All steps, by number; `terminal` are those whose results are the workflow's."""
+
+    steps: tuple[WorkflowStep, ...]
+    terminal: tuple[int, ...]
+    name: str
+
+    @property
+    def roots(self) -> Iterator[int]:
+        """The steps that wait for nothing."""
+        return (number for number, step in enumerate(self.steps) if not step.deps)
+
+    @property
+    def terminal_line(self) -> str:
+        """The terminal steps as they are stored beside the graph."""
+        return _joined(self.terminal)
+
+    @property
+    def followers(self) -> list[list[int]]:
+        """The steps that wait for each step."""
+        followers: list[list[int]] = [[] for _ in self.steps]
+        for number, step in enumerate(self.steps):
+            for dep in step.deps:
+                followers[dep].append(number)
+        return followers
+
+    def plans(self) -> list[str]:
+        """A line per step, as it is stored beside the graph."""
+        return [_plan(step, following) for step, following in zip(self.steps, self.followers, strict=True)]
+
+    def encode(self) -> bytes:
+        """The JSON text of the graph."""
+        body = {"nodes": [_node(step) for step in self.steps], "terminal": list(self.terminal), "name": self.name}
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def numbers_of(line: str) -> tuple[int, ...]:
+    """The numbers of a stored list."""
+    return tuple(int(number) for number in line.split(",") if number)
+
+
+def _plan(step: WorkflowStep, followers: Sequence[int]) -> str:
+    shape = _NOTHING if step.data is not None else step.input_shape
+    parent = _NOTHING if step.parent is None else str(step.parent)
+    deps, following = _joined(step.deps) or _NOTHING, _joined(followers) or _NOTHING
+    return f"{step.job_id} {step.version} {deps} {following} {shape} {parent} {step.task}"
+
+
+def _joined(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _node(step: WorkflowStep) -> dict[str, object]:
+    node: dict[str, object] = {"taskName": step.task, "deps": list(step.deps), "jobId": step.job_id, "_v": step.version}
+    if step.data is not None:
+        node["data"] = step.data.decode()
+    return node
+
+
+def decode_graph(raw: bytes, plans: Sequence[str | None] = ()) -> WorkflowGraph:
+    """Reads a graph, with its plans as far as there are any.
+
+    Raises:
+        BackendError: it is damaged.
+    """
+    try:
+        body = json.loads(raw)
+        lines = (*plans, *(None for _ in body["nodes"][len(plans) :]))
+        steps = tuple(_step(node, plan) for node, plan in zip(body["nodes"], lines, strict=True))
+        terminal = tuple(int(number) for number in body["terminal"])
+        return WorkflowGraph(steps=steps, terminal=terminal, name=str(body.get("name", "")))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        raise BackendError(f"the graph of a workflow is damaged ({type(error).__name__}: {error})") from error
+
+
+def _step(node: dict[str, Any], plan: str | None) -> WorkflowStep:
+    data = node.get("data")
+    shape, parent = _NOTHING, _NOTHING
+    if plan is not None:
+        _, _, _, _, shape, parent, _ = plan.split(" ", 6)
+    return WorkflowStep(
+        task=cast("str", node["taskName"]),
+        deps=tuple(int(dep) for dep in node["deps"]),
+        job_id=cast("str", node["jobId"]),
+        version=int(node["_v"]),
+        data=data.encode() if isinstance(data, str) else None,
+        shape=None if shape == _NOTHING else shape,
+        parent=None if parent == _NOTHING else int(parent),
+    )

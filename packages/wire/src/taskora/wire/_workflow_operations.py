@@ -1,0 +1,240 @@
+"""Operations of workflows.
+
+A workflow, its index and each of its jobs are in different slots, so nothing changes two of them at once. Every
+operation may be repeated, and tells again what its first execution told, as long as it is not known whether that was
+acted upon. `_workflow_flows` puts them together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Self, TypeAlias, cast
+
+from taskora.contracts import JobState
+from taskora.wire._job import text_of
+from taskora.wire._operation import Operation
+from taskora.wire._workflow_graph import WorkflowGraph
+
+StoppedState: TypeAlias = Literal["failed", "cancelled"]
+WorkflowState: TypeAlias = Literal["running", "completed", "failed", "cancelled"]
+
+# How long the record of an ended workflow lives.
+KEEP_COMPLETED_MS: Final = 86_400_000
+KEEP_STOPPED_MS: Final = 7 * 86_400_000
+KEEP_ABANDONED_MS: Final = 600_000
+# How many ended ones the inspector can list.
+LISTED_WORKFLOWS: Final = 10_000
+
+_STATES: Final = ("running", "completed", "failed", "cancelled")
+
+
+def state_named(raw: bytes) -> WorkflowState | None:
+    """The state of a workflow; None for anything else."""
+    text = text_of(raw)
+    return cast("WorkflowState", text) if text in _STATES else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLink:
+    """Where a job belongs: to which workflow, and as which of its steps."""
+
+    workflow_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """A step whose job has completed; the result is encoded."""
+
+    step: int
+    job_id: str
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepJob:
+    """A job of a workflow, to be enqueued."""
+
+    workflow_id: str
+    step: int
+    task: str
+    job_id: str
+    version: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateWorkflow(Operation[bool]):
+    """Stores a workflow that runs from now on; false when the id is taken. A `ttl_ms` of 0 sets no limit."""
+
+    workflow_id: str
+    graph: WorkflowGraph
+    ttl_ms: int = 0
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonWorkflow(Operation[bool]):
+    """Prevents a workflow from being created late; false when it exists."""
+
+    workflow_id: str
+    keep_ms: int = KEEP_ABANDONED_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advanced:
+    """Reply of `AdvanceWorkflow`: the steps that can start. `state` is None when there is no such workflow.
+
+    `told_in` is the task whose events tell of the end, once there is one.
+    """
+
+    state: WorkflowState | None
+    told_in: str
+    ready: tuple[StepJob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvanceWorkflow(Operation[Advanced]):
+    """Notes the results of steps, and finds out what they make possible."""
+
+    workflow_id: str
+    results: Sequence[StepResult]
+    keep_ms: int = KEEP_COMPLETED_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """Reply of `StopWorkflow`: the jobs that are to be cancelled, as task and id."""
+
+    state: WorkflowState | None
+    told_in: str
+    jobs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopWorkflow(Operation[Stopped]):
+    """Ends a workflow that runs: because of one of its steps, or, without one, from outside."""
+
+    workflow_id: str
+    state: StoppedState
+    message: str
+    step: int = -1
+    job_id: str = ""
+    keep_ms: int = KEEP_STOPPED_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviseWorkflow(Operation[bool]):
+    """Replaces the graph of a workflow, and fields beside it, unless it has changed since it was read.
+
+    `seen_state` and `graph_sha` are what was read; `open_step` must not have its result yet.
+    """
+
+    workflow_id: str
+    seen_state: WorkflowState
+    graph_sha: str
+    graph: WorkflowGraph
+    fields: Mapping[str, str | bytes]
+    forgotten: Sequence[str] = ()
+    open_step: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowFields:
+    """What is stored of a workflow, by field; empty when there is none. `now_ms` is the storage's clock."""
+
+    now_ms: int
+    values: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadWorkflow(Operation[WorkflowFields]):
+    """Some fields of a workflow, or, without names, all of them."""
+
+    workflow_id: str
+    names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RememberWorkflow(Operation[bool]):
+    """Puts a workflow on the list of those to look at, once `look_ms` have passed."""
+
+    workflow_id: str
+    look_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueWorkflows(Operation[tuple[str, ...]]):
+    """Takes the workflows that are to be looked at; they come again after `again_ms`."""
+
+    limit: int
+    again_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileWorkflow(Operation[bool]):
+    """Takes an ended workflow off the list of those to look at; `listed` ones go on the list of ended ones."""
+
+    workflow_id: str
+    listed: bool = True
+    keep_ms: int = KEEP_STOPPED_MS
+    max_items: int = LISTED_WORKFLOWS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListWorkflows(Operation[tuple[str, ...]]):
+    """A page of the ids of workflows: those that have not been filed, or the ended ones, newest first."""
+
+    ended: bool
+    offset: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnqueueSteps(Operation[tuple[bool, ...]]):
+    """Creates jobs of one task and version; the reply says which were created. An id that exists is left alone."""
+
+    task: str
+    version: int
+    steps: Sequence[StepJob]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedStep:
+    """A job of a workflow that has ended. `state` is None when it has not, after all, or is gone."""
+
+    task: str
+    job_id: str
+    link: StepLink | None
+    state: JobState | None
+    result: bytes = b""
+    error: str = ""
+    cancel_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadUntold(Operation[tuple[EndedStep, ...]]):
+    """Jobs of workflows that ended at least `min_age_ms` ago, and whose workflows may not know."""
+
+    task: str
+    min_age_ms: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetUntold(Operation[int]):
+    """Says that the workflows of these jobs know of their ends; the reply is how many were noted."""
+
+    task: str
+    job_ids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellWorkflowEnd(Operation[bool]):
+    """Tells those who wait that a workflow has ended, in the events of a task."""
+
+    task: str
+    workflow_id: str
+    state: WorkflowState

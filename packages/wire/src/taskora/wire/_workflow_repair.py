@@ -1,0 +1,149 @@
+"""Finding and finishing what somebody began for a workflow and did not finish."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from taskora.wire import _operations as op
+from taskora.wire._flows import Flow, ask
+from taskora.wire._job import JobStatus
+from taskora.wire._workflow_flows import (
+    FIRST_LOOK_MS,
+    advance,
+    enqueue_steps,
+    file_workflow,
+    settle_steps,
+    stop,
+    time_out,
+)
+from taskora.wire._workflow_record import WorkflowRecord, decode_workflow
+
+_DUE_AT_ONCE: Final = 20
+_UNTOLD_AT_ONCE: Final = 200
+_READ_AT_ONCE: Final = 500
+# What was settled just now is being told by the one who settled it.
+_UNTOLD_AGE_MS: Final = 5000
+_LONGEST_LOOK_MS: Final = 600_000
+
+
+def sweep_workflows() -> Flow[int]:
+    """Looks at the workflows whose look is due; tells how many those were."""
+    due = yield from ask(op.DueWorkflows(limit=_DUE_AT_ONCE, again_ms=FIRST_LOOK_MS))
+    for workflow_id in due:
+        yield from repair_workflow(workflow_id)
+    return len(due)
+
+
+def sweep_untold(task: str, min_age_ms: int = _UNTOLD_AGE_MS) -> Flow[int]:
+    """Tells workflows of jobs of a task that ended, and nobody told of; the reply is how many."""
+    ended = yield from ask(op.ReadUntold(task=task, min_age_ms=min_age_ms, limit=_UNTOLD_AT_ONCE))
+    if ended:
+        yield from settle_steps(ended)
+    return len(ended)
+
+
+def repair_workflow(workflow_id: str) -> Flow[None]:
+    """Looks at one workflow, and finishes whatever was left undone.
+
+    Raises:
+        BackendError: its record is damaged.
+    """
+    stored = yield from ask(op.ReadWorkflow(workflow_id=workflow_id))
+    record = decode_workflow(workflow_id, stored)
+    if record is None:
+        # Announced and never created, or ended long ago. Nobody may create it any more once it is off the list.
+        yield from ask(op.AbandonWorkflow(workflow_id=workflow_id))
+        yield from ask(op.FileWorkflow(workflow_id=workflow_id, listed=False))
+    elif record.state == "completed":
+        yield from file_workflow(workflow_id, record.state, _told_in(record))
+    elif record.state != "running":
+        yield from stop(op.StopWorkflow(workflow_id=workflow_id, state=record.state, message=record.error or ""))
+    elif record.is_overdue:
+        yield from time_out(workflow_id)
+    else:
+        yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=_next_look_ms(record)))
+        yield from _repair_steps(record)
+
+
+def _told_in(record: WorkflowRecord) -> str:
+    terminal = record.graph.terminal
+    return record.graph.steps[terminal[0]].task if terminal else ""
+
+
+def _next_look_ms(record: WorkflowRecord) -> int:
+    """The longer a workflow has been running, the longer it can wait; never past its deadline."""
+    look_ms = min(max((record.now_ms - record.created_ms) // 4, FIRST_LOOK_MS), _LONGEST_LOOK_MS)
+    return look_ms if record.deadline_ms is None else max(min(look_ms, record.deadline_ms - record.now_ms), 1)
+
+
+def _repair_steps(record: WorkflowRecord) -> Flow[None]:
+    missing: list[op.StepJob] = []
+    ended: list[op.EndedStep] = []
+    statuses = yield from step_statuses(record, record.open_jobs)
+    for number, status in statuses.items():
+        if status is None:
+            missing.append(_job(record, number))
+        elif status.state.is_terminal:
+            ended.append(_ended(record, number, status))
+    yield from enqueue_steps((yield from _still_open(missing)))
+    yield from settle_steps(ended)
+    released = [number for number in range(len(record.graph.steps)) if _could_complete(record, number)]
+    if released:
+        yield from advance(record.workflow_id, [_result(record, number) for number in released])
+
+
+def _still_open(jobs: Sequence[op.StepJob]) -> Flow[list[op.StepJob]]:
+    """Those whose steps are open still: of the others the jobs are gone because all is done."""
+    if not jobs:
+        return []
+    names = [f"n:{job.step}:state" for job in jobs]
+    stored = yield from ask(op.ReadWorkflow(workflow_id=jobs[0].workflow_id, names=names))
+    return [job for job, name in zip(jobs, names, strict=True) if stored.values.get(name) in (b"pending", b"active")]
+
+
+def _could_complete(record: WorkflowRecord, number: int) -> bool:
+    """A step that waits for nothing any more: another program completed what it had spawned."""
+    return record.is_held(number) and all(record.state_of(step) == "completed" for step in record.spawned_by(number))
+
+
+def _result(record: WorkflowRecord, number: int) -> op.StepResult:
+    return op.StepResult(step=number, job_id=record.graph.steps[number].job_id, result=record.result_of(number))
+
+
+def step_statuses(record: WorkflowRecord, numbers: Sequence[int]) -> Flow[dict[int, JobStatus | None]]:
+    """Where the jobs of some steps stand."""
+    by_task: dict[str, list[int]] = {}
+    for number in numbers:
+        by_task.setdefault(record.graph.steps[number].task, []).append(number)
+    found: dict[int, JobStatus | None] = {}
+    for task, of_task in by_task.items():
+        for start in range(0, len(of_task), _READ_AT_ONCE):
+            batch = of_task[start : start + _READ_AT_ONCE]
+            job_ids = [record.graph.steps[number].job_id for number in batch]
+            statuses = yield from ask(op.ReadStatuses(task=task, job_ids=job_ids))
+            found.update(zip(batch, statuses, strict=True))
+    return found
+
+
+def _job(record: WorkflowRecord, number: int) -> op.StepJob:
+    step = record.graph.steps[number]
+    return op.StepJob(
+        workflow_id=record.workflow_id,
+        step=number,
+        task=step.task,
+        job_id=step.job_id,
+        version=step.version,
+        data=step.input(record.result_of),
+    )
+
+
+def _ended(record: WorkflowRecord, number: int, status: JobStatus) -> op.EndedStep:
+    step = record.graph.steps[number]
+    return op.EndedStep(
+        task=step.task,
+        job_id=step.job_id,
+        link=op.StepLink(workflow_id=record.workflow_id, step=number),
+        state=status.state,
+        result=status.result or b"",
+        error=status.error or "",
+        cancel_reason=status.cancel_reason or "",
+    )

@@ -1,0 +1,76 @@
+"""Jobs that are steps of workflows: enqueue_steps, cancel_step, and the notes of those that have ended."""
+
+from dataclasses import dataclass
+
+from taskora.contracts import JobState
+from taskora.wire import _operations as op
+from taskora.wire.backends._memory._creating import create, new_record, wake_for
+from taskora.wire.backends._memory._manage import end_or_request
+from taskora.wire.backends._memory._record import link_of, state, text, write
+from taskora.wire.backends._memory._task import TaskStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Dispatch:
+    version: int
+    max_attempts: int = 1
+
+
+def enqueue_steps(task: TaskStore, operation: op.EnqueueSteps, now_ms: int) -> tuple[bool, ...]:
+    """Creates the jobs whose ids are free."""
+    created: list[op.NewJob] = []
+    flags: list[bool] = []
+    for step in operation.steps:
+        is_free = step.job_id not in task.jobs
+        if is_free:
+            job = op.NewJob(job_id=step.job_id, data=step.data)
+            create(task, _Dispatch(operation.version), job, now_ms, _wf=step.workflow_id, _wfNode=step.step)
+            created.append(job)
+        flags.append(is_free)
+    wake_for(task, created, now_ms)
+    return tuple(flags)
+
+
+def cancel_step(task: TaskStore, operation: op.CancelStep, now_ms: int) -> op.CancelReply:
+    """Cancels a job whose workflow has stopped, or prevents it."""
+    reply = end_or_request(task, operation.job_id, operation.reason, now_ms)
+    if reply is op.CancelReply.UNKNOWN:
+        record = task.jobs[operation.job_id] = new_record(_Dispatch(1), now_ms)
+        write(record, state="cancelled", priority=0, data=b"null", finishedOn=now_ms, cancelReason=operation.reason)
+        task.finished[JobState.CANCELLED].add(operation.job_id, now_ms)
+    return reply
+
+
+def read_untold(task: TaskStore, operation: op.ReadUntold, now_ms: int) -> tuple[op.EndedStep, ...]:
+    """Jobs whose workflows may not know of their ends."""
+    old = (job_id for job_id in task.untold if (task.untold.score(job_id) or 0) <= now_ms - operation.min_age_ms)
+    return tuple(_ended_step(task, job_id) for job_id in list(old)[: max(operation.limit, 0)])
+
+
+def read_links(task: TaskStore, operation: op.ReadLinks, _now_ms: int) -> tuple[op.StepLink | None, ...]:
+    """Of which workflows jobs are steps."""
+    return tuple(link_of(task.jobs.get(job_id, {})) for job_id in operation.job_ids)
+
+
+def _ended_step(task: TaskStore, job_id: str) -> op.EndedStep:
+    record = task.jobs.get(job_id, {})
+    return op.EndedStep(
+        task=task.name,
+        job_id=job_id,
+        link=link_of(record),
+        state=state(record),
+        result=record.get("result", b""),
+        error=text(record, "error"),
+        cancel_reason=text(record, "cancelReason"),
+    )
+
+
+def forget_untold(task: TaskStore, operation: op.ForgetUntold, _now_ms: int) -> int:
+    """Crosses notes out."""
+    return sum(task.untold.discard(job_id) for job_id in operation.job_ids)
+
+
+def tell_workflow_end(task: TaskStore, operation: op.TellWorkflowEnd, now_ms: int) -> bool:
+    """An event in the place of a job's."""
+    task.emit(now_ms, "workflow", operation.workflow_id, state=operation.state)
+    return True

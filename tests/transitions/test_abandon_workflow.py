@@ -1,0 +1,17 @@
+"""abandon_workflow: (none) -> cancelled."""
+
+from taskora.wire import AbandonWorkflow
+from tests.transitions.keyspace import NOW, Expires, RawTask
+from tests.transitions.workflows import ID, KEY, stored
+
+
+def test_a_workflow_that_was_never_created_cannot_be_created_for_a_while(task: RawTask) -> None:
+    assert task.run(AbandonWorkflow(workflow_id=ID)) is True
+    assert task.dump() == {KEY: Expires({"state": "cancelled", "createdAt": str(NOW), "error": "never created"})}
+
+
+def test_one_that_exists_goes_on(task: RawTask) -> None:
+    before = stored("pending", "pending", "pending", "pending")
+    task.seed({KEY: before})
+    assert task.run(AbandonWorkflow(workflow_id=ID)) is False
+    assert task.dump() == {KEY: before}

@@ -1,0 +1,24 @@
+"""file_workflow: index of running workflows -> index of ended ones."""
+
+from taskora.wire import FileWorkflow
+from tests.transitions.keyspace import NOW, RawTask, Scores
+from tests.transitions.workflows import ENDED, ID, RUNNING
+
+
+def test_an_ended_workflow_changes_lists_once(task: RawTask) -> None:
+    task.seed({RUNNING: Scores({ID: NOW, "w2": NOW})})
+    task.run(FileWorkflow(workflow_id=ID))
+    task.run(FileWorkflow(workflow_id=ID), now_ms=NOW + 5)
+    assert task.dump() == {RUNNING: Scores({"w2": NOW}), ENDED: Scores({ID: NOW})}
+
+
+def test_one_that_never_was_is_forgotten(task: RawTask) -> None:
+    task.seed({RUNNING: Scores({ID: NOW})})
+    task.run(FileWorkflow(workflow_id=ID, listed=False))
+    assert task.dump() == {}
+
+
+def test_old_ones_and_the_oldest_of_too_many_leave_the_list(task: RawTask) -> None:
+    task.seed({ENDED: Scores({"old": NOW - 100, "w1": NOW - 9, "w2": NOW - 8})})
+    task.run(FileWorkflow(workflow_id="w3", keep_ms=100, max_items=2))
+    assert task.dump() == {ENDED: Scores({"w2": NOW - 8, "w3": NOW})}

@@ -1,0 +1,49 @@
+"""revise_workflow: running -> running; failed | cancelled -> running."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from taskora.wire import ReviseWorkflow
+from tests.transitions.keyspace import Expires, RawTask
+from tests.transitions.workflows import DIAMOND, ID, KEY, changes, lives_on, record_of, stored
+
+SHA = hashlib.sha1(DIAMOND.encode()).hexdigest()
+OTHER = replace(DIAMOND, name="other")
+REVISE = ReviseWorkflow(
+    workflow_id=ID, seen_state="failed", graph_sha=SHA, graph=OTHER, fields={"n:1:state": "active"}, forgotten=["error"]
+)
+
+
+def test_a_stopped_workflow_runs_again_with_the_fields_that_were_worked_out(task: RawTask) -> None:
+    before = stored("completed", *["failed"] * 3, state="failed", error="boom")
+    task.seed({KEY: Expires(before)})
+    assert task.run(REVISE) is True
+    assert changes(before, record_of(task)) == {
+        "state": "running", "graph": OTHER.encode().decode(), "n:1:state": "active", "error": "",
+    }  # fmt: skip
+    assert lives_on(task)
+
+
+@pytest.mark.parametrize(
+    "changed", [replace(REVISE, seen_state="running"), replace(REVISE, graph_sha="0" * 40)], ids=["state", "graph"]
+)
+def test_one_that_has_changed_meanwhile_is_left_alone(task: RawTask, changed: ReviseWorkflow) -> None:
+    before = Expires(stored("completed", *["failed"] * 3, state="failed", error="boom"))
+    task.seed({KEY: before})
+    assert task.run(changed) is False
+    assert task.dump() == {KEY: before}
+
+
+@pytest.mark.parametrize("fields", [{"n:1:state": "completed"}, {"n:1:result": "3"}])
+def test_a_step_that_has_its_result_takes_no_more_steps(task: RawTask, fields: dict[str, str]) -> None:
+    before = stored("completed", "active", "pending", "pending", **fields)
+    task.seed({KEY: before})
+    assert task.run(replace(REVISE, seen_state="running", open_step=1)) is False
+    assert task.dump() == {KEY: before}
+
+
+def test_a_workflow_that_is_gone_is_not_revived(task: RawTask) -> None:
+    assert task.run(REVISE) is False
+    assert task.dump() == {}
