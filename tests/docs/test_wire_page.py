@@ -49,6 +49,7 @@ def test_the_events_are_those_that_scripts_emit() -> None:
 def test_every_event_has_a_type_and_every_type_an_event() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", section("Events"), re.MULTILINE)
     typed = [part.kind for part in (get_origin(member) or member for member in get_args(AnyJobEvent))]
+    listed.remove("workflow")  # is about no job
     assert sorted(typed) == sorted(listed)
 
 
