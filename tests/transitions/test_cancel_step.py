@@ -1,10 +1,12 @@
 """cancel_step: waiting | delayed | retrying -> cancelled; active -> active with a request; (none) -> cancelled."""
 
+from typing import Any
+
 from taskora.wire import CancelReply, CancelStep
 from tests.transitions.keyspace import NOW, Events, Expires, RawTask, Scores, event, job
 
 CANCEL = CancelStep(task="t", job_id="j1", reason="workflow failed")
-LINKED = {"_wf": "w1", "_wfNode": 0}
+LINKED: dict[str, Any] = {"_wf": "w1", "_wfNode": 0}
 
 
 def test_a_waiting_job_is_cancelled_and_its_workflow_is_not_to_be_told(task: RawTask) -> None:

@@ -1,5 +1,7 @@
 """enqueue_steps: (none) -> waiting."""
 
+from typing import Any
+
 from taskora.wire import EnqueueSteps, StepJob
 from tests.transitions.keyspace import NOW, Events, RawTask, Scores, event, job
 
@@ -14,7 +16,7 @@ def enqueue(*job_ids: str) -> EnqueueSteps:
 
 def test_jobs_know_their_workflow_and_their_step(task: RawTask) -> None:
     assert task.run(enqueue("j1", "j2")) == (True, True)
-    fields = {"ts": NOW, "_v": 2, "maxAttempts": 1, "data": "[1]", "_wf": "w1"}
+    fields: dict[str, Any] = {"ts": NOW, "_v": 2, "maxAttempts": 1, "data": "[1]", "_wf": "w1"}
     assert task.dump() == {
         "j1": job(**fields, _wfNode=0),
         "j2": job(**fields, _wfNode=1),

@@ -1,5 +1,7 @@
 """read_untold: reads only. And: which ends are noted."""
 
+from typing import Any
+
 import pytest
 
 from taskora.contracts import JobState
@@ -17,7 +19,7 @@ from taskora.wire import (
 from tests.transitions.exchanges import CANCELLED, COMPLETED, FAILED, RELEASED, RETRYING, TOKEN, exchange
 from tests.transitions.keyspace import NOW, Expires, RawTask, Scores, job
 
-LINKED = {"_wf": "w1", "_wfNode": 3}
+LINKED: dict[str, Any] = {"_wf": "w1", "_wfNode": 3}
 NOTED = Scores({"j1": NOW})
 
 

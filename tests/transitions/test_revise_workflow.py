@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ def test_one_that_has_changed_meanwhile_is_left_alone(task: RawTask, changed: Re
 
 
 @pytest.mark.parametrize("fields", [{"n:1:state": "completed"}, {"n:1:result": "3"}])
-def test_a_step_that_has_its_result_takes_no_more_steps(task: RawTask, fields: dict[str, str]) -> None:
+def test_a_step_that_has_its_result_takes_no_more_steps(task: RawTask, fields: dict[str, Any]) -> None:
     before = stored("completed", "active", "pending", "pending", **fields)
     task.seed({KEY: before})
     assert task.run(replace(REVISE, seen_state="running", open_step=1)) is False

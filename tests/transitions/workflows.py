@@ -1,6 +1,6 @@
 """Requests and seeds of the tests of workflows."""
 
-from typing import Final
+from typing import Any, Final, cast
 
 from taskora.wire import Keyspace, WorkflowGraph, WorkflowStep
 from tests.transitions.keyspace import NOW, Dump, Expires, RawTask, Scores
@@ -24,7 +24,7 @@ DIAMOND: Final = WorkflowGraph(
 PLANS: Final = ["j0 1 - 1,2 - - t", "j1 2 0 3 0 - t", "j2 1 0 3 0 - u", "j3 1 1,2 - [1,2] - t"]
 
 
-def stored(*states: str, graph: WorkflowGraph = DIAMOND, **fields: object) -> dict[str, str]:
+def stored(*states: str, graph: WorkflowGraph = DIAMOND, **fields: Any) -> dict[str, str]:
     """The record of a workflow that we made; fields as `n_0_result` are those of steps."""
     record: dict[str, object] = {
         "state": "running",
@@ -39,7 +39,7 @@ def stored(*states: str, graph: WorkflowGraph = DIAMOND, **fields: object) -> di
     return {name: str(value) for name, value in (record | named(fields)).items()}
 
 
-def foreign(*states: str, **fields: object) -> dict[str, str]:
+def foreign(*states: str, **fields: Any) -> dict[str, str]:
     """The record of a workflow that another program made."""
     ours = stored(*states, **fields)
     return {name: value for name, value in ours.items() if not name.startswith("py:")}
@@ -58,8 +58,7 @@ def seed(task: RawTask, record: dict[str, str]) -> None:
 def record_of(task: RawTask) -> dict[str, str]:
     """What is stored of the workflow."""
     found = task.read(KEY)
-    value: dict[str, str] = found.value if isinstance(found, Expires) else found
-    return value
+    return cast("dict[str, str]", found.value if isinstance(found, Expires) else found)
 
 
 def changes(before: dict[str, str], after: dict[str, str]) -> dict[str, str]:

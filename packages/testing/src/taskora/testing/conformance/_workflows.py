@@ -181,7 +181,8 @@ class World:
             return False
         for task in TASKS:
             counts = await self.perform(CountJobs(task=task))
-            if counts.active or counts.waiting or await self.perform(ReadUntold(task=task, min_age_ms=0, limit=1)):
+            untold = await self.perform(ReadUntold(task=task, min_age_ms=0, limit=1))
+            if counts.active or counts.waiting or untold:
                 return False
         return True
 
