@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeVar, cast
 
 from taskora.testing._journal import Journal
+from taskora.testing._recording import Listener
 from taskora.wire import (
     Cancellation,
     CountJobs,
@@ -72,18 +73,25 @@ class Observer:
 
 
 class ObservedBackend:
-    """A `Backend` over the jobs of a runner. Takes part in its virtual time."""
+    """A `Backend` over the jobs of a runner. Takes part in its virtual time.
+
+    Attributes:
+        listeners: Hear of each operation that comes this way, and its reply.
+    """
 
     def __init__(self, memory: MemoryBackend, observer: Observer, waiting: Waiting, *, by_lane: bool = False) -> None:
         self._memory: Final = memory
         self._observer: Final = observer
         self._by_lane: Final = by_lane
         self.waiting_for: Final = waiting
+        self.listeners: Final[list[Listener]] = []
 
     async def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `Backend.run`."""
         reply = await self._memory.run(operation)
         self._observer.done(operation, by_lane=self._by_lane)
+        for listener in self.listeners:
+            listener(operation, reply)
         return reply
 
     async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
@@ -100,7 +108,7 @@ class ObservedBackend:
 
     def blocking(self) -> "ObservedSyncBackend":
         """The same jobs for threads."""
-        return ObservedSyncBackend(self._memory.blocking(), self._observer)
+        return ObservedSyncBackend(self._memory.blocking(), self._observer, self.listeners)
 
     async def close(self) -> None:
         """Does nothing: the jobs are the runner's."""
@@ -109,14 +117,17 @@ class ObservedBackend:
 class ObservedSyncBackend:
     """A `SyncBackend` over the jobs of a runner."""
 
-    def __init__(self, inner: SyncBackend, observer: Observer) -> None:
+    def __init__(self, inner: SyncBackend, observer: Observer, listeners: list[Listener]) -> None:
         self._inner: Final = inner
         self._observer: Final = observer
+        self._listeners: Final = listeners
 
     def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `SyncBackend.run`."""
         reply = self._inner.run(operation)
         self._observer.done(operation, by_lane=False)
+        for listener in self._listeners:
+            listener(operation, reply)
         return reply
 
     def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:

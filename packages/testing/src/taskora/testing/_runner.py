@@ -93,7 +93,7 @@ class TestRunner:
     def sync_producer(self) -> Producer:
         """A synchronous producer. Waiting for results needs another thread that makes the runner work."""
         self._stage.check_open()
-        return Producer(self.backend.blocking(), serializer=self._stage.loan.declared.serializer)
+        return Producer(self._stage.own_backend.blocking(), serializer=self._stage.loan.declared.serializer)
 
     async def dispatch(self, task: Task[I, O], data: I, **options: Unpack[DispatchOptions]) -> AsyncJobHandle[O]:
         """Enqueues a job, as `dispatch` of a bound task does; nothing runs before `process_all` or `advance_time`."""

@@ -24,6 +24,7 @@ class Stage:
         observer = Observer(self.journal, self._changed)
         self._waits: Final = Waits(self.memory.blocking(), self._notify, self._process)
         self.backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for)
+        self.own_backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for)
         self._lanes_backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for, by_lane=True)
         self.reader: Final = self.memory.blocking()
         self.worker: Final = worker or Worker(self.backend)
@@ -78,7 +79,7 @@ class Stage:
         return self._producers[-1].register(contract)
 
     def _new_producer(self) -> AsyncProducer:
-        return AsyncProducer(self.backend, serializer=self.loan.declared.serializer)
+        return AsyncProducer(self.own_backend, serializer=self.loan.declared.serializer)
 
     def check_open(self) -> None:
         """Does nothing while the runner has its worker.
