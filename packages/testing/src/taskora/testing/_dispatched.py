@@ -97,7 +97,8 @@ def dispatches(operation: Operation[Any], reply: Any, prefix: str | None) -> lis
             jobs = [ControlledJob(job=job) for job in operation.jobs]
             fates = [_FATES[created] for created in reply]
         case EnqueueControlled():
-            jobs, fates = list(operation.jobs), [_FATES[admission.verdict] for admission in reply]
+            jobs = list(operation.jobs)
+            fates = [_FATES[admission.verdict] for admission in reply]
         case PushCollect():
             return [_pushed(operation, reply, prefix)]
         case _:
