@@ -23,6 +23,7 @@ local last_job_id = ARGV[7]      -- str     the latest run that the schedule's r
 local JOBS = 8                   -- items   (job_id, data, delay_ms, ttl_ms)...
 
 --@include clock
+--@include batches
 --@include events
 --@include ready
 --@include create
@@ -65,5 +66,5 @@ for _, i in ipairs(new) do
 end
 redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
 redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
-wake_for_created()
+line_up_created()
 return created

@@ -20,23 +20,40 @@ local resend = ARGV[4]           -- flag    this call may have been executed bef
 local JOBS = 5                   -- items   (job_id, data, delay_ms, priority, ttl_ms)...
 
 --@include clock
+--@include batches
 --@include events
 --@include ready
 --@include create
 
 local NONE = {}
 local flags = {}
+local created = {}
 
+-- Ids that are taken are rare: one look for the whole batch finds out whether to look at each.
+local function any_taken()
+  local job_keys = {}
+  for i = JOBS, #ARGV, 5 do
+    job_keys[#job_keys + 1] = prefix .. ARGV[i]
+  end
+  local taken = 0
+  in_batches(job_keys, function(...)
+    taken = taken + redis.call('EXISTS', ...)
+  end)
+  return taken > 0
+end
+
+local look_at_each = any_taken()
 for i = JOBS, #ARGV, 5 do
   local id = ARGV[i]
   local flag = 1
-  if redis.call('EXISTS', prefix .. id) == 1 then
+  if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
     flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
+    created[id] = true
     create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
   end
   flags[#flags + 1] = flag
 end
 
-wake_for_created()
+line_up_created()
 return flags

@@ -21,6 +21,7 @@ local resend = ARGV[4]           -- flag    this call may have been executed bef
 local JOBS = 5                   -- items   (job_id, data, delay_ms, priority, ttl_ms, lifo, concurrency_key, concurrency_limit, control, control_key, amount, period_ms, states)...
 
 --@include clock
+--@include batches
 --@include fields
 --@include events
 --@include ready
@@ -169,5 +170,5 @@ for i = JOBS, #ARGV, WIDTH do
   end
 end
 
-wake_for_created()
+line_up_created()
 return replies

@@ -18,6 +18,7 @@ local max_attempts = ARGV[3]     -- int     total number of runs, for display
 local STEPS = 4                  -- items   (workflow_id, step, job_id, data)...
 
 --@include clock
+--@include batches
 --@include events
 --@include ready
 --@include create
@@ -31,5 +32,5 @@ for i = STEPS, #ARGV, 4 do
   end
   flags[#flags + 1] = is_free and 1 or 0
 end
-wake_for_created()
+line_up_created()
 return flags

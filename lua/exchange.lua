@@ -62,9 +62,15 @@ end
 --@include running
 --@include pacing
 
-local statuses = {}
+local lock_keys = {}
 for i = OUTCOMES, #ARGV, 5 do
-  statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
+  lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
+end
+local holders = lease_holders(lock_keys)
+local statuses = {}
+for n = 1, #holders do
+  local i = OUTCOMES + 5 * (n - 1)
+  statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), holders[n])
 end
 flush_settled()
 

@@ -6,6 +6,7 @@ local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
 local claims = {}
+local started_ids = {}
 local freed_and_blocked = nil -- a list, while freed jobs are tried
 
 local function pop_prioritized(count)
@@ -47,7 +48,7 @@ local function add_claim(id, fields, workflow_id)
 end
 
 local function start(id, job_key, fields)
-  redis.call('LPUSH', active_key, id)
+  started_ids[#started_ids + 1] = id
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
@@ -143,6 +144,9 @@ local function claim_ready(slots, parks)
     claim_freed(slots)
   end
   claim_from(pop_listed, slots)
+  in_batches(started_ids, function(...)
+    redis.call('LPUSH', active_key, ...)
+  end)
 end
 
 -- The reply to an earlier execution of this call was lost: what it claimed still carries its token. Whoever gets it

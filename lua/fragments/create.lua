@@ -1,6 +1,8 @@
--- A new job: its record, and its place among the ready or the delayed ones.
--- needs: delayed_key, version, max_attempts, now_ms, prefix
+-- A new job: its record, and its place among the ready or the delayed ones. Those that are ready line up together, when
+-- all of them are created.
+-- needs: wait_key, delayed_key, version, max_attempts, now_ms, prefix, in_batches
 
+local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 
@@ -28,13 +30,21 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     end
     emit('delayed', id)
   else
-    push_new(id, priority, now_ms, lifo)
+    if priority > 0 or lifo then
+      push_new(id, priority, now_ms, lifo)
+    else
+      ready_ids[#ready_ids + 1] = id
+    end
     any_ready = true
     emit('waiting', id)
   end
 end
 
-local function wake_for_created()
+-- Ends the work of `create`, and wakes whoever waits for it.
+local function line_up_created()
+  in_batches(ready_ids, function(...)
+    redis.call('LPUSH', wait_key, ...)
+  end)
   if any_ready then
     wake_now()
   elseif earliest_due then

@@ -10,11 +10,15 @@ local running = nil -- how many jobs are active, once that was asked
 local settled = {}
 local settled_ids = {}
 local settled_locks = {}
+local ended = {} -- score and id in turn, by the set that they belong to
 local finished = { completed = 0, failed = 0 }
 
 local function finish(id, job_key, state, set_key, fields, ...)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
-  redis.call('ZADD', set_key, now, id)
+  local entries = ended[set_key] or {}
+  entries[#entries + 1] = now
+  entries[#entries + 1] = id
+  ended[set_key] = entries
   release_dedup(fields[5], id)
   note_end(id, fields[9])
 end
@@ -80,10 +84,21 @@ local function leave_active(id, lock_key)
   settled_locks[#settled_locks + 1] = lock_key
 end
 
-local function settle(kind, id, token, payload, delay_ms)
+-- Who holds the leases of some jobs; false for nobody.
+local function lease_holders(lock_keys)
+  local holders = {}
+  in_batches(lock_keys, function(...)
+    for _, holder in ipairs(redis.call('MGET', ...)) do
+      holders[#holders + 1] = holder
+    end
+  end)
+  return holders
+end
+
+local function settle(kind, id, token, payload, delay_ms, holder)
   local job_key = prefix .. id
   local lock_key = job_key .. ':lock'
-  if settled[id] or redis.call('GET', lock_key) ~= token then
+  if settled[id] or holder ~= token then
     return resend == '1' and REPEATED or LOST
   end
   local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
@@ -113,6 +128,11 @@ local function flush_settled()
   in_batches(settled_ids, function(...)
     redis.call('SREM', stalled_key, ...)
   end)
+  for set_key, entries in pairs(ended) do
+    in_batches(entries, function(...)
+      redis.call('ZADD', set_key, ...)
+    end)
+  end
   count_finished('completed', finished.completed)
   count_finished('failed', finished.failed)
 end

@@ -1006,7 +1006,7 @@ def create_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="8e2b61ead13916f211e407951696ce6fd55cb613",
+    sha="7127aff1843adefda4130c8341e2558d4421ee85",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1034,6 +1034,12 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
@@ -1060,6 +1066,7 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
+local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
@@ -1085,12 +1092,19 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     end
     emit('delayed', id)
   else
-    push_new(id, priority, now_ms, lifo)
+    if priority > 0 or lifo then
+      push_new(id, priority, now_ms, lifo)
+    else
+      ready_ids[#ready_ids + 1] = id
+    end
     any_ready = true
     emit('waiting', id)
   end
 end
-local function wake_for_created()
+local function line_up_created()
+  in_batches(ready_ids, function(...)
+    redis.call('LPUSH', wait_key, ...)
+  end)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1130,7 +1144,7 @@ for _, i in ipairs(new) do
 end
 redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
 redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
-wake_for_created()
+line_up_created()
 return created
 """,
 )
@@ -1205,7 +1219,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="073df70fedd0368da14f96f09799d851caa250c4",
+    sha="f72c404236f51b2933e3febf6c1836d642d25852",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1230,6 +1244,12 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
@@ -1256,6 +1276,7 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
+local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
@@ -1281,12 +1302,19 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     end
     emit('delayed', id)
   else
-    push_new(id, priority, now_ms, lifo)
+    if priority > 0 or lifo then
+      push_new(id, priority, now_ms, lifo)
+    else
+      ready_ids[#ready_ids + 1] = id
+    end
     any_ready = true
     emit('waiting', id)
   end
 end
-local function wake_for_created()
+local function line_up_created()
+  in_batches(ready_ids, function(...)
+    redis.call('LPUSH', wait_key, ...)
+  end)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1295,17 +1323,31 @@ local function wake_for_created()
 end
 local NONE = {}
 local flags = {}
+local created = {}
+local function any_taken()
+  local job_keys = {}
+  for i = JOBS, #ARGV, 5 do
+    job_keys[#job_keys + 1] = prefix .. ARGV[i]
+  end
+  local taken = 0
+  in_batches(job_keys, function(...)
+    taken = taken + redis.call('EXISTS', ...)
+  end)
+  return taken > 0
+end
+local look_at_each = any_taken()
 for i = JOBS, #ARGV, 5 do
   local id = ARGV[i]
   local flag = 1
-  if redis.call('EXISTS', prefix .. id) == 1 then
+  if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
     flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
+    created[id] = true
     create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
   end
   flags[#flags + 1] = flag
 end
-wake_for_created()
+line_up_created()
 return flags
 """,
 )
@@ -1333,7 +1375,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="ac84e4d28201bfdef7a423a7f975127c84350bc2",
+    sha="a0ebf884898dee8c376d4ec4758c62ff10268bc8",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1358,6 +1400,12 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -1389,6 +1437,7 @@ local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local NEWER = prefix .. 'parked:newer'
+local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
@@ -1414,12 +1463,19 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     end
     emit('delayed', id)
   else
-    push_new(id, priority, now_ms, lifo)
+    if priority > 0 or lifo then
+      push_new(id, priority, now_ms, lifo)
+    else
+      ready_ids[#ready_ids + 1] = id
+    end
     any_ready = true
     emit('waiting', id)
   end
 end
-local function wake_for_created()
+local function line_up_created()
+  in_batches(ready_ids, function(...)
+    redis.call('LPUSH', wait_key, ...)
+  end)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1553,7 +1609,7 @@ for i = JOBS, #ARGV, WIDTH do
     replies[#replies + 1] = admit(job, job.extra)
   end
 end
-wake_for_created()
+line_up_created()
 return replies
 """,
 )
@@ -1581,7 +1637,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="ec7426cdb6e5ab3b55324677ec03bb75bd9090d5",
+    sha="bea827001967b9c721bd2d9ba92a88618612e3be",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1605,6 +1661,12 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local BATCH = 1000
+local function in_batches(items, command)
+  for first = 1, #items, BATCH do
+    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+  end
+end
 local function emit(name, job_id, ...)
   redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
@@ -1631,6 +1693,7 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
+local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
@@ -1656,12 +1719,19 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     end
     emit('delayed', id)
   else
-    push_new(id, priority, now_ms, lifo)
+    if priority > 0 or lifo then
+      push_new(id, priority, now_ms, lifo)
+    else
+      ready_ids[#ready_ids + 1] = id
+    end
     any_ready = true
     emit('waiting', id)
   end
 end
-local function wake_for_created()
+local function line_up_created()
+  in_batches(ready_ids, function(...)
+    redis.call('LPUSH', wait_key, ...)
+  end)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1677,7 +1747,7 @@ for i = STEPS, #ARGV, 4 do
   end
   flags[#flags + 1] = is_free and 1 or 0
 end
-wake_for_created()
+line_up_created()
 return flags
 """,
 )
@@ -1704,7 +1774,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="b4c87ea7976b9a10272bcf1d2e230c44c64568a5",
+    sha="5f12d9b7e4410bab06966db48f087db2d8996939",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1905,10 +1975,14 @@ local running = nil
 local settled = {}
 local settled_ids = {}
 local settled_locks = {}
+local ended = {}
 local finished = { completed = 0, failed = 0 }
 local function finish(id, job_key, state, set_key, fields, ...)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
-  redis.call('ZADD', set_key, now, id)
+  local entries = ended[set_key] or {}
+  entries[#entries + 1] = now
+  entries[#entries + 1] = id
+  ended[set_key] = entries
   release_dedup(fields[5], id)
   note_end(id, fields[9])
 end
@@ -1963,10 +2037,19 @@ local function leave_active(id, lock_key)
   settled_ids[#settled_ids + 1] = id
   settled_locks[#settled_locks + 1] = lock_key
 end
-local function settle(kind, id, token, payload, delay_ms)
+local function lease_holders(lock_keys)
+  local holders = {}
+  in_batches(lock_keys, function(...)
+    for _, holder in ipairs(redis.call('MGET', ...)) do
+      holders[#holders + 1] = holder
+    end
+  end)
+  return holders
+end
+local function settle(kind, id, token, payload, delay_ms, holder)
   local job_key = prefix .. id
   local lock_key = job_key .. ':lock'
-  if settled[id] or redis.call('GET', lock_key) ~= token then
+  if settled[id] or holder ~= token then
     return resend == '1' and REPEATED or LOST
   end
   local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
@@ -1992,6 +2075,11 @@ local function flush_settled()
   in_batches(settled_ids, function(...)
     redis.call('SREM', stalled_key, ...)
   end)
+  for set_key, entries in pairs(ended) do
+    in_batches(entries, function(...)
+      redis.call('ZADD', set_key, ...)
+    end)
+  end
   count_finished('completed', finished.completed)
   count_finished('failed', finished.failed)
 end
@@ -2095,6 +2183,7 @@ end
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 local claims = {}
+local started_ids = {}
 local freed_and_blocked = nil
 local function pop_prioritized(count)
   local ids = {}
@@ -2129,7 +2218,7 @@ local function add_claim(id, fields, workflow_id)
   claims[#claims + 1] = claim
 end
 local function start(id, job_key, fields)
-  redis.call('LPUSH', active_key, id)
+  started_ids[#started_ids + 1] = id
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
   redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   emit('active', id, 'attempt', fields[3] or '0')
@@ -2211,6 +2300,9 @@ local function claim_ready(slots, parks)
     claim_freed(slots)
   end
   claim_from(pop_listed, slots)
+  in_batches(started_ids, function(...)
+    redis.call('LPUSH', active_key, ...)
+  end)
 end
 local function reclaim_own()
   local active = redis.call('LRANGE', active_key, 0, -1)
@@ -2262,9 +2354,15 @@ local function count_starts(first)
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-local statuses = {}
+local lock_keys = {}
 for i = OUTCOMES, #ARGV, 5 do
-  statuses[#statuses + 1] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]))
+  lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
+end
+local holders = lease_holders(lock_keys)
+local statuses = {}
+for n = 1, #holders do
+  local i = OUTCOMES + 5 * (n - 1)
+  statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), holders[n])
 end
 flush_settled()
 local next_due = promote_due()
