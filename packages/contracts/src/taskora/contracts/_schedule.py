@@ -125,6 +125,10 @@ class Schedule:
             due_ms = self.due_after(due_ms, due_ms=due_ms)
         return runs
 
+    def in_zone(self, instant_ms: int) -> datetime:
+        """An instant, in epoch milliseconds, as clocks of its zone show it."""
+        return from_epoch_ms(instant_ms, self._zone)
+
     @property
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone or DEFAULT_ZONE)

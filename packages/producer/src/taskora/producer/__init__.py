@@ -4,6 +4,7 @@ from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.handle import AsyncJobHandle
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.producer import AsyncProducer
+from taskora.producer._async.schedules import AsyncSchedules
 from taskora.producer._async.task import AsyncBoundTask
 from taskora.producer._async_session import AsyncSession, AsyncTarget, WaitObserver
 from taskora.producer._collecting import CollectInfo
@@ -35,11 +36,14 @@ from taskora.producer._events import (
 )
 from taskora.producer._inspection import JobInfo, MigrationInfo, TaskStats, TimelineEntry
 from taskora.producer._payload import PayloadCodec, Payloads
+from taskora.producer._schedule_changes import ScheduleChanges
+from taskora.producer._schedules import ScheduleInfo, check_schedule_name, schedule_record
 from taskora.producer._session import SyncTarget
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
 from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.producer import Producer
+from taskora.producer._sync.schedules import Schedules
 from taskora.producer._sync.task import BoundTask
 from taskora.wire import ParkedReason
 
@@ -54,6 +58,7 @@ __all__ = [
     "AsyncInspector",
     "AsyncJobHandle",
     "AsyncProducer",
+    "AsyncSchedules",
     "AsyncSession",
     "AsyncTarget",
     "BoundTask",
@@ -83,11 +88,16 @@ __all__ = [
     "ProgressEvent",
     "PromotedEvent",
     "RetryingEvent",
+    "ScheduleChanges",
+    "ScheduleInfo",
+    "Schedules",
     "StalledEvent",
     "SyncTarget",
     "TaskStats",
     "TimelineEntry",
     "WaitObserver",
     "WaitingEvent",
+    "check_schedule_name",
     "job_events",
+    "schedule_record",
 ]

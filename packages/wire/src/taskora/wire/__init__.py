@@ -139,7 +139,13 @@ from taskora.wire._operations import (
     WorkflowState,
     WriteSchedule,
 )
-from taskora.wire._schedule_record import ScheduleRecord, ScheduleRecordError, decode_schedule, encode_schedule
+from taskora.wire._schedule_record import (
+    ScheduleRecord,
+    ScheduleRecordError,
+    decode_schedule,
+    encode_schedule,
+    occurrence_id,
+)
 from taskora.wire._serializer import (
     JsonSerializer,
     LabelledSerializer,
@@ -307,6 +313,7 @@ __all__ = [
     "encode_schedule",
     "handshake",
     "labelled",
+    "occurrence_id",
     "random_id",
     "read_workflow",
     "read_workflow_status",

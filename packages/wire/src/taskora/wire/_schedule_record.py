@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
+from uuid import UUID, uuid5
 
 from taskora.contracts import ContractError, Schedule, UsageError, check_task_name, preview
 from taskora.wire._job import dump_json, text_of
@@ -26,7 +27,13 @@ _PAUSED: Final = "py:paused"
 _DUE: Final = "py:due"
 _OURS: Final = (_VERSION, _ATTEMPTS, _TTL, _START, _END, _JITTER, _DECLARED, _PAUSED, _DUE)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NAMESPACE: Final = UUID("6c2f0f5e-3d0b-5c1a-9d8e-2f4b7a1e9c03")
 _LATEST_MS: Final = 253_402_300_799_000  # the year 9999, where datetimes end
+
+
+def occurrence_id(task: str, schedule: str, instant_ms: int) -> UUID:
+    """Names the run of a schedule that is due at an instant. Every scheduler must find the same name."""
+    return uuid5(_NAMESPACE, f"{task}\n{schedule}\n{instant_ms}")
 
 
 class ScheduleRecordError(ValueError):
@@ -67,7 +74,7 @@ class ScheduleRecord:
 
     def ran(self, job_id: str, *, now_ms: int, due_ms: int | None) -> "ScheduleRecord":
         """The record after a run was dispatched, due again at `due_ms`."""
-        return replace(self, last_job_id=job_id, last_run_ms=now_ms, due_ms=due_ms, paused=False)
+        return replace(self, last_job_id=job_id, last_run_ms=now_ms, due_ms=due_ms)
 
 
 def _definition(record: ScheduleRecord) -> tuple[object, ...]:

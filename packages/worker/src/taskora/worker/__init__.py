@@ -1,13 +1,15 @@
 """Running jobs: handlers, leases, retries, cancellation, shutdown."""
 
-from taskora.worker._config import Defaults, Keep, Retention
+from taskora.worker._config import Defaults, Keep, Retention, SchedulerConfig
 from taskora.worker._context import Context, JobLog
+from taskora.worker._declared_schedules import DeclaredSchedules, ScheduleOptions
 from taskora.worker._decoding import decode_input
 from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
 from taskora.worker._implementation import Implementation, RunOptions
 from taskora.worker._listeners import WorkerEvent
 from taskora.worker._loan import Declared, Loan
 from taskora.worker._rehearsal import Rehearsal
+from taskora.worker._scheduler import Scheduler
 from taskora.worker._signal import CancelSignal
 from taskora.worker._signals import fast_event_loop
 from taskora.worker._task import Implement, WorkerTask
@@ -19,6 +21,7 @@ __all__ = [
     "CancelSignal",
     "Context",
     "Declared",
+    "DeclaredSchedules",
     "Defaults",
     "Handler",
     "Implement",
@@ -31,6 +34,9 @@ __all__ = [
     "Rehearsal",
     "Retention",
     "RunOptions",
+    "ScheduleOptions",
+    "Scheduler",
+    "SchedulerConfig",
     "TimeSource",
     "Worker",
     "WorkerEvent",

@@ -70,6 +70,29 @@ class Retention:
     expired: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerConfig:
+    """How a worker takes part in running schedules.
+
+    Attributes:
+        poll_interval: How often it looks whether it may lead; the leader also looks when something is due.
+        lock_ttl: How long the leader leads when nothing is heard of it, and how long what it has claimed stays with it.
+    """
+
+    poll_interval: Duration = "1s"
+    lock_ttl: Duration = "30s"
+    poll_interval_ms: int = field(init=False, repr=False)
+    lock_ttl_ms: int = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        poll_interval_ms = to_milliseconds(self.poll_interval, field="scheduler.poll_interval")
+        lock_ttl_ms = to_milliseconds(self.lock_ttl, field="scheduler.lock_ttl")
+        if lock_ttl_ms < 2 * poll_interval_ms:
+            raise UsageError.for_field("scheduler.lock_ttl", self.lock_ttl, "at least twice the poll_interval")
+        object.__setattr__(self, "poll_interval_ms", poll_interval_ms)
+        object.__setattr__(self, "lock_ttl_ms", lock_ttl_ms)
+
+
 def check_lease(lease: Duration) -> int:
     """The lifetime of a lease in milliseconds; `UsageError` if it is none that can be kept."""
     lease_ms = to_milliseconds(lease, field="lease")

@@ -12,6 +12,7 @@ from taskora.contracts import (
     OnExpire,
     RateLimit,
     Retry,
+    Schedule,
     Stall,
     TaskContract,
     Ttl,
@@ -60,6 +61,7 @@ class RunOptions(TypedDict, total=False):
         concurrency_limit: How many jobs of a concurrency key run at once, over all workers, where their dispatch did
             not say.
         rate_limit: How many attempts may start in a window of time, over all workers.
+        schedule: When the task runs by itself; the schedule has the task's name.
         capture_logs: Write records of `logging`, made while the handler runs, to the job's log.
     """
 
@@ -76,6 +78,7 @@ class RunOptions(TypedDict, total=False):
     singleton: bool
     concurrency_limit: int | None
     rate_limit: RateLimit | None
+    schedule: Schedule | None
     capture_logs: bool
 
 
@@ -168,6 +171,7 @@ def _check_options(on_cancel: OnCancel[Any] | None, options: RunOptions) -> None
     check_instance("stall", options.get("stall"), Stall)
     check_instance("ttl", options.get("ttl"), Ttl)
     check_instance("rate_limit", options.get("rate_limit"), RateLimit)
+    check_instance("schedule", options.get("schedule"), Schedule)
     if options.get("concurrency_limit") == 0:
         raise UsageError.for_field("concurrency_limit", 0, "an integer, 1 or more")
     if on_cancel is not None and not callable(on_cancel):

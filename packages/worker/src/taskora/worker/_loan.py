@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from taskora.producer import AsyncSession, PayloadCodec
 from taskora.wire import Backend, Serializer
-from taskora.worker._config import Retention
+from taskora.worker._config import Retention, SchedulerConfig
+from taskora.worker._declared_schedules import DeclaredSchedules
 from taskora.worker._handlers import Middleware
 from taskora.worker._implementation import Implementation
 from taskora.worker._listeners import Listeners
@@ -23,6 +24,8 @@ class Declared:
     retention: Retention
     serializer: Serializer | None
     lease_ms: int
+    schedules: DeclaredSchedules
+    scheduling: SchedulerConfig | None
 
 
 class Loan:

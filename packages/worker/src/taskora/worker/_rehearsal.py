@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import Any, Final
 
-from taskora.producer import JobEvent
+from taskora.producer import AsyncProducer, JobEvent
 from taskora.wire import Backend, Clock, Exchanged
 from taskora.worker._canceller import Canceller
 from taskora.worker._direct_call import call_directly
@@ -22,6 +22,7 @@ from taskora.worker._presence import Presence
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import end, perform
+from taskora.worker._scheduler import Scheduler, scheduler_of
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
 from taskora.worker._time_sources import LeaseRenewals, StallSweeps, TimeSource
@@ -61,6 +62,8 @@ class Rehearsal:
         self._canceller: asyncio.Task[None] | None = None
         self._begins_ms: Final = clock.now_ms()
         self._sources: tuple[TimeSource, ...] = ()
+        self._scheduler: Scheduler | None = None
+        self._stored: set[str] = set()
 
     async def open(self) -> None:
         """Takes in what was declared since the last call. Lanes whose attempts run stay as they are."""
@@ -71,6 +74,7 @@ class Rehearsal:
             if self._built.get(task) != built and not (task in self._lanes and self._lanes[task].attempts):
                 self._built[task] = built
                 self._lanes[task] = self._lane(implementation, middleware)
+        await self._declare_schedules()
         self._sources = tuple(self._time_sources())
         if set(self._lanes) != before:
             self._presence = Presence(self._backend, [implementation for implementation, _ in self._built.values()])
@@ -101,7 +105,19 @@ class Rehearsal:
         for task, lane in self._lanes.items():
             recoverer = StallRecoverer(self._backend, task, self.declared.implementations[task].stall)
             sources.append(StallSweeps(self._backend, self._clock, lane, recoverer, begins_ms=self._begins_ms))
+        if self._scheduler is not None:
+            sources.append(self._scheduler)
         return sources
+
+    async def _declare_schedules(self) -> None:
+        """Stores schedules that are new, and becomes their scheduler, which is due whenever one of them is."""
+        declared = self.declared
+        if self._scheduler is None:
+            producer = AsyncProducer(self._backend, serializer=declared.serializer)
+            self._scheduler = scheduler_of(declared, self._backend, producer)
+        if self._scheduler is not None and not self._stored.issuperset(declared.schedules):
+            self._stored.update(declared.schedules)
+            await self._scheduler.declare()
 
     async def _follow_cancellations(self) -> None:
         if self._canceller is not None:

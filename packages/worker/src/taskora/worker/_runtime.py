@@ -23,6 +23,7 @@ from taskora.worker._presence import Presence
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import Role, end, perform
+from taskora.worker._scheduler import Scheduler
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
 
@@ -50,6 +51,7 @@ class Runtime:
         retention: Retention,
         lease_ms: int,
         codecs: Mapping[str, PayloadCodec[Any]],
+        scheduler: Scheduler | None = None,
     ) -> None:
         self._backend: Final = backend
         self._implementations: Final = implementations
@@ -57,6 +59,7 @@ class Runtime:
         self._listeners: Final = listeners
         self._retention: Final = retention
         self._lease_ms: Final = lease_ms
+        self._scheduler: Final = scheduler
         self._threads: Final = ThreadPool()
         self._processes: Final = ProcessPool(self._threads)
         self._presence: Final = Presence(backend, implementations.values())
@@ -81,6 +84,8 @@ class Runtime:
         self._lanes = {task: self._lane(implementation) for task, implementation in self._implementations.items()}
         books = {task: (lane.attempts.leases, lane.attempts) for task, lane in self._lanes.items()}
         self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms, on_trouble=self._trouble)
+        if self._scheduler is not None:
+            await self._scheduler.declare()
         await self._presence.arrive()
         await self._follower.follow()
         self._listeners.watch(self._follower.notice)
@@ -105,7 +110,7 @@ class Runtime:
         )
 
     def _upkeep_roles(self, renewer: LeaseRenewer) -> Sequence[Role]:
-        roles: list[Role] = [self._presence]
+        roles: list[Role] = [self._presence, *filter(None, (self._scheduler,))]
         if self._lanes:
             running = {task: lane.attempts for task, lane in self._lanes.items()}
             roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
@@ -205,6 +210,8 @@ class Runtime:
             last_first.push_async_callback(self._presence.leave)
             last_first.push_async_callback(self._end_leftovers)
             last_first.push_async_callback(self._follower.close)
+            if self._scheduler is not None:
+                last_first.push_async_callback(self._scheduler.stop)
             last_first.push_async_callback(end, self._role_tasks)
             last_first.push_async_callback(end, self._lane_tasks)
 

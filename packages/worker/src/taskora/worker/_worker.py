@@ -17,7 +17,8 @@ from taskora.contracts import (
 from taskora.producer import AsyncProducer, PayloadCodec, Payloads
 from taskora.wire import Backend, Serializer
 from taskora.wire.backends import Target, open_backend
-from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention, check_instance, check_lease
+from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention, SchedulerConfig, check_instance, check_lease
+from taskora.worker._declared_schedules import DeclaredSchedules, ScheduleOptions
 from taskora.worker._handlers import AsyncHandler, Middleware, OnCancel, SyncHandler
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of
@@ -25,6 +26,7 @@ from taskora.worker._listeners import Listeners, WorkerEvent
 from taskora.worker._loan import Declared, Loan
 from taskora.worker._middleware import check_middleware
 from taskora.worker._runtime import Runtime
+from taskora.worker._scheduler import scheduler_of
 from taskora.worker._signals import fast_event_loop, run_until_signalled
 from taskora.worker._subscribing import WorkerEvents
 from taskora.worker._task import Implement, Inline, WorkerTask
@@ -48,6 +50,7 @@ class Worker:
         retention: What is kept of ended jobs.
         middleware: Wraps every handler; the first is outermost.
         lease: How long a job stays with a worker that is not heard of; renewed three times within.
+        scheduler: How it takes part in running schedules; it does so if this is given, or if it declares one.
 
     Attributes:
         producer: Dispatches over the same connection, for handlers that need to.
@@ -65,6 +68,7 @@ class Worker:
         retention: Retention | None = None,
         middleware: "list[Middleware] | tuple[Middleware, ...]" = (),
         lease: Duration = DEFAULT_LEASE,
+        scheduler: SchedulerConfig | None = None,
     ) -> None:
         self._backend: Final[Backend] = open_backend(target, prefix=prefix)
         self._owns_backend: Final = self._backend is not target
@@ -73,6 +77,8 @@ class Worker:
         self._retention: Final = check_instance("retention", retention, Retention) or Retention()
         self._middleware: Final[list[Middleware]] = list(check_middleware(middleware))
         self._lease_ms: Final = check_lease(lease)
+        self._scheduling: Final = check_instance("scheduler", scheduler, SchedulerConfig)
+        self._schedules: Final = DeclaredSchedules()
         self._listeners: Final = Listeners()
         self._implementations: Final[dict[str, Implementation[Any, Any]]] = {}
         self._tasks: Final[dict[str, WorkerTask[Any, Any]]] = {}
@@ -171,6 +177,9 @@ class Worker:
             implementation = resolve(
                 contract, function, self._defaults, self._serializer, on_cancel=on_cancel, collect=collect, **options
             )
+            schedule = options.get("schedule")
+            if schedule is not None:
+                self._schedules.add(contract.name, contract, schedule)
             self._declare(implementation)
 
         self._check_open("implement", contract)
@@ -238,6 +247,17 @@ class Worker:
 
         return Inline(declare)
 
+    def schedule(self, name: str, contract: TaskContract[Any, Any], **options: Unpack[ScheduleOptions]) -> None:
+        """Declares when a task runs by itself, whoever implements it. Stored when the worker starts.
+
+        Raises:
+            UsageError: the worker runs, the name is taken, or an option breaks a rule.
+            ValidationError: the data do not fit the contract.
+        """
+        if self._runtime is not None:
+            raise UsageError(f"cannot declare schedule {name!r} on a worker that has started")
+        self._schedules.declare(name, contract, **options)
+
     def use(self, middleware: M) -> M:
         """Adds a middleware around all handlers, inside those that are there already."""
         if self._runtime is not None:
@@ -262,7 +282,11 @@ class Worker:
             raise UsageError("this worker runs: lend it before it is started, or after it was closed")
         if self._loan is not None:
             self._loan.drop()
-        declared = Declared(
+        self._loan = Loan(self.producer._session, self._declared(), backend)
+        return self._loan
+
+    def _declared(self) -> Declared:
+        return Declared(
             implementations=self._implementations,
             middleware=self._middleware,
             listeners=self._listeners,
@@ -270,9 +294,9 @@ class Worker:
             retention=self._retention,
             serializer=self._serializer,
             lease_ms=self._lease_ms,
+            schedules=self._schedules,
+            scheduling=self._scheduling,
         )
-        self._loan = Loan(self.producer._session, declared, backend)
-        return self._loan
 
     # Running.
 
@@ -296,6 +320,7 @@ class Worker:
             retention=self._retention,
             lease_ms=self._lease_ms,
             codecs=self._codecs,
+            scheduler=scheduler_of(self._declared(), self._backend, self.producer),
         )
         try:
             await self._runtime.start()

@@ -7,6 +7,7 @@ from typing import Any, Final, Self, TypeVar, cast
 from taskora.contracts import TaskContract, UsageError, is_contract
 from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
+from taskora.producer._async.schedules import AsyncSchedules
 from taskora.producer._async.task import AsyncBoundTask
 from taskora.producer._async_session import AsyncSession, AsyncTarget
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
@@ -32,6 +33,7 @@ class AsyncProducer:
     Attributes:
         inspector: Looks at jobs.
         dead_letters: The jobs that failed for good.
+        schedules: What runs by itself.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class AsyncProducer:
         self._tasks: Final[dict[str, AsyncBoundTask[Any, Any]]] = {}
         self.inspector: Final = AsyncInspector(self._session)
         self.dead_letters: Final = AsyncDeadLetters(self._session)
+        self.schedules: Final = AsyncSchedules(self._session, self._rules)
 
     def register(self, contract: TaskContract[I, O]) -> AsyncBoundTask[I, O]:
         """Binds a contract; the same one again gives the same object.

@@ -9,6 +9,7 @@ from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
 from taskora.producer._session import Session, SyncTarget
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.inspector import DeadLetters, Inspector
+from taskora.producer._sync.schedules import Schedules
 from taskora.producer._sync.task import BoundTask
 from taskora.wire import Serializer
 
@@ -32,6 +33,7 @@ class Producer:
     Attributes:
         inspector: Looks at jobs.
         dead_letters: The jobs that failed for good.
+        schedules: What runs by itself.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Producer:
         self._tasks: Final[dict[str, BoundTask[Any, Any]]] = {}
         self.inspector: Final = Inspector(self._session)
         self.dead_letters: Final = DeadLetters(self._session)
+        self.schedules: Final = Schedules(self._session, self._rules)
 
     def register(self, contract: TaskContract[I, O]) -> BoundTask[I, O]:
         """Binds a contract; the same one again gives the same object.

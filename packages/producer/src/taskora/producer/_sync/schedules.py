@@ -1,0 +1,120 @@
+"""Schedules, as those see them who manage them."""
+
+from __future__ import annotations
+
+import builtins
+import uuid
+from typing import Any, Final, TypeVar, Unpack, overload
+
+from taskora.contracts import Schedule, TaskContract, UsageError, is_contract, static_contract
+from taskora.producer._dispatching import DispatchRules
+from taskora.producer._results import ResultReader
+from taskora.producer._schedule_changes import ScheduleChanges, check_changes
+from taskora.producer._schedules import (
+    ScheduleInfo,
+    changed,
+    check_schedule_name,
+    find_schedule,
+    list_schedules,
+    pause_schedule,
+    put_schedule,
+    readable_schedule,
+    remove_schedule,
+    resume_schedule,
+    schedule_record,
+    update_schedule,
+)
+from taskora.producer._session import Session
+from taskora.producer._sync.handle import JobHandle
+from taskora.wire import Admission, Enqueue, NewJob, Verdict
+
+O = TypeVar("O")  # noqa: E741 - output
+
+
+class Schedules:
+    """What runs by itself: schedules that workers declare, and those that are created here.
+
+    Changes take effect with the next look of the scheduler that leads, about a second later.
+    """
+
+    def __init__(self, session: Session, rules: DispatchRules) -> None:
+        self._session: Final = session
+        self._rules: Final = rules
+
+    def list(self) -> builtins.list[ScheduleInfo]:
+        """All schedules, by name; damaged ones as well, with their problem."""
+        return self._session.drive(list_schedules())
+
+    def find(self, name: str) -> ScheduleInfo | None:
+        """One schedule; None when there is none of that name."""
+        return self._session.drive(find_schedule(name))
+
+    def create(
+        self, name: str, contract: TaskContract[Any, Any], schedule: Schedule, *, declared: bool = False
+    ) -> ScheduleInfo:
+        """Creates a schedule, or changes the one of that name to this.
+
+        One that is the same already keeps its next run, its history, and its pause. One that differs keeps its
+        history and its pause. `declared` is for workers: code declares it.
+
+        Raises:
+            UsageError: the name, the schedule or the contract breaks a rule.
+            ValidationError: the data do not fit the contract.
+        """
+        if not is_contract(contract):
+            raise UsageError.for_field("contract", contract, "a TaskContract, made by define_task or static_contract")
+        record = schedule_record(contract, schedule, validate=self._rules.validate, declared=declared)
+        return self._session.drive(put_schedule(check_schedule_name(name), record))
+
+    def pause(self, name: str) -> bool:
+        """Makes a schedule be due no more, until it is resumed; false when there is none of that name."""
+        return self._session.drive(pause_schedule(name))
+
+    def resume(self, name: str) -> bool:
+        """Makes a paused schedule be due again, counted from now; false when there is none of that name.
+
+        Raises:
+            UsageError: its record is damaged.
+        """
+        return self._session.drive(resume_schedule(name))
+
+    def update(self, name: str, **changes: Unpack[ScheduleChanges]) -> ScheduleInfo:
+        """Changes options of a schedule; those that are not named stay.
+
+        An interval replaces an expression and its zone, and the other way round. Where the times change, the next run
+        is counted from now. `data` are plain JSON values; whether they fit the task is not known here. What code
+        declares, it declares again when its worker starts.
+
+        Raises:
+            UsageError: there is no such schedule, or a change breaks a rule.
+        """
+        check_changes(changes)
+        return self._session.drive(update_schedule(name, lambda schedule: changed(schedule, dict(changes))))
+
+    def remove(self, name: str) -> bool:
+        """Deletes a schedule; false when there is none of that name. Jobs that it has dispatched stay."""
+        return self._session.drive(remove_schedule(name))
+
+    @overload
+    def trigger(self, name: str) -> JobHandle[Any]: ...
+    @overload
+    def trigger(self, name: str, contract: TaskContract[Any, O]) -> JobHandle[O]: ...
+    def trigger(self, name: str, contract: TaskContract[Any, Any] | None = None) -> JobHandle[Any]:
+        """Runs a schedule's task now, with its data; when it is due does not change. A contract types the result.
+
+        Raises:
+            UsageError: there is no such schedule, it is damaged, or it runs another task than that of the contract.
+        """
+        record = self._session.drive(readable_schedule(name))
+        task: TaskContract[Any, Any] = contract or static_contract(record.task)
+        if task.name != record.task:
+            raise UsageError(f"schedule {name!r} runs task {record.task!r}, not {task.name!r}")
+        untyped: TaskContract[Any, Any] = static_contract(record.task)
+        data = self._session.payloads(untyped).input.encode(record.schedule.data)
+        job = NewJob(job_id=str(uuid.uuid4()), data=data, ttl_ms=record.ttl_ms)
+        dispatch = Enqueue(task=record.task, version=record.version, max_attempts=record.max_attempts, jobs=(job,))
+        self._session.run(dispatch)
+        admission = Admission(verdict=Verdict.CREATED, job_id=job.job_id)
+        return JobHandle(
+            self._session, ResultReader(record.task, self._session.payloads(task).output), admission, rejection=None
+        )

@@ -1,0 +1,145 @@
+"""One schedule that is due: which of its runs are dispatched, and what is stored of it afterwards.
+
+The order of the steps is what makes every run be dispatched once: see decision 0046.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from taskora.contracts import Schedule, static_contract
+from taskora.producer import Payloads
+from taskora.wire import (
+    Backend,
+    Dispatched,
+    DispatchOccurrences,
+    Occurrence,
+    ReadSchedules,
+    ScheduleRecord,
+    Serializer,
+    SetDue,
+    WriteSchedule,
+    decode_schedule,
+    encode_schedule,
+    occurrence_id,
+)
+
+logger = logging.getLogger("taskora.worker")
+
+# A script call holds the server while it runs, and the server holds its arguments.
+_LARGEST_CALL: Final = 8 * 1_048_576
+_TRIES: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSchedule:
+    """A schedule that was claimed. Instants are epoch milliseconds.
+
+    Attributes:
+        due_ms: When it was due, as its claim says.
+        now_ms: When it was claimed.
+        claimed_until_ms: When it is due again unless somebody says otherwise.
+        raw: Its record.
+    """
+
+    name: str
+    due_ms: int
+    now_ms: int
+    claimed_until_ms: int
+    raw: bytes
+
+    async def run(self, backend: Backend, serializer: Serializer | None) -> int | None:
+        """Dispatches what is due, and plans what comes next; returns when that is.
+
+        Raises:
+            ScheduleRecordError: its record cannot be read. It is due again when the claim ends.
+            BackendError: the server cannot be reached; as above.
+        """
+        record = decode_schedule(self.raw)
+        due_ms = _due(record, self.due_ms)
+        if due_ms > self.now_ms:  # a leader died before it could plan what it had stored
+            await self._plan(backend, due_ms)
+            return due_ms
+        next_ms = record.schedule.due_after(self.now_ms, due_ms=due_ms)
+        instants = record.schedule.due_until(self.now_ms, due_ms=due_ms)
+        after = replace(record, due_ms=next_ms)
+        if instants:
+            dispatch = _dispatch(self, record, instants, serializer)
+            reply = await backend.run(dispatch)
+            if reply is Dispatched.CLAIM_OVER:
+                logger.warning("schedule_claim_over", extra={"schedule": self.name})
+                return None
+            if reply is Dispatched.UNDER_WAY:
+                logger.info("schedule_overlap_skipped", extra={"schedule": self.name})
+            else:
+                after = record.ran(dispatch.jobs[-1].job_id, now_ms=self.now_ms, due_ms=next_ms)
+        next_ms = await self._store(backend, record, after)
+        await self._plan(backend, next_ms)
+        return next_ms
+
+    async def _store(self, backend: Backend, before: ScheduleRecord, after: ScheduleRecord) -> int | None:
+        """Writes the record, into whatever others have made of it meanwhile; returns when it is due next."""
+        raw: bytes | None = self.raw
+        for _ in range(_TRIES):
+            if await backend.run(WriteSchedule(name=self.name, expected=raw, record=encode_schedule(after))):
+                return after.due_ms
+            raw = (await backend.run(ReadSchedules(names=[self.name]))).get(self.name)
+            if raw is None:
+                return None
+            found = decode_schedule(raw)
+            due_ms = after.due_ms if _recurs_alike(found.schedule, before.schedule) else found.due_ms
+            after = replace(found, last_job_id=after.last_job_id, last_run_ms=after.last_run_ms, due_ms=due_ms)
+        return after.due_ms
+
+    async def _plan(self, backend: Backend, due_ms: int | None) -> None:
+        """Says when it is due next, unless the claim is over, or somebody has planned or paused it since."""
+        await backend.run(SetDue(name=self.name, expected=self.claimed_until_ms, due_ms=due_ms))
+
+
+def _due(record: ScheduleRecord, claimed_ms: int) -> int:
+    """When it was due. The claim of a leader that died has hidden that; the record knows."""
+    if record.due_ms is not None:
+        return record.due_ms
+    if record.last_run_ms is None:
+        return claimed_ms
+    # Another program planned it, which counts what was missed from the latest run.
+    missed_ms = record.schedule.due_after(record.last_run_ms, due_ms=record.last_run_ms)
+    return claimed_ms if missed_ms is None else min(claimed_ms, missed_ms)
+
+
+def _dispatch(
+    due: DueSchedule, record: ScheduleRecord, instants: Sequence[int], serializer: Serializer | None
+) -> DispatchOccurrences:
+    payloads = Payloads[Any, Any](static_contract(record.task), serializer)
+    data = payloads.input.encode(record.schedule.data)
+    instants = instants[-max(1, _LARGEST_CALL // max(1, len(data))) :]
+    return DispatchOccurrences(
+        task=record.task,
+        schedule=due.name,
+        version=record.version,
+        max_attempts=record.max_attempts,
+        claimed_until_ms=due.claimed_until_ms,
+        overlap=record.schedule.overlap,
+        last_job_id=record.last_job_id or "",
+        jobs=[_occurrence(due, record, instant_ms, data) for instant_ms in instants],
+    )
+
+
+def _occurrence(due: DueSchedule, record: ScheduleRecord, instant_ms: int, data: bytes) -> Occurrence:
+    name = occurrence_id(record.task, due.name, instant_ms)
+    delay_ms = 0
+    if record.schedule.jitter_ms:
+        start_ms = instant_ms + name.int % (record.schedule.jitter_ms + 1)
+        delay_ms = max(0, start_ms - due.now_ms)
+    return Occurrence(job_id=str(name), data=data, delay_ms=delay_ms, ttl_ms=record.ttl_ms)
+
+
+def _recurs_alike(one: Schedule, other: Schedule) -> bool:
+    return (one.every_ms, one.cron, one.timezone, one.start, one.end) == (
+        other.every_ms,
+        other.cron,
+        other.timezone,
+        other.start,
+        other.end,
+    )
