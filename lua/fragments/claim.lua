@@ -47,10 +47,19 @@ local function add_claim(id, fields, workflow_id)
   claims[#claims + 1] = claim
 end
 
+-- `py:before` is what the claim overwrites: a handler that never starts must leave the job as it was.
 local function start(id, job_key, fields)
   started_ids[#started_ids + 1] = id
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
-  redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  if fields[5] or fields[10] then
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now,
+      'py:before', (fields[10] or '') .. ',' .. (fields[5] or ''))
+  else
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  end
+  if fields[5] then
+    redis.call('HDEL', job_key, 'expireAt')
+  end
   emit('active', id, 'attempt', fields[3] or '0')
   add_claim(id, fields, fields[9])
 end
@@ -82,7 +91,7 @@ end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf')
+    'collectKey', 'state', '_wf', 'processedOn')
   local job_version = tonumber(fields[2] or '0') or 0
   local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
@@ -104,9 +113,6 @@ local function try_start(id)
       park(unpack(place))
     end
   elseif drain(id, job_key, fields) then
-    if fields[5] then
-      redis.call('HDEL', job_key, 'expireAt')
-    end
     start(id, job_key, fields)
   end
 end

@@ -32,6 +32,19 @@ local function retry_later(id, job_key, attempt, error_text, delay_ms)
   emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
 end
 
+-- No handler started: the job is as it was before the claim, with its time to live.
+local function undo_start(job_key)
+  local before = fields_of(job_key, 'py:before')[1] or ''
+  local processed_on, expire_at = string.match(before, '^(%d*),(%d*)$')
+  redis.call('HDEL', job_key, 'processedOn', 'py:before')
+  if (processed_on or '') ~= '' then
+    redis.call('HSET', job_key, 'processedOn', processed_on)
+  end
+  if (expire_at or '') ~= '' then
+    redis.call('HSET', job_key, 'expireAt', expire_at)
+  end
+end
+
 -- Gives the job back without spending the attempt. With a delay it is parked silently: a job that no live
 -- worker can run must neither wake them all nor fill the stream.
 local function give_back(id, job_key, fields, delay_ms)
@@ -64,6 +77,9 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
     finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[3] or '')
   else
+    if kind == 'declined' then
+      undo_start(job_key)
+    end
     give_back(id, job_key, fields, delay_ms)
   end
 end
@@ -109,7 +125,7 @@ local function settle(kind, id, token, payload, delay_ms, holder)
   end
   -- A job that somebody cancelled must not run again: the worker keeps the lease, runs its cancel hook and
   -- settles it as cancelled. A result that is ready or a final failure stands as it is.
-  if fields[2] and (kind == 'retrying' or kind == 'released') then
+  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
     return CANCEL_REQUESTED
   end
   leave_active(id, lock_key)

@@ -43,6 +43,8 @@ ENDS: Final[Mapping[str, tuple[OutcomeKind, int]]] = {
     "cancelled": (OutcomeKind.CANCELLED, 0),
     "released": (OutcomeKind.RELEASED, 0),
     "released for later": (OutcomeKind.RELEASED, 30_000),
+    "declined": (OutcomeKind.DECLINED, 0),
+    "declined for later": (OutcomeKind.DECLINED, 30_000),
 }
 workers = st.sampled_from(WORKERS)
 paces = st.sampled_from([*["free"] * 4, *PACES])

@@ -9,7 +9,7 @@ TOKEN: Final = "tok-1"
 NEXT: Final = "tok-2"
 
 COMPLETED, RETRYING, FAILED = OutcomeKind.COMPLETED, OutcomeKind.RETRYING, OutcomeKind.FAILED
-CANCELLED, RELEASED = OutcomeKind.CANCELLED, OutcomeKind.RELEASED
+CANCELLED, RELEASED, DECLINED = OutcomeKind.CANCELLED, OutcomeKind.RELEASED, OutcomeKind.DECLINED
 
 LOST: Final = (Settlement.LOST,)
 SETTLED: Final = (Settlement.SETTLED,)

@@ -6,6 +6,7 @@ from taskora.wire import OutcomeKind
 from tests.transitions.exchanges import (
     CANCELLED,
     COMPLETED,
+    DECLINED,
     FAILED,
     RELEASED,
     RETRYING,
@@ -135,6 +136,39 @@ def test_a_job_given_back_for_later_is_parked_without_an_event(task: RawTask) ->
     }
 
 
+@pytest.mark.parametrize(
+    ("before", "restored"),
+    [
+        ({}, {}),
+        ({"py:before": f",{NOW + 50}"}, {"expireAt": NOW + 50}),
+        ({"py:before": f"{NOW - 500},"}, {"processedOn": NOW - 500}),
+        ({"py:before": f"{NOW - 500},{NOW + 50}"}, {"processedOn": NOW - 500, "expireAt": NOW + 50}),
+        ({"py:before": "nonsense"}, {}),
+    ],
+)
+def test_a_job_that_no_handler_started_is_as_it_was_before_the_claim(
+    task: RawTask, before: dict[str, str], restored: dict[str, int]
+) -> None:
+    task.seed(claimed(**before))
+    assert task.run(exchange(ended(DECLINED))).settlements == SETTLED
+    assert task.dump() == {
+        "j1": job("waiting", **restored),
+        "wait": ["j1"],
+        "marker": Scores({"0": 0}),
+        "events": Events([event("waiting", "j1")]),
+    }
+
+
+def test_a_declined_job_that_is_put_back_for_later_keeps_its_time_to_live(task: RawTask) -> None:
+    task.seed(claimed(**{"py:before": f",{NOW + 50}"}))
+    task.run(exchange(ended(DECLINED, delay_ms=2000)))
+    assert task.dump() == {
+        "j1": job("delayed", expireAt=NOW + 50),
+        "delayed": Scores({"j1": NOW + 2000}),
+        "marker": Scores({"0": NOW + 2000}),
+    }
+
+
 @EVERY
 def test_every_outcome_ends_lease_activity_and_suspicion(task: RawTask, kind: OutcomeKind) -> None:
     task.seed({**claimed(), "stalled": {"j1", "other"}})
@@ -159,7 +193,7 @@ def test_a_deduplication_key_of_a_newer_job_stays(task: RawTask, kind: OutcomeKi
     assert task.read("dedup:k") == "j2"
 
 
-@pytest.mark.parametrize("kind", [RETRYING, RELEASED])
+@pytest.mark.parametrize("kind", [RETRYING, RELEASED, DECLINED])
 def test_a_job_that_goes_on_keeps_its_deduplication_key(task: RawTask, kind: OutcomeKind) -> None:
     task.seed({**claimed(dedupKey="taskora:{t}:dedup:k"), "dedup:k": "j1"})
     task.run(exchange(ended(kind, delay_ms=5)))

@@ -31,6 +31,7 @@ CASES: list[tuple[Any, str, str, str, list[Any]]] = [
         "a tuple out of active, delayed, retrying, waiting",
         [(), ["waiting"], "waiting", ("completed",), ("waiting", "nope"), (["waiting"],), (1,), None],
     ),
+    (Deduplicate, "deduplicate", "keep_latest", "True or False", ["yes", 1, None]),
     (RateLimit, "rate_limit", "max", "an integer, 1 or more", [*BAD_COUNTS, None]),
     (RateLimit, "rate_limit", "window", "a positive duration", BAD_DURATIONS),
     (RateLimit, "rate_limit", "key", KEY_RULE, BAD_KEYS),
@@ -102,6 +103,10 @@ class FlowControl(unittest.TestCase):
             options: Any = {"key": "k", "keep_latest": True, **more}
             with self.subTest(more=more), self.assertRaisesRegex(UsageError, "keep_latest goes with neither"):
                 Deduplicate(**options)
+
+    def test_a_window_of_time_names_no_states(self) -> None:
+        with self.assertRaisesRegex(UsageError, r"deduplicate\.ttl and deduplicate\.while_ exclude each other"):
+            Deduplicate(key="k", ttl="1s", while_=("waiting",))
 
     def test_a_batch_holds_at_least_what_makes_it_run(self) -> None:
         self.assertEqual(Collect(key="k", delay="1s", max_size=5, max_items=5).max_items, 5)

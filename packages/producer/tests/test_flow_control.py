@@ -224,6 +224,9 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"debounce": "2s"}, "debounce", "a Debounce, got '2s'"),
     ({"throttle": 5}, "throttle", "a Throttle, got 5"),
     ({"deduplicate": "k"}, "deduplicate", "a Deduplicate, got 'k'"),
+    ({"lifo": "no"}, "lifo", "True or False, got 'no'"),
+    ({"raise_on_reject": 1}, "raise_on_reject", "True or False, got 1"),
+    ({"skip_validation": None}, "skip_validation", "True or False, got None"),
 ]
 
 

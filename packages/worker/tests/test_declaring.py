@@ -155,6 +155,8 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"executor": "thread"}, "must be a plain `def` function to run with executor='thread'"),
     ({"middleware": [3]}, "middleware must be an async function"),
     ({"middleware": answer}, "middleware must be a list"),
+    ({"singleton": "no"}, "singleton must be True or False, got 'no'"),
+    ({"capture_logs": 1}, "capture_logs must be True or False, got 1"),
     ({"on_cancel": "log"}, r"on_cancel must be a function \(data, ctx\) or None, got 'log'"),
 ]
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from packages.worker.tests.workbench import double, find, reach
 from taskora.contracts import (
     Collect,
+    ExpiredError,
     JobFailedError,
     JobState,
     RateLimit,
@@ -316,3 +317,21 @@ async def test_options_that_break_a_rule_are_refused(memory: str, options: dict[
 
 async def _echo(data: int) -> int:
     return data
+
+
+async def test_a_job_that_its_rate_limit_put_back_still_expires(url: str, outside: AsyncProducer) -> None:
+    worker = Worker(url, defaults=MANY)
+    ran: list[str] = []
+
+    @worker.implement(word, rate_limit=RateLimit(max=1, window="300ms", key=lambda data: data))
+    async def handle(data: str) -> str:
+        ran.append(data)
+        return data
+
+    task = outside.register(word)
+    handles = await task.dispatch_many([task.item("a"), task.item("a", ttl="100ms")])
+    async with worker:
+        assert await handles[0].result("20s") == "a"
+        with pytest.raises(ExpiredError):
+            await handles[1].result("20s")
+    assert ran == ["a"]

@@ -88,8 +88,14 @@ class Deduplicate:
         if not _are_states(self.while_):
             rule = f"a tuple out of {', '.join(sorted(_DEDUP_STATES))}"
             raise UsageError.for_field("deduplicate.while_", self.while_, rule)
+        if not isinstance(cast("object", self.keep_latest), bool):
+            raise UsageError.for_field("deduplicate.keep_latest", self.keep_latest, "True or False")
         if self.keep_latest and (self.ttl is not None or self.while_ != DEFAULT_WHILE):
             raise UsageError("deduplicate.keep_latest goes with neither ttl nor while_: it says itself what counts")
+        if self.ttl is not None and self.while_ != DEFAULT_WHILE:
+            raise UsageError(
+                "deduplicate.ttl and deduplicate.while_ exclude each other: a window of time counts whatever the state"
+            )
         ttl_ms = None if self.ttl is None else to_milliseconds(self.ttl, field="deduplicate.ttl")
         object.__setattr__(self, "ttl_ms", ttl_ms)
 

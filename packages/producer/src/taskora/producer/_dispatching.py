@@ -29,6 +29,7 @@ DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 # A script call holds the server while it runs, and the server holds its arguments: larger batches are split.
 BATCH_SIZE: Final = 1000
 BATCH_BYTES: Final = 8 * 1_048_576
+_FLAGS: Final = ("lifo", "raise_on_reject", "skip_validation")
 
 
 class DispatchOptions(TypedDict, total=False):
@@ -139,15 +140,18 @@ def check_names(options: DispatchOptions) -> None:
 
 
 def check_options(options: DispatchOptions) -> None:
-    """Refuses options that do not exist: one that is misspelt must not be ignored.
+    """Refuses options that do not exist, since one that is misspelt must not be ignored, and flags that are none.
 
     Raises:
-        UsageError: there is no such option.
+        UsageError: there is no such option, or a flag is neither true nor false.
     """
     unknown = sorted(options.keys() - DispatchOptions.__optional_keys__)
     if unknown:
         known = ", ".join(sorted(DispatchOptions.__optional_keys__))
         raise UsageError.for_field("option", unknown[0], f"one of {known}")
+    for name in _FLAGS:
+        if not isinstance(options.get(name, False), bool):
+            raise UsageError.for_field(name, options.get(name), "True or False")
 
 
 def encode_payload(

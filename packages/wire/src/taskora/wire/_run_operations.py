@@ -12,13 +12,18 @@ OnExpire: TypeAlias = Literal["fail", "discard"]
 
 
 class OutcomeKind(Enum):
-    """How an attempt ended. The values are the words of `lua/exchange.lua`."""
+    """How an attempt ended. The values are the words of `lua/exchange.lua`.
+
+    `RELEASED` and `DECLINED` give the job back without spending the attempt. Of a declined one no handler has started:
+    its time to live goes on.
+    """
 
     COMPLETED = "completed"
     RETRYING = "retrying"
     FAILED = "failed"
     CANCELLED = "cancelled"
     RELEASED = "released"
+    DECLINED = "declined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

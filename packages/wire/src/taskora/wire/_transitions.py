@@ -1774,7 +1774,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="5f12d9b7e4410bab06966db48f087db2d8996939",
+    sha="c6895446c1fa16fa8a51c0a10e79689278372f16",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1994,6 +1994,17 @@ local function retry_later(id, job_key, attempt, error_text, delay_ms)
   wake_at(due)
   emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
 end
+local function undo_start(job_key)
+  local before = fields_of(job_key, 'py:before')[1] or ''
+  local processed_on, expire_at = string.match(before, '^(%d*),(%d*)$')
+  redis.call('HDEL', job_key, 'processedOn', 'py:before')
+  if (processed_on or '') ~= '' then
+    redis.call('HSET', job_key, 'processedOn', processed_on)
+  end
+  if (expire_at or '') ~= '' then
+    redis.call('HSET', job_key, 'expireAt', expire_at)
+  end
+end
 local function give_back(id, job_key, fields, delay_ms)
   if delay_ms > 0 then
     redis.call('HSET', job_key, 'state', 'delayed')
@@ -2023,6 +2034,9 @@ local function apply(kind, id, job_key, fields, payload, delay_ms)
     finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields[3] or '')
   else
+    if kind == 'declined' then
+      undo_start(job_key)
+    end
     give_back(id, job_key, fields, delay_ms)
   end
 end
@@ -2058,7 +2072,7 @@ local function settle(kind, id, token, payload, delay_ms, holder)
     leave_active(id, lock_key)
     return LOST
   end
-  if fields[2] and (kind == 'retrying' or kind == 'released') then
+  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
     return CANCEL_REQUESTED
   end
   leave_active(id, lock_key)
@@ -2220,7 +2234,15 @@ end
 local function start(id, job_key, fields)
   started_ids[#started_ids + 1] = id
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
-  redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  if fields[5] or fields[10] then
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now,
+      'py:before', (fields[10] or '') .. ',' .. (fields[5] or ''))
+  else
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  end
+  if fields[5] then
+    redis.call('HDEL', job_key, 'expireAt')
+  end
   emit('active', id, 'attempt', fields[3] or '0')
   add_claim(id, fields, fields[9])
 end
@@ -2244,7 +2266,7 @@ end
 local function try_start(id)
   local job_key = prefix .. id
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf')
+    'collectKey', 'state', '_wf', 'processedOn')
   local job_version = tonumber(fields[2] or '0') or 0
   local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
@@ -2266,9 +2288,6 @@ local function try_start(id)
       park(unpack(place))
     end
   elseif drain(id, job_key, fields) then
-    if fields[5] then
-      redis.call('HDEL', job_key, 'expireAt')
-    end
     start(id, job_key, fields)
   end
 end

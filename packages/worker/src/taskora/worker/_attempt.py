@@ -20,7 +20,18 @@ class StopReason(Enum):
 class Attempt:
     """A claim, its context, and the task of the event loop that runs it."""
 
-    __slots__ = ("claim", "context", "deadline", "decoded", "ended", "error", "runner", "started", "stop_reason")
+    __slots__ = (
+        "began",
+        "claim",
+        "context",
+        "deadline",
+        "decoded",
+        "ended",
+        "error",
+        "runner",
+        "started",
+        "stop_reason",
+    )
 
     def __init__(self, claim: Claim, context: Context) -> None:
         self.claim = claim
@@ -31,6 +42,7 @@ class Attempt:
         self.error: BaseException | None = None
         self.started = False
         self.decoded = False
+        self.began = False  # middleware, or the handler, has seen the job
         self.ended = False
 
     def stop(self, reason: StopReason) -> bool:

@@ -61,6 +61,7 @@ class Executor:
         rate_limit = self._implementation.rate_limit
         if rate_limit is not None:
             await reserve_start(self._reserve, self._implementation.task, rate_limit, attempt.claim, context.data)
+        attempt.began = True
         return self._implementation.payloads.output.pack(await self.call(context))
 
     async def call(self, context: Context) -> object:

@@ -174,6 +174,9 @@ def _check_options(on_cancel: OnCancel[Any] | None, options: RunOptions) -> None
     check_instance("schedule", options.get("schedule"), Schedule)
     if options.get("concurrency_limit") == 0:
         raise UsageError.for_field("concurrency_limit", 0, "an integer, 1 or more")
+    for name in ("singleton", "capture_logs"):
+        if not isinstance(options.get(name, False), bool):
+            raise UsageError.for_field(name, options.get(name), "True or False")
     if on_cancel is not None and not callable(on_cancel):
         raise UsageError.for_field("on_cancel", on_cancel, "a function (data, ctx) or None")
 

@@ -30,9 +30,14 @@ def cancelled(claim: Claim) -> Outcome:
     return Outcome(kind=OutcomeKind.CANCELLED, job_id=claim.job_id, token=claim.token)
 
 
-def released(claim: Claim, delay_ms: int = 0) -> Outcome:
+def released(claim: Claim) -> Outcome:
     """The job goes back without having spent an attempt."""
-    return Outcome(kind=OutcomeKind.RELEASED, job_id=claim.job_id, token=claim.token, delay_ms=delay_ms)
+    return Outcome(kind=OutcomeKind.RELEASED, job_id=claim.job_id, token=claim.token)
+
+
+def declined(claim: Claim, delay_ms: int = 0) -> Outcome:
+    """The job goes back as it came: no handler has started."""
+    return Outcome(kind=OutcomeKind.DECLINED, job_id=claim.job_id, token=claim.token, delay_ms=delay_ms)
 
 
 def failed(claim: Claim, error: BaseException, implementation: Implementation[Any, Any]) -> Outcome:
@@ -58,14 +63,14 @@ def ended_with_error(attempt: Attempt, error: BaseException, implementation: Imp
     """An attempt that raised, for whatever reason."""
     claim = attempt.claim
     if isinstance(error, TooFastError):
-        return released(claim, error.wait_ms)
+        return declined(claim, error.wait_ms)
     match attempt.stop_reason:
         case StopReason.TIMEOUT:
             return failed(claim, timeout_error(attempt, implementation), implementation)
         case StopReason.CANCELLED:
             return cancelled(claim)
         case StopReason.SHUTDOWN:
-            return released(claim)
+            return released(claim) if attempt.began else declined(claim)
         case _:
             return failed(claim, error, implementation)
 

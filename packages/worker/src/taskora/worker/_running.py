@@ -66,7 +66,7 @@ class RunningAttempts:
         """Gives a job back that came when nothing may be started any more."""
         attempt = self._hold(claim, now_ms)
         attempt.ended = True
-        self._on_end(attempt, _outcomes.released(claim))
+        self._on_end(attempt, _outcomes.declined(claim))
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
         attempt = Attempt(claim, self._context(claim, now_ms))

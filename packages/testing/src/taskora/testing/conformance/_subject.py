@@ -188,6 +188,10 @@ def released(job_id: str, *, delay_ms: int = 0, token: str = "T") -> Outcome:
     return Outcome(kind=OutcomeKind.RELEASED, job_id=job_id, token=token, delay_ms=delay_ms)
 
 
+def declined(job_id: str, *, delay_ms: int = 0, token: str = "T") -> Outcome:
+    return Outcome(kind=OutcomeKind.DECLINED, job_id=job_id, token=token, delay_ms=delay_ms)
+
+
 def shown(events: Iterable[StreamEvent]) -> list[str]:
     """Events as text, fields in their order."""
     return [_shown(event) for event in events]

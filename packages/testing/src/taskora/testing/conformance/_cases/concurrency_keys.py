@@ -13,6 +13,7 @@ from taskora.testing.conformance._subject import (
     Subject,
     cancelled,
     completed,
+    declined,
     failed,
     ids,
     job,
@@ -85,7 +86,9 @@ class TestConcurrencyKeys(Cases):
             assert subject.tricks.ids_by_place(TASK)["freed"] == []
         assert await subject.events() == before
 
-    @pytest.mark.parametrize("end", [completed, failed, cancelled, retrying, partial(retrying, delay_ms=50), released])
+    @pytest.mark.parametrize(
+        "end", [completed, failed, cancelled, retrying, partial(retrying, delay_ms=50), released, declined]
+    )
     async def test_every_end_of_an_attempt_gives_its_slot_to_the_next(self, subject: Subject, end: Any) -> None:
         await created(subject, keyed("a"), keyed("b"), keyed("c"))
         await subject.exchange("T", slots=3)

@@ -4,7 +4,7 @@ import pytest
 
 from taskora.contracts import JobState
 from taskora.testing.conformance._case import Cases
-from taskora.testing.conformance._subject import TASK, Subject, ids, job, released, retrying
+from taskora.testing.conformance._subject import TASK, Subject, declined, ids, job, released, retrying
 from taskora.wire import ReadStatuses
 
 
@@ -133,3 +133,28 @@ class TestPromotion(Cases):
         assert ids(await subject.exchange(slots=2)) == []
         assert len(await subject.listed(JobState.EXPIRED, limit=2000)) == 1002
         assert ids(await subject.exchange(slots=2)) == ["live"]
+
+    @pytest.mark.parametrize("delay_ms", [0, 500])
+    async def test_a_job_that_was_declined_still_expires(self, subject: Subject, delay_ms: int) -> None:
+        await subject.enqueue(job("a", ttl_ms=100))
+        await subject.exchange("T1", slots=1)
+        await subject.settle(declined("a", token="T1", delay_ms=delay_ms))
+        subject.advance(500)
+        assert ids(await subject.exchange("T2", slots=1)) == []
+        assert await subject.state("a") is JobState.EXPIRED
+
+    async def test_a_job_that_was_declined_expires_by_the_time_to_live_of_the_worker(self, subject: Subject) -> None:
+        await subject.enqueue("a")
+        await subject.exchange("T1", slots=1, ttl_ms=100)
+        await subject.settle(declined("a", token="T1"))
+        subject.advance(100)
+        assert ids(await subject.exchange("T2", slots=1, ttl_ms=100)) == []
+        assert await subject.state("a") is JobState.EXPIRED
+
+    async def test_a_job_that_was_started_and_then_declined_does_not_expire(self, subject: Subject) -> None:
+        await subject.enqueue(job("a", ttl_ms=100))
+        await subject.exchange("T1", slots=1)
+        await subject.exchange("T2", slots=1, outcomes=[retrying("a", token="T1")])
+        await subject.settle(declined("a", token="T2"))
+        subject.advance(500)
+        assert ids(await subject.exchange("T3", slots=1, ttl_ms=100)) == ["a"]

@@ -9,6 +9,7 @@ from taskora.testing.conformance._subject import (
     Subject,
     cancelled,
     completed,
+    declined,
     failed,
     ids,
     job,
@@ -19,7 +20,15 @@ from taskora.wire import Cancel, CountJobs, Outcome, Settlement
 
 EACH_OUTCOME = pytest.mark.parametrize(
     "outcome",
-    [completed("a"), retrying("a"), failed("a"), cancelled("a"), released("a"), released("a", delay_ms=9)],
+    [
+        completed("a"),
+        retrying("a"),
+        failed("a"),
+        cancelled("a"),
+        released("a"),
+        released("a", delay_ms=9),
+        declined("a"),
+    ],
     ids=lambda outcome: f"{outcome.kind.value}-{outcome.delay_ms}",
 )
 
@@ -142,7 +151,7 @@ class TestSettling(Cases):
         again = await subject.exchange("T2", outcomes=[completed("a")], resend=True)
         assert again.settlements == (Settlement.SETTLED,)
 
-    @pytest.mark.parametrize("outcome", [retrying("a"), released("a"), released("a", delay_ms=9)])
+    @pytest.mark.parametrize("outcome", [retrying("a"), released("a"), released("a", delay_ms=9), declined("a")])
     async def test_a_job_that_shall_stop_does_not_run_again(self, subject: Subject, outcome: Outcome) -> None:
         await subject.claim("a")
         await subject.run(Cancel(task=TASK, job_id="a"))

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from taskora.wire._operations import Claim, Exchange
 from taskora.wire.backends._memory._collect import drain
 from taskora.wire.backends._memory._promote import expire
-from taskora.wire.backends._memory._record import Record, forget, link_of, number, state, write
+from taskora.wire.backends._memory._record import Record, link_of, note_start, number, state, write
 from taskora.wire.backends._memory._slots import limit_of, park, pass_on, release_slot, takes_slot
 from taskora.wire.backends._memory._task import StoredLease, TaskStore, is_expired
 
@@ -94,10 +94,9 @@ class Claiming:
 
     def _start(self, job_id: str, record: Record) -> Claim:
         task, operation = self._task, self._operation
-        forget(record, "expireAt")
+        note_start(record, self._now_ms)
         task.active[job_id] = None
         task.leases[job_id] = StoredLease(operation.token, self._now_ms + operation.lease_ms)
-        write(record, state="active", processedOn=self._now_ms)
         task.emit(self._now_ms, "active", job_id, attempt=record.get("attempt", b"0"))
         return _claim(job_id, record, operation.token)
 

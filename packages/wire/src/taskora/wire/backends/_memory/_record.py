@@ -46,3 +46,18 @@ def link_of(record: Record) -> StepLink | None:
     """Of which workflow the job is a step."""
     step = integer_of(record.get("_wfNode"))
     return StepLink(workflow_id=text(record, "_wf"), step=step) if "_wf" in record and step is not None else None
+
+
+def note_start(record: Record, now_ms: int) -> None:
+    """A claim: the wait for the start is over. `py:before` is what that overwrites, in case no handler starts."""
+    before = record.get("processedOn"), record.pop("expireAt", None)
+    if any(before):
+        record["py:before"] = b",".join(value or b"" for value in before)
+    write(record, state="active", processedOn=now_ms)
+
+
+def undo_start(record: Record) -> None:
+    """No handler started: the job is as it was before the claim."""
+    before = record.pop("py:before", b",").split(b",")
+    forget(record, "processedOn")
+    record.update({name: value for name, value in zip(("processedOn", "expireAt"), before, strict=False) if value})

@@ -2,11 +2,11 @@
 
 from taskora.contracts import JobState
 from taskora.wire._operations import Outcome, OutcomeKind, Settlement
-from taskora.wire.backends._memory._record import Record, number, write
+from taskora.wire.backends._memory._record import Record, number, undo_start, write
 from taskora.wire.backends._memory._slots import release_slot
 from taskora.wire.backends._memory._task import TaskStore
 
-_RUN_AGAIN = {OutcomeKind.RETRYING, OutcomeKind.RELEASED}
+_RUN_AGAIN = {OutcomeKind.RETRYING, OutcomeKind.RELEASED, OutcomeKind.DECLINED}
 
 
 def settle(task: TaskStore, outcome: Outcome, now_ms: int, *, resend: bool) -> Settlement:
@@ -44,6 +44,9 @@ def _apply(task: TaskStore, outcome: Outcome, record: Record, now_ms: int) -> No
         case OutcomeKind.RETRYING:
             _retry_later(task, outcome, attempt + 1, now_ms)
         case OutcomeKind.RELEASED:
+            _give_back(task, outcome, now_ms)
+        case OutcomeKind.DECLINED:
+            undo_start(record)
             _give_back(task, outcome, now_ms)
 
 
