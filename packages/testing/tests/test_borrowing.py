@@ -2,14 +2,15 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from taskora.contracts import UsageError, define_task
+from taskora.contracts import JobState, Retry, UsageError, define_task
 from taskora.producer import AsyncProducer, CompletedEvent
 from taskora.testing import TestRunner
 from taskora.wire.backends import redirected
-from taskora.worker import Worker, WorkerEvent
+from taskora.worker import CallNext, Context, Worker, WorkerEvent
 from tests.polling import aeventually
 
 double = define_task("double", input=int, output=int)
@@ -164,3 +165,131 @@ async def test_tasks_that_are_implemented_later_are_found(url: str) -> None:
             await runner.execute(late, 1)
         worker.implement(late, lambda data: data + 1)
         assert (await runner.execute(late, 1)).result == 2
+
+
+async def test_a_handler_that_is_run_directly_may_wait_for_jobs_too(url: str) -> None:
+    worker = Worker(url)
+
+    @worker.task("child", retry=Retry(attempts=2, delay="1m"))
+    async def child(data: int, ctx: Context) -> int:
+        if ctx.attempt == 1:
+            raise OSError("not yet")
+        return data + 1
+
+    @worker.task("parent")
+    async def parent(data: int) -> int:
+        handles = [await child.dispatch(data), await child.dispatch(data + 10, delay="1h")]
+        return sum(await asyncio.gather(*[handle.result() for handle in handles]))
+
+    async with TestRunner(worker) as runner:
+        begin = runner.now
+        assert await runner.run(parent, 1) == 14
+        assert runner.now - begin == timedelta(minutes=61)
+
+
+async def test_a_handler_that_waits_keeps_its_job_however_the_time_goes_on(url: str) -> None:
+    worker = Worker(url)
+    begun: list[int] = []
+
+    @worker.task("child")
+    async def child(data: int) -> int:
+        return data
+
+    @worker.task("parent")
+    async def parent(data: int) -> int:
+        begun.append(data)
+        return await (await child.dispatch(data, delay="10m")).result()
+
+    async with TestRunner(worker) as runner:
+        job = await parent.dispatch(1)
+        for _ in range(119):
+            await runner.advance_time("5s")
+        assert await job.state() is JobState.ACTIVE
+        await runner.advance_time("5s")
+        assert await job.result() == 1
+    assert begun == [1]
+
+
+async def test_what_a_handler_left_running_does_not_pass_for_its_attempt(url: str) -> None:
+    worker = Worker(url)
+    left: list[asyncio.Task[int]] = []
+    gate = asyncio.Event()
+
+    @worker.task("slow")
+    async def slow(data: int) -> int:
+        await gate.wait()
+        return data
+
+    @worker.task("careless")
+    async def careless(data: int) -> None:
+        handle = await slow.dispatch(data, delay="1h")
+        left.append(asyncio.create_task(handle.result()))
+
+    async with TestRunner(worker) as runner:
+        await careless.dispatch(1)
+        first = await slow.dispatch(2)
+        working = asyncio.create_task(runner.advance_time("2h"))
+        await aeventually(lambda: len(left) == 1)
+        assert not working.done()
+        gate.set()
+        await working
+        assert await first.result() == 2
+        assert await left[0] == 1
+
+
+async def test_a_listener_that_waits_for_a_job_is_told_that_it_cannot(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = a_worker(url)
+
+    @worker.on("task:completed")
+    async def completed(event: CompletedEvent[object]) -> None:
+        await (await worker.register(double).dispatch(9)).result()
+
+    async with TestRunner(worker, max_jobs=50) as runner:
+        await runner.dispatch(double, 1)
+        with pytest.raises(UsageError, match="without end"):
+            await runner.process_all()
+    assert "a listener cannot wait" in caplog.text
+
+
+async def test_an_old_producer_meets_a_new_worker(url: str) -> None:
+    old = define_task("double", input=int)
+    new = define_task("double", input=dict[str, int], output=int, version=2)
+    worker = Worker(url)
+
+    @worker.implement(new, migrate={1: lambda number: {"value": number}})
+    async def handle(data: dict[str, int]) -> int:
+        return 2 * data["value"]
+
+    async with TestRunner(worker) as runner:
+        before = await runner.dispatch(old, 4)
+        after = await runner.dispatch(new, {"value": 5})
+        await runner.process_all()
+        assert (await before.result(), await after.result()) == (8, 10)
+
+
+async def test_the_time_can_be_given_as_an_instant(url: str) -> None:
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    async with TestRunner(a_worker(url), start=start) as runner:
+        job = await runner.dispatch(double, 1, delay="1h")
+        await runner.advance_to(start + timedelta(hours=1))
+        assert await job.result() == 2
+        with pytest.raises(UsageError, match="time zone"):
+            await runner.advance_to(datetime(2026, 1, 2))  # noqa: DTZ001 - that it has none is the point
+
+
+async def test_middleware_that_is_added_later_counts(url: str) -> None:
+    worker = a_worker(url)
+    async with TestRunner(worker) as runner:
+        assert (await runner.execute(double, 1)).result == 2
+
+        @worker.use
+        async def negate(ctx: Context, call_next: CallNext) -> None:
+            ctx.result = -1 * int(str(await call_next()))
+
+        assert (await runner.execute(double, 1)).result == -2
+        job = await runner.dispatch(double, 3)
+        assert await job.cancel()
+        assert (await runner.process_all()).processed == ()
+        assert runner.steps[-1].state is JobState.CANCELLED

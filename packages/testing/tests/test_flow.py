@@ -257,7 +257,7 @@ async def test_a_handler_that_takes_too_long_is_stopped() -> None:
             await runner.run(work, 1)
 
 
-async def test_retention_deletes_old_jobs() -> None:
+async def test_a_retention_that_the_worker_was_given_deletes_old_jobs() -> None:
     worker = Worker("memory://", retention=Retention(completed=Keep(max_age="1h")))
     worker.implement(work, lambda data: data)
     async with TestRunner(worker) as runner:
@@ -288,3 +288,11 @@ async def test_zero_delay_retries_run_in_one_go() -> None:
         await runner.dispatch(task, 1)
         report = await runner.process_all()
         assert [step.state.value for step in report.processed] == ["retrying"] * 3 + ["completed"]
+
+
+async def test_default_limits_of_retention_delete_nothing() -> None:
+    async with TestRunner() as runner:
+        runner.worker.implement(work, abs)
+        job = await runner.dispatch(work, -1)
+        await runner.advance_time("30d")
+        assert await job.result() == 1

@@ -6,10 +6,12 @@ from typing import Any, Final
 from taskora.contracts import JobState
 from taskora.producer import JobInfo, Producer
 from taskora.testing._reports import ParkedJob, ParkReason
-from taskora.wire import CountJobs, JobRecord, ListJobs, Serializer, SyncBackend
+from taskora.wire import CountJobs, JobRecord, ListJobs, ReadJob, Serializer, SyncBackend
 from taskora.worker import Implementation
 
 _ALL: Final = 1_000_000
+# How long the time may go on for a job that is ready, and that nobody runs.
+_PATIENCE_MS: Final = 24 * 3600 * 1000
 
 Implementations = Mapping[str, Implementation[Any, Any]]
 
@@ -42,3 +44,14 @@ def _reason(record: JobRecord, implementation: Implementation[Any, Any] | None) 
     if implementation is None:
         return "unserved"
     return "paced" if implementation.pace.max else "busy"
+
+
+def is_unfinished(
+    reader: SyncBackend, implementation: Implementation[Any, Any], job_id: str, begin_ms: int, due_ms: int
+) -> bool:
+    """Whether letting the time go on to `due_ms` may bring a job closer to its end."""
+    record = reader.run(ReadJob(task=implementation.task, job_id=job_id))
+    if record is None or record.status.state.is_terminal or record.version > implementation.version:
+        return False
+    has_its_instant = record.status.state in (JobState.DELAYED, JobState.RETRYING)
+    return has_its_instant or due_ms <= begin_ms + _PATIENCE_MS

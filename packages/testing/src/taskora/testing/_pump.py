@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 from taskora.contracts import UsageError
 from taskora.testing._clock import VirtualClock
 from taskora.testing._journal import Journal
-from taskora.testing._waits import Waits, working
+from taskora.testing._waits import Waits, at_work, telling, working
 from taskora.wire.backends import MemoryBackend
 from taskora.worker import Rehearsal, TimeSource
 
@@ -96,16 +96,13 @@ class Pump:
         if working.get():
             raise UsageError("a handler, or a listener, cannot make the runner work that runs it: dispatch, and return")
         async with self._lock:
-            token = working.set(True)
-            try:
+            with at_work():
                 await self._rehearsal.open()
                 await self._rehearsal.be_seen()
                 self._look.update(self._rehearsal.tasks)
                 self._started.clear()
                 await work()
                 await self._rehearsal.be_seen()
-            finally:
-                working.reset(token)
 
     async def _settle(self) -> None:
         while True:
@@ -120,8 +117,12 @@ class Pump:
     async def _tell(self) -> None:
         events = self._journal.events_from(self._told)
         self._told += len(events)
-        for event in events:
-            await self._rehearsal.tell(event)
+        token = telling.set(True)
+        try:
+            for event in events:
+                await self._rehearsal.tell(event)
+        finally:
+            telling.reset(token)
 
     async def _look_once(self) -> bool:
         """Every lane that has something to store, or may find something to run, looks once; whether any did."""

@@ -24,8 +24,9 @@ from taskora.producer import (
     Producer,
 )
 from taskora.testing._backend import ObservedBackend
-from taskora.testing._clock import VirtualClock, instant
-from taskora.testing._executing import execution_of, is_unfinished
+from taskora.testing._clock import VirtualClock
+from taskora.testing._clock import instant as instant_of
+from taskora.testing._executing import execution_of
 from taskora.testing._looking import job_infos, parked_jobs
 from taskora.testing._pump import Pump
 from taskora.testing._reports import Execution, ProcessReport, Step
@@ -135,11 +136,7 @@ class TestRunner:
         if implementation.contract.collect is None:
             options.setdefault("raise_on_reject", True)
         handle = await self.dispatch(task, data, **options)
-        pump = await self._stage.pump()
-        begin_ms = self.clock.now_ms()
-        await pump.advance_while(
-            lambda due_ms: is_unfinished(self._stage.reader, implementation, handle.id, begin_ms, due_ms)
-        )
+        await self._stage.finish(implementation, handle.id)
         return execution_of(self._stage, implementation, handle)
 
     async def process_all(self) -> ProcessReport:
@@ -164,6 +161,10 @@ class TestRunner:
         return await self._advance_to(
             self.clock.now_ms() + to_milliseconds(duration, field="duration", allow_zero=True)
         )
+
+    async def advance_to(self, instant: datetime) -> ProcessReport:
+        """Lets time pass until an instant, which has a time zone; does nothing but `process_all` if it has passed."""
+        return await self._advance_to(VirtualClock(instant).now_ms())
 
     async def _advance_to(self, until_ms: int) -> ProcessReport:
         begin = len(self._stage.journal.steps)
@@ -215,7 +216,7 @@ class TestRunner:
         return ProcessReport(
             processed=tuple(stage.journal.steps[begin:]),
             parked=tuple(parked_jobs(stage.reader, stage.loan.declared.implementations, stage.journal.tasks)),
-            next_due=None if due_ms is None else instant(due_ms),
+            next_due=None if due_ms is None else instant_of(due_ms),
         )
 
     # Looking.
@@ -260,7 +261,7 @@ class TestRunner:
         await self._stage.close()
 
     def dispose(self) -> None:
-        """Gives the worker back at once, for tests without an event loop."""
+        """Gives the worker back at once, for tests without an event loop; tells no listener to `worker:closing`."""
         self._stage.drop()
 
     async def __aenter__(self) -> Self:

@@ -8,10 +8,11 @@ from taskora.producer import AsyncBoundTask, AsyncProducer, PayloadCodec
 from taskora.testing._backend import ObservedBackend, Observer
 from taskora.testing._clock import VirtualClock
 from taskora.testing._journal import Journal
+from taskora.testing._looking import is_unfinished
 from taskora.testing._pump import Pump
-from taskora.testing._waits import Waits, mark_attempt
+from taskora.testing._waits import Waits
 from taskora.wire.backends import MemoryBackend
-from taskora.worker import Loan, Rehearsal, Worker
+from taskora.worker import Implementation, Loan, Rehearsal, Worker
 
 
 class Stage:
@@ -54,8 +55,17 @@ class Stage:
     def _notify(self) -> None:
         self._news.set()
 
-    async def _process(self) -> None:
-        await (await self.pump()).settle()
+    async def _process(self, task: str, job_id: str, *, until_it_ends: bool) -> None:
+        implementation = self.loan.declared.implementations.get(task)
+        if until_it_ends and implementation is not None:
+            await self.finish(implementation, job_id)
+        else:
+            await (await self.pump()).settle()
+
+    async def finish(self, implementation: Implementation[Any, Any], job_id: str) -> None:
+        """Lets everything happen until a job has ended, or cannot get any further."""
+        pump, begin_ms = await self.pump(), self.clock.now_ms()
+        await pump.advance_while(lambda due_ms: is_unfinished(self.reader, implementation, job_id, begin_ms, due_ms))
 
     @property
     def producer(self) -> AsyncProducer:
@@ -100,7 +110,9 @@ class Stage:
             self._rehearsal.drop()
             self.loan.begin_anew()
         self._loop, self._news, self._producers = loop, asyncio.Event(), []
-        rehearsal = Rehearsal(self.loan.declared, self._lanes_backend, self.clock, news=self._news, around=mark_attempt)
+        rehearsal = Rehearsal(
+            self.loan.declared, self._lanes_backend, self.clock, news=self._news, around=self._waits.mark_attempt
+        )
         self._rehearsal = rehearsal
         self._pump = Pump(rehearsal, self.clock, self.memory, self.journal, self._waits, self._news, most=self._most)
 

@@ -1,26 +1,39 @@
 """Who waits for which jobs: a handler that does nothing but wait for another job must not hold up the time."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Protocol
 
+from taskora.contracts import UsageError
 from taskora.wire import ReadStatuses, SyncBackend
 from taskora.worker import CallNext, Context
 
 # Set while a runner works, in everything that it starts.
 working: Final[ContextVar[bool]] = ContextVar("taskora_runner_works", default=False)
+# Set while a runner calls listeners.
+telling: Final[ContextVar[bool]] = ContextVar("taskora_runner_tells", default=False)
 _attempt: ContextVar[Context | None] = ContextVar("taskora_runner_attempt", default=None)
 
 
-async def mark_attempt(ctx: Context, call_next: CallNext) -> None:
-    """The outermost middleware: what a handler does is known to be done by its attempt."""
-    token = _attempt.set(ctx)
+@contextmanager
+def at_work() -> Generator[None]:
+    """A runner works, in this context; what it starts is not done by the attempt for which it may do so."""
+    is_working, attempt = working.set(True), _attempt.set(None)
     try:
-        await call_next()
+        yield
     finally:
-        _attempt.reset(token)
+        _attempt.reset(attempt)
+        working.reset(is_working)
+
+
+class Process(Protocol):
+    """Makes the runner work for somebody who waits for a job."""
+
+    async def __call__(self, task: str, job_id: str, *, until_it_ends: bool) -> None:
+        """Runs what is ready; lets the time go on until the job has ended, if that is wanted."""
+        ...
 
 
 class Waits:
@@ -29,45 +42,51 @@ class Waits:
     Args:
         reader: Says whether a job has ended.
         notify: Called when an attempt begins or ends to wait.
-        process: Called when somebody waits who is no handler: nobody else would run the job.
+        process: Called when somebody waits while the runner does nothing: nobody else would run the job.
     """
 
-    def __init__(
-        self, reader: SyncBackend, notify: Callable[[], None], process: Callable[[], Awaitable[object]]
-    ) -> None:
+    def __init__(self, reader: SyncBackend, notify: Callable[[], None], process: Process) -> None:
         self._reader: Final = reader
         self._notify: Final = notify
         self._process: Final = process
-        self._jobs: Final[dict[Context, Counter[tuple[str, str]]]] = {}
+        self._running: Final[dict[Context, Counter[tuple[str, str]]]] = {}
+
+    async def mark_attempt(self, ctx: Context, call_next: CallNext) -> None:
+        """The outermost middleware: what a handler does is known to be done by its attempt."""
+        token = _attempt.set(ctx)
+        self._running[ctx] = Counter()
+        try:
+            await call_next()
+        finally:
+            del self._running[ctx]
+            _attempt.reset(token)
 
     @asynccontextmanager
     async def waiting_for(self, task: str, job_id: str) -> AsyncGenerator[None]:
         """Somebody waits for a job, in this context."""
+        if telling.get():
+            raise UsageError("in a runner a listener cannot wait for a job: dispatch it, and return")
         attempt = _attempt.get()
-        if attempt is None:
-            if not working.get():
-                await self._process()
+        jobs = None if attempt is None else self._running.get(attempt)
+        if not working.get():
+            await self._process(task, job_id, until_it_ends=jobs is not None)
+        if jobs is None:  # the test, a cancel hook, or what a handler left running
             yield
             return
-        self._jobs.setdefault(attempt, Counter())[task, job_id] += 1
+        jobs[task, job_id] += 1
         self._notify()
         try:
             yield
         finally:
-            self._forget(attempt, (task, job_id))
+            jobs[task, job_id] -= 1
             self._notify()
-
-    def _forget(self, attempt: Context, job: tuple[str, str]) -> None:
-        jobs = self._jobs[attempt]
-        jobs[job] -= 1
-        if not jobs[job]:
-            del jobs[job]
-        if not jobs:
-            del self._jobs[attempt]
 
     def blocked(self) -> int:
         """How many attempts can only go on when another job has ended."""
-        return sum(all(self._runs(*job) for job in jobs) for jobs in self._jobs.values())
+        return sum(self._is_blocked(+jobs) for jobs in self._running.values())
+
+    def _is_blocked(self, jobs: Counter[tuple[str, str]]) -> bool:
+        return bool(jobs) and all(self._runs(*job) for job in jobs)
 
     def _runs(self, task: str, job_id: str) -> bool:
         (status,) = self._reader.run(ReadStatuses(task=task, job_ids=(job_id,)))

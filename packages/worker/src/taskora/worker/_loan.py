@@ -15,13 +15,13 @@ from taskora.worker._listeners import Listeners
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What a worker was told before it runs. Mappings and lists are the worker's own, and may grow."""
+    """What a worker was told before it runs, defaults left out. Mappings and lists are its own, and may grow."""
 
     implementations: Mapping[str, Implementation[Any, Any]]
     middleware: list[Middleware]
     listeners: Listeners
     codecs: Mapping[str, PayloadCodec[Any]]
-    retention: Retention
+    retention: Retention | None
     serializer: Serializer | None
     lease_ms: int
     schedules: DeclaredSchedules

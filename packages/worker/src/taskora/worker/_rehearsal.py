@@ -61,6 +61,7 @@ class Rehearsal:
         self._presence = Presence(backend, ())
         self._canceller: asyncio.Task[None] | None = None
         self._begins_ms: Final = clock.now_ms()
+        self._renewals: Final = LeaseRenewals(backend, clock, self._lanes, lease_ms=declared.lease_ms)
         self._sources: tuple[TimeSource, ...] = ()
         self._scheduler: Scheduler | None = None
         self._stored: set[str] = set()
@@ -68,15 +69,16 @@ class Rehearsal:
     async def open(self) -> None:
         """Takes in what was declared since the last call. Lanes whose attempts run stay as they are."""
         middleware = (self._around, *self.declared.middleware)
-        before = set(self._lanes)
+        changed = False
         for task, implementation in self.declared.implementations.items():
             built = (implementation, middleware)
             if self._built.get(task) != built and not (task in self._lanes and self._lanes[task].attempts):
                 self._built[task] = built
                 self._lanes[task] = self._lane(implementation, middleware)
+                changed = True
         await self._declare_schedules()
         self._sources = tuple(self._time_sources())
-        if set(self._lanes) != before:
+        if changed:
             self._presence = Presence(self._backend, [implementation for implementation, _ in self._built.values()])
             await self._follow_cancellations()
 
@@ -99,9 +101,7 @@ class Rehearsal:
 
     def _time_sources(self) -> list[TimeSource]:
         """Everything that becomes due by itself, besides jobs. What a worker does at other instants belongs here."""
-        sources: list[TimeSource] = [
-            LeaseRenewals(self._backend, self._clock, self._lanes, lease_ms=self.declared.lease_ms)
-        ]
+        sources: list[TimeSource] = [self._renewals]
         for task, lane in self._lanes.items():
             recoverer = StallRecoverer(self._backend, task, self.declared.implementations[task].stall)
             sources.append(StallSweeps(self._backend, self._clock, lane, recoverer, begins_ms=self._begins_ms))
@@ -161,7 +161,9 @@ class Rehearsal:
         return await self._lanes[task].step()
 
     async def prune(self) -> None:
-        """Deletes ended jobs that are too old or too many."""
+        """Deletes ended jobs that are too old or too many, if the worker was given limits: not by the default ones."""
+        if self.declared.retention is None:
+            return
         for task in self._lanes:
             await RetentionPruner(self._backend, task, self.declared.retention).tick()
 

@@ -74,7 +74,7 @@ class Worker:
         self._owns_backend: Final = self._backend is not target
         self._serializer: Final = serializer
         self._defaults: Final = check_instance("defaults", defaults, Defaults) or Defaults()
-        self._retention: Final = check_instance("retention", retention, Retention) or Retention()
+        self._retention: Final = check_instance("retention", retention, Retention)
         self._middleware: Final[list[Middleware]] = list(check_middleware(middleware))
         self._lease_ms: Final = check_lease(lease)
         self._scheduling: Final = check_instance("scheduler", scheduler, SchedulerConfig)
@@ -317,7 +317,7 @@ class Worker:
             self._implementations,
             middleware=tuple(self._middleware),
             listeners=self._listeners,
-            retention=self._retention,
+            retention=self._retention or Retention(),
             lease_ms=self._lease_ms,
             codecs=self._codecs,
             scheduler=scheduler_of(self._declared(), self._backend, self.producer),
