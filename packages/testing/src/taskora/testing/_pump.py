@@ -43,7 +43,8 @@ class Pump:
         self._most: Final = most
         self._lock: Final = asyncio.Lock()
         self._look: Final[set[str]] = set()
-        self._told = 0
+        self._told = len(journal.events_from(0))
+        self._ticked: Final[dict[TimeSource, int]] = {}
         self._started: Counter[str] = Counter()
         self._pruned_ms = clock.now_ms()
 
@@ -57,12 +58,12 @@ class Pump:
         self._told = 0
 
     async def settle(self) -> None:
-        """Runs what is ready now, and what that makes ready, until nothing is.
+        """Runs what is ready or due now, and what that makes ready, until nothing is.
 
         Raises:
             UsageError: called by a handler, or jobs make jobs without end.
         """
-        await self._work(self._settle)
+        await self.advance(self._clock.now_ms())
 
     async def advance(self, until_ms: int) -> None:
         """Goes to an instant, and stops on the way wherever something is due."""
@@ -101,6 +102,7 @@ class Pump:
                 await self._rehearsal.be_seen()
                 self._look.update(self._rehearsal.tasks)
                 self._started.clear()
+                self._ticked.clear()
                 await work()
                 await self._rehearsal.be_seen()
 
@@ -161,26 +163,29 @@ class Pump:
         """Goes to the first of the instants, does what is due then, and runs what that makes ready."""
         instant_ms = dues[0][0]
         self._move(instant_ms)
-        self._started.clear()
         for due_ms, source in dues:
             if source is not None and due_ms <= instant_ms:
+                self._ticked[source] = instant_ms  # what it could not do now, it cannot before the time moves
                 await source.tick()
         await self._prune()
         await self._settle()
 
     def _move(self, instant_ms: int) -> None:
+        if instant_ms > self._clock.now_ms():
+            self._started.clear()
+            self._ticked.clear()
         self._clock.move_to(instant_ms)
         self._memory.notify_time()
         self._look.update(self._rehearsal.tasks)
 
     async def _dues(self) -> list[Due]:
-        """Everything that is due later, earliest first."""
+        """Everything that is due, and cannot be done before the time moves, earliest first."""
         now_ms = self._clock.now_ms()
         jobs = (self._memory.next_due_ms(task) for task in self._rehearsal.tasks)
         dues: list[Due] = [(due_ms, None) for due_ms in jobs if due_ms is not None and due_ms > now_ms]
         for source in self._rehearsal.sources:
             due_ms = await source.next_due_ms()
-            if due_ms is not None:
+            if due_ms is not None and (due_ms > now_ms or self._ticked.get(source) != now_ms):
                 dues.append((max(due_ms, now_ms), source))
         return sorted(dues, key=lambda due: due[0])
 

@@ -217,6 +217,8 @@ class Rehearsal:
         if self._canceller is not None:
             with contextlib.suppress(RuntimeError):
                 self._canceller.cancel()
+        if self._scheduler is not None:
+            self._scheduler.give_up()
         self._threads.close()
         self._processes.kill()
 

@@ -105,6 +105,10 @@ class Scheduler:
         with contextlib.suppress(BackendError):  # its time ends by itself
             await self._backend.run(StepDown(token=self._token))
 
+    def give_up(self) -> None:
+        """Lets another scheduler lead at once, for those who have no event loop any more."""
+        self._backend.blocking().run(StepDown(token=self._token))
+
     async def _tick(self) -> None:
         self.interval = self._config.poll_interval_ms / 1000
         lease_ms = self._config.lock_ttl_ms
