@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError
-from taskora.producer._dispatching import AnyJob, batch_length, batches, enqueue
+from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
@@ -31,6 +31,7 @@ I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 R = TypeVar("R")
 AsyncTarget: TypeAlias = Target
+Step: TypeAlias = Operation[Any] | Pause | AwaitEvents
 
 
 class WaitObserver(Protocol):
@@ -129,7 +130,7 @@ class AsyncSession:
         """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
         self.check_open()
 
-        async def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
+        async def perform(step: Step) -> Any:
             self.check_open()
             if isinstance(step, Pause):
                 return await asyncio.sleep(step.seconds)
@@ -152,13 +153,11 @@ class AsyncSession:
     async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch of its own."""
         self.check_open()
-        admissions: list[Admission] = []
-        for batch in batches(jobs):
-            admissions += await self._send(contract, batch)
-        return admissions
+        return [admission for batch in batches(jobs) for admission in await self._send(contract, batch)]
 
     async def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Sequence[Admission]:
-        return await self.drive(enqueue(contract, jobs))
+        operation = enqueue(contract, jobs)
+        return admissions(operation, await self.run(operation))
 
     async def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""

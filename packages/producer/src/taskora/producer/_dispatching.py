@@ -16,7 +16,7 @@ from taskora.contracts import (
 )
 from taskora.producer._flow_control import FlowOptions, control
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, Flow, NewJob, Verdict, ask, random_id
+from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Verdict, random_id
 
 AnyJob: TypeAlias = NewJob | ControlledJob
 
@@ -191,28 +191,29 @@ def data_and_options(item: I | DispatchItem[I]) -> tuple[I, DispatchOptions]:
     return item, {}
 
 
-def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Flow[Sequence[Admission]]:
-    """Enqueues jobs of one task in one call; the plain one unless a job asks for flow control."""
+def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Enqueue | EnqueueControlled:
+    """The operation that enqueues jobs of one task; the plain one unless a job asks for flow control."""
     attempts = max_attempts(contract)
     plain = [job for job in jobs if isinstance(job, NewJob)]
     if len(plain) == len(jobs):
-        flags = yield from ask(Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=plain))
-        return [_admission(job, created=flag) for job, flag in zip(plain, flags, strict=True)]
+        return Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=plain)
     controlled = [ControlledJob(job=job) if isinstance(job, NewJob) else job for job in jobs]
-    return (
-        yield from ask(
-            EnqueueControlled(task=contract.name, version=contract.version, max_attempts=attempts, jobs=controlled)
-        )
-    )
+    return EnqueueControlled(task=contract.name, version=contract.version, max_attempts=attempts, jobs=controlled)
+
+
+def admissions(operation: Enqueue | EnqueueControlled, reply: Sequence[bool | Admission]) -> list[Admission]:
+    """What the reply to an operation of `enqueue` says of each job."""
+    if isinstance(operation, EnqueueControlled):
+        return cast("list[Admission]", [*reply])
+    return [
+        Admission(verdict=Verdict.CREATED if created else Verdict.TAKEN, job_id=job.job_id)
+        for job, created in zip(operation.jobs, reply, strict=True)
+    ]
 
 
 def max_attempts(contract: TaskContract[I, O]) -> int:
     """How many runs a job is recorded to have; the worker's own policy decides."""
     return 1 if contract.retry is None else contract.retry.attempts
-
-
-def _admission(job: NewJob, *, created: bool) -> Admission:
-    return Admission(verdict=Verdict.CREATED if created else Verdict.TAKEN, job_id=job.job_id)
 
 
 def batch_length(jobs: Sequence[AnyJob]) -> int:

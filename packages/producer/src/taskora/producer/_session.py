@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import JobTimeoutError, TaskContract, UsageError
 from taskora.producer._bounding import within
-from taskora.producer._dispatching import AnyJob, batches, enqueue
+from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
@@ -32,6 +32,7 @@ I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 R = TypeVar("R")
 SyncTarget: TypeAlias = Target
+Step: TypeAlias = Operation[Any] | Pause | AwaitEvents
 
 
 class Feed:
@@ -85,7 +86,7 @@ class Session:
         """Runs a flow of operations, pauses, and waits for events if it is given a feed, until it is abandoned."""
         self.check_open()
 
-        def perform(step: Operation[Any] | Pause | AwaitEvents) -> Any:
+        def perform(step: Step) -> Any:
             self.check_open()
             if abandoned is not None and abandoned.is_set():
                 raise TimeoutError("nobody waits any more")
@@ -100,15 +101,16 @@ class Session:
 
     def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
         """Enqueues a job."""
-        return self.drive(enqueue(contract, (job,)))[0]
+        return self._send(contract, (job,))[0]
 
     def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch."""
         self.check_open()
-        admissions: list[Admission] = []
-        for batch in batches(jobs):
-            admissions += self.drive(enqueue(contract, batch))
-        return admissions
+        return [admission for batch in batches(jobs) for admission in self._send(contract, batch)]
+
+    def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
+        operation = enqueue(contract, jobs)
+        return admissions(operation, self.run(operation))
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""

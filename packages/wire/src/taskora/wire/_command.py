@@ -38,7 +38,7 @@ def builds(operation: type[O]) -> Callable[[Builder[O]], Builder[O]]:
 
 def flags(reply: Sequence[int]) -> tuple[bool, ...]:
     """A reply of ones and other numbers."""
-    return tuple(flag == 1 for flag in reply)
+    return tuple([flag == 1 for flag in reply])
 
 
 def texts(reply: Sequence[bytes]) -> tuple[str, ...]:

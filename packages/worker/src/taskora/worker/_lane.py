@@ -24,6 +24,8 @@ logger = logging.getLogger("taskora.worker")
 BLOCK_MS: Final = 2000
 _LARGEST_CLAIM: Final = 500
 _LARGEST_SETTLEMENT: Final = 1000
+# From how many on a lane claims in two halves: one runs while the other is fetched.
+_MANY_SLOTS: Final = 16
 _LONGEST_PAUSE: Final = 5.0
 # A lane that has to stop, and whose server does not answer, gives up after so many round trips.
 _LAST_TRIES: Final = 5
@@ -126,7 +128,14 @@ class Lane:
     def free_slots(self) -> int:
         """How many jobs this lane may claim now."""
         free = 0 if self._stopping else self._implementation.concurrency - self.attempts.running
-        return max(0, min(free, _LARGEST_CLAIM))
+        return max(0, free)
+
+    def _claim_size(self) -> int:
+        """How many jobs to ask for at once: of many no more than half, so that the others run meanwhile."""
+        free = self.free_slots()
+        if self._implementation.concurrency >= _MANY_SLOTS:
+            free = min(free, self._implementation.concurrency // 2)
+        return min(free, _LARGEST_CLAIM)
 
     async def _wait(self) -> None:
         if self.free_slots() and self._watch is None:
@@ -161,6 +170,8 @@ class Lane:
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
         self._take_in(batch, reply)
+        if 0 < operation.slots == len(reply.claims) and self.free_slots():
+            self._look = True  # nothing says that these were all
 
     def _take_in(self, batch: list[Ended], reply: Exchanged) -> None:
         self._settle(batch, reply)
@@ -174,7 +185,7 @@ class Lane:
             task=self.task,
             token=random_id(),
             lease_ms=self._lease_ms,
-            slots=self.free_slots(),
+            slots=self._claim_size(),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
             max_version=self._implementation.version,
