@@ -4,25 +4,40 @@ Who teaches memory to store something new adds it here; until then every history
 server has keys that memory seems not to have.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 from taskora.wire import FINAL_STATES, Keyspace
 from taskora.wire._worker_operations import encode_worker
 from taskora.wire.backends import MemoryBackend
 from taskora.wire.backends._memory._sorted_ids import SortedIds
+from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._task import TaskStore
+from taskora.wire.backends._memory._waiting import AsyncSleeper
 from tests.properties.image import PARKED_FOR, Image, Stored
 
 WORKERS_KEPT_MS = 60_000  # the value of `lua/fragments/workers.lua`
 Named: TypeAlias = Iterator[tuple[str, Stored]]
 
 
+class _Awake(AsyncSleeper):
+    """Sleeps in no loop."""
+
+    def __init__(self) -> None:
+        pass
+
+    def wake(self) -> bool:
+        return True
+
+
 class MemorySide:
     """Looks into a memory backend, and does to it what happens to servers."""
 
-    def __init__(self, backend: MemoryBackend) -> None:
+    def __init__(self, backend: MemoryBackend, tasks: Iterable[str]) -> None:
         self._store = backend._store
+        self._listeners = {task: Subscriber(_Awake()) for task in tasks}
+        for task, listener in self._listeners.items():
+            self._store.task(task).subscribers.add(listener)
         self._announced: dict[str, tuple[object, float]] = {}  # workers, and until when a server has them
 
     def image(self) -> Image:
@@ -69,6 +84,14 @@ class MemorySide:
         for place, name, job_id, fields in list(log._entries)[since:]:
             flat: list[Any] = ["event", name, "jobId", job_id, *(part for pair in fields.items() for part in pair)]
             found.append((f"{place[0]}-{place[1]}", [_bytes(part) for part in flat]))
+        return found
+
+    def hear(self) -> list[tuple[str, str]]:
+        """The cancellations that were published since the last call, by channel."""
+        found: list[tuple[str, str]] = []
+        for task, listener in self._listeners.items():
+            found += [(Keyspace().task(task).cancel_channel, message.job_id) for message in listener.messages]
+            listener.messages.clear()
         return found
 
     def lose_lease(self, task: str, job_id: str) -> None:

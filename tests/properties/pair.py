@@ -75,7 +75,7 @@ class Pair(RuleBasedStateMachine):
         self.memory, self.redis = memory.blocking(), open_sync_backend(server.url, clock=self.clock)
         self.redis.run(ReadMigrationLock())  # says hello first; the machine wants to meet the keyspace itself
         self._raw.flushall()
-        self._memory_side, self._server_side = MemorySide(memory), ServerSide(self._raw)
+        self._memory_side, self._server_side = MemorySide(memory, TASKS), ServerSide(self._raw, TASKS)
         self.sides = (self._memory_side, self._server_side)
         self.positions: dict[str, list[tuple[str, str]]] = {task: [("0-0", "0-0")] for task in TASKS}
         self.views = {task: TaskView({}, task) for task in TASKS}
@@ -98,6 +98,7 @@ class Pair(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.redis.close()
+        self._server_side.close()
         self._raw.close()
 
     def both(self, operation: Operation[R]) -> R:
@@ -131,6 +132,8 @@ class Pair(RuleBasedStateMachine):
         server = self._ledger.check_metrics(self._done, server, now_ms)
         unequal = differences(memory, server)
         assert not unequal, f"after {[operation for operation, _ in self._done]}\n{unequal}"
+        published = self._memory_side.hear()
+        assert self._server_side.hear(len(published)) == published
         for task, of_task in zip(TASKS, news, strict=True):
             self._compare_events(task, of_task)
             self._check_task(task, server, now_ms)

@@ -7,6 +7,7 @@ those bounds is the same end. Lifetimes must be much longer than a step takes.
 """
 
 import time
+from collections.abc import Iterable
 from typing import Any, Final
 
 import redis
@@ -14,6 +15,7 @@ import redis
 from taskora.wire import Keyspace
 from tests.properties.image import PARKED_FOR, Image, Stored
 
+_MESSAGE_SECONDS: Final = 10.0  # to pass from one connection to the other, at most
 _ENDLESS_MS: Final = 10**13
 _COARSENESS_MS: Final = 5  # of the clocks compared
 
@@ -46,12 +48,26 @@ return { rows, news }
 class ServerSide:
     """Looks at a server, and does to it what happens to servers."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, tasks: Iterable[str]) -> None:
         self._client: Any = client
         self._ends: dict[str, float] = {}
         self._keyspace = Keyspace()
         self._look: Any = client.register_script(_LOOK)
         self._began = time.monotonic()
+        self._messages: Any = client.pubsub()
+        for task in tasks:
+            self._messages.subscribe(self._keyspace.task(task).cancel_channel)
+            assert self._messages.get_message(timeout=_MESSAGE_SECONDS)["type"] == "subscribe"
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._messages.close()
+
+    def hear(self, count: int) -> list[tuple[str, str]]:
+        """The next cancellations that were published, by channel; waits for so many, and takes what more is there."""
+        found = [self._messages.get_message(timeout=_MESSAGE_SECONDS) for _ in range(count)]
+        found.append(self._messages.get_message(timeout=0))
+        return [(message["channel"].decode(), message["data"].decode()) for message in found if message]
 
     def step_begins(self) -> None:
         """To be called before anything is sent that may set a lifetime."""
