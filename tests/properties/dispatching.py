@@ -60,6 +60,11 @@ control_keys = st.sampled_from("ab")
 payloads = st.sampled_from([b"1", b"2"])
 
 
+def has_sent(machine: "Dispatching") -> bool:
+    """Whether there is a request to repeat."""
+    return bool(machine.sent)
+
+
 class Dispatching(Pair):
     """What producers ask for."""
 
@@ -130,7 +135,7 @@ class Dispatching(Pair):
         self.both(ReadCollect(task=task, key=key))
         return Name(task, name)
 
-    @precondition(lambda self: self.sent)
+    @precondition(has_sent)
     @rule(back=st.integers(1, 4))
     def dispatch_again(self, back: int) -> None:
         """The reply was lost: the same request comes once more, perhaps after others."""

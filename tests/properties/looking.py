@@ -19,7 +19,7 @@ from taskora.wire import (
     ScanTasks,
     StreamEvent,
 )
-from tests.properties.pair import MINUTE_MS, TASKS, Name, Pair, jobs, tasks
+from tests.properties.pair import MINUTE_MS, TASKS, Name, Pair, anything_waits, jobs, tasks
 
 READY = ("wait", "prioritized", "parked:freed", "parked")
 
@@ -100,7 +100,7 @@ class TimePassing(Pair):
     def pass_time(self, milliseconds: int) -> None:
         self.step_clock(milliseconds)
 
-    @precondition(lambda self: any(view.value("delayed") for view in self.views.values()))
+    @precondition(anything_waits)
     @rule(task=st.sampled_from(TASKS), early_ms=st.sampled_from([0, 1]))
     def pass_time_until_a_job_is_due(self, task: str, early_ms: int) -> None:
         delayed: Any = self.views[task].value("delayed") or []

@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 from taskora.wire import FINAL_STATES, Cancel, FinalState, Prune, RemoveFinished, RetryDead
 from taskora.wire._operations import Handshake, ReadMigrationLock
 from taskora.wire._version import Meta
-from tests.properties.pair import Name, Pair, jobs, tasks
+from tests.properties.pair import Held, Name, Pair, anything_ended, anything_failed, claims, jobs, tasks
 
 final_states = st.sampled_from(FINAL_STATES)
 META: Final = {version: Meta(wire_version=version, min_compat=5, written_by=f"program-{version}") for version in (6, 7)}
@@ -23,7 +23,11 @@ class Managing(Pair):
     def cancel(self, name: Name, reason: str) -> None:
         self.both(Cancel(task=name.task, job_id=name.job_id, reason=reason))
 
-    @precondition(lambda self: any(view.places["failed"] for view in self.views.values()))
+    @rule(held=claims)
+    def cancel_what_runs(self, held: Held) -> None:
+        self.both(Cancel(task=held.task, job_id=held.lease.job_id, reason="enough"))
+
+    @precondition(anything_failed)
     @rule(task=tasks, limit=st.integers(1, 3), name=st.none() | jobs)
     def retry_dead(self, task: str, limit: int, name: Name | None) -> None:
         if name is None:
@@ -31,14 +35,16 @@ class Managing(Pair):
         else:
             self.both(RetryDead(task=name.task, job_id=name.job_id))
 
-    @precondition(lambda self: any(view.where(*FINAL_STATES) for view in self.views.values()))
+    retry_dead_2 = retry_dead_3 = retry_dead
+
+    @precondition(anything_ended)
     @rule(name=jobs)
     def remove_finished(self, name: Name) -> None:
         ended = [self.both(RemoveFinished(task=name.task, state=state, job_id=name.job_id)) for state in FINAL_STATES]
         record = self.views[name.task].records.get(name.job_id, {})
         assert ended == [record.get("state") == state.value.encode() for state in FINAL_STATES]
 
-    @precondition(lambda self: any(view.where(*FINAL_STATES) for view in self.views.values()))
+    @precondition(anything_ended)
     @rule(
         task=tasks,
         state=final_states,

@@ -11,7 +11,7 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine, RuleStrategy, initialize, invariant
 
-from taskora.wire import Cancel, Lease, Operation
+from taskora.wire import FINAL_STATES, Cancel, Lease, Operation
 from taskora.wire._operations import ReadMigrationLock
 from taskora.wire.backends import MemoryBackend, open_sync_backend
 from tests.conformance.clock import VirtualClock
@@ -46,6 +46,29 @@ class Held(NamedTuple):
 jobs: Bundle[Name] = Bundle("jobs")
 claims: Bundle[Held] = Bundle("claims")
 tasks = st.sampled_from([TASKS[0], TASKS[0], TASKS[0], TASKS[1]])
+
+
+# Preconditions have names: Hypothesis would look up the source of a lambda again and again.
+def anything_waits(machine: "Pair") -> bool:
+    """Whether a claim may find something, now or later."""
+    return any(
+        view.where("wait", "prioritized", "parked:freed", "parked", "delayed") for view in machine.views.values()
+    )
+
+
+def anything_runs(machine: "Pair") -> bool:
+    """Whether a job is claimed."""
+    return any(view.places["active"] for view in machine.views.values())
+
+
+def anything_failed(machine: "Pair") -> bool:
+    """Whether there is a dead letter."""
+    return any(view.places["failed"] for view in machine.views.values())
+
+
+def anything_ended(machine: "Pair") -> bool:
+    """Whether there is something to remove."""
+    return any(view.where(*FINAL_STATES) for view in machine.views.values())
 
 
 class EveryRule(RuleStrategy):

@@ -25,7 +25,7 @@ from taskora.wire import (
     WorkerRecord,
 )
 from tests.conformance.clock import START_MS
-from tests.properties.pair import MINUTE_MS, WORKERS, Held, Pair, claims, tasks
+from tests.properties.pair import MINUTE_MS, WORKERS, Held, Pair, anything_runs, anything_waits, claims, tasks
 
 PACES: Final[Mapping[str, Pace]] = {
     "free": NO_PACE,
@@ -53,22 +53,42 @@ lease_times = st.sampled_from([30 * MINUTE_MS, MINUTE_MS])
 texts = st.sampled_from([b"1", b"", "Привет".encode(), b"\xff"])
 
 
+def holds_two(machine: "Running") -> bool:
+    """Whether two attempts can end at once."""
+    return len(machine.bundle("claims")) > 1
+
+
+def has_settled(machine: "Running") -> bool:
+    """Whether an outcome can come too late."""
+    return bool(machine.past)
+
+
+def has_exchanged(machine: "Running") -> bool:
+    """Whether there is a request to repeat."""
+    return bool(machine.exchanges)
+
+
+def is_disturbed(machine: "Running") -> bool:
+    """Whether other programs take and leave slots."""
+    return machine.disturbed
+
+
 class Running(Pair):
     """What workers do."""
 
     def __init__(self, server: Any) -> None:
         super().__init__(server)
-        self._exchanges: list[Exchange] = []
-        self._past: list[Held] = []  # claims that their workers have settled
+        self.exchanges: list[Exchange] = []
+        self.past: list[Held] = []  # claims that their workers have settled
 
-    @precondition(lambda self: self.anything_waits())
+    @precondition(anything_waits)
     @rule(target=claims, task=tasks, worker=workers, slots=st.sampled_from([1, 9]), lease_ms=lease_times)
     def claim(self, task: str, worker: str, slots: int, lease_ms: int) -> MultipleResults[Held]:
         return self._exchange(Exchange(task=task, token=self.fresh(f"{worker}-"), lease_ms=lease_ms, slots=slots))
 
     claim_2 = claim_3 = claim_4 = claim  # a rule is chosen as often as it has names
 
-    @precondition(lambda self: self.anything_waits())
+    @precondition(anything_waits)
     @rule(
         target=claims,
         task=tasks,
@@ -96,12 +116,12 @@ class Running(Pair):
 
     @rule(target=claims, held=consumes(claims), end=ends, slots=st.integers(0, 2), payload=texts)
     def settle(self, held: Held, end: str, slots: int, payload: bytes) -> MultipleResults[Held]:
-        self._past.append(held)
+        self.past.append(held)
         return self._exchange(self._settling(held.task, [_outcome(held, end, payload)], slots))
 
     settle_2 = settle_3 = settle_4 = settle_5 = settle
 
-    @precondition(lambda self: len(self.bundle("claims")) > 1)
+    @precondition(holds_two)
     @rule(
         target=claims,
         first=consumes(claims),
@@ -110,7 +130,7 @@ class Running(Pair):
         slots=st.integers(0, 2),
     )
     def settle_two(self, first: Held, second: Held, ends: tuple[str, str], slots: int) -> MultipleResults[Held]:
-        self._past += [first, second]
+        self.past += [first, second]
         outcomes = [_outcome(first, ends[0], b"first"), _outcome(second, ends[1], b"second")]
         if first.task == second.task:
             return self._exchange(self._settling(first.task, outcomes, slots))
@@ -119,35 +139,27 @@ class Running(Pair):
 
     settle_two_2 = settle_two
 
-    @precondition(lambda self: self._past)
+    @precondition(has_settled)
     @rule(target=claims, back=st.integers(1, 4), end=ends)
     def settle_too_late(self, back: int, end: str) -> MultipleResults[Held]:
         """An outcome comes again, or from a worker that nobody counted on any more."""
-        held = self._past[-min(back, len(self._past))]
+        held = self.past[-min(back, len(self.past))]
         return self._exchange(self._settling(held.task, [_outcome(held, end, b"late")], 0))
 
-    @precondition(lambda self: self._exchanges)
+    @precondition(has_exchanged)
     @rule(target=claims, back=st.integers(1, 4))
     def exchange_again(self, back: int) -> MultipleResults[Held]:
         """The reply was lost: the same request comes once more, perhaps after others."""
-        return self._exchange(self._exchanges[-min(back, len(self._exchanges))].again())
+        return self._exchange(self.exchanges[-min(back, len(self.exchanges))].again())
 
     exchange_again_2 = exchange_again
-
-    def anything_waits(self) -> bool:
-        return any(
-            view.where("wait", "prioritized", "parked:freed", "parked", "delayed") for view in self.views.values()
-        )
-
-    def anything_runs(self) -> bool:
-        return any(view.places["active"] for view in self.views.values())
 
     def _settling(self, task: str, outcomes: list[Outcome], slots: int) -> Exchange:
         return Exchange(task=task, token=self.fresh("eve-"), lease_ms=30 * MINUTE_MS, slots=slots, outcomes=outcomes)
 
     def _exchange(self, exchange: Exchange) -> MultipleResults[Held]:
         if not exchange.resend:
-            self._exchanges.append(exchange)
+            self.exchanges.append(exchange)
         reply = self.both(exchange)
         self.awake.discard(exchange.task)
         paced = {exchange.task} if exchange.pace != NO_PACE else set[str]()
@@ -159,7 +171,7 @@ class Running(Pair):
     def extend_lease(self, held: Held, lease_ms: int) -> None:
         self.both(ExtendLeases(task=held.task, lease_ms=lease_ms, leases=[held.lease]))
 
-    @precondition(lambda self: self.anything_runs())
+    @precondition(anything_runs)
     @rule(lease_ms=lease_times)
     def extend_all_leases(self, lease_ms: int) -> None:
         """Of the workers that live, and one that nobody was given."""
@@ -198,7 +210,7 @@ class Running(Pair):
             side.take_marker(task)
         self.awake.add(task)
 
-    @precondition(lambda self: self.anything_runs())
+    @precondition(anything_runs)
     @rule(worker=workers)
     def die(self, worker: str) -> None:
         """A worker is gone, and nobody renews its leases any more. It may come back and speak of its jobs."""
@@ -207,7 +219,7 @@ class Running(Pair):
                 if token.startswith(worker):
                     self._lose_lease(task, job_id)
 
-    @precondition(lambda self: self.anything_runs())
+    @precondition(anything_runs)
     @rule(held=claims)
     def freeze(self, held: Held) -> None:
         """A worker stands still for longer than the lease of one job; whoever holds it now loses it."""
@@ -217,12 +229,12 @@ class Running(Pair):
         for side in self.sides:
             side.lose_lease(task, job_id)
 
-    @precondition(lambda self: self.anything_runs())
+    @precondition(anything_runs)
     @rule(task=tasks, max_count=st.integers(0, 2))
     def recover_stalled(self, task: str, max_count: int) -> None:
         self.both(RecoverStalled(task=task, max_count=max_count))
 
-    @precondition(lambda self: self.anything_runs())
+    @precondition(anything_runs)
     @rule(task=tasks, max_count=st.integers(0, 2))
     def lose_all_workers(self, task: str, max_count: int) -> None:
         """They die between two sweeps, so that the second finds all that they ran."""
@@ -231,7 +243,7 @@ class Running(Pair):
             self._lose_lease(task, job_id)
         self.both(RecoverStalled(task=task, max_count=max_count))
 
-    @precondition(lambda self: self.disturbed)
+    @precondition(is_disturbed)
     @rule(task=tasks, key=st.sampled_from("xy"), by=st.sampled_from([1, -1]))
     def let_another_program_change_slots(self, task: str, key: str, by: int) -> None:
         if by > 0 or f"conc:{key}" in self.views[task].keys:
