@@ -86,7 +86,7 @@ def _may_remove(operation: Operation[Any], before: TaskView, job_id: str, now_ms
             return state is operation.state
         case Exchange():
             waits = state in {JobState.WAITING, JobState.DELAYED, JobState.RETRYING}
-            is_late = 0 < before.number(job_id, "expireAt") <= now_ms
+            is_late = _starts_too_late(operation, before, job_id, now_ms)
             is_empty_batch = "collectKey" in before.records[job_id]
             return waits and (is_empty_batch or (is_late and operation.on_expire == "discard"))
         case EnqueueControlled():
@@ -96,6 +96,13 @@ def _may_remove(operation: Operation[Any], before: TaskView, job_id: str, now_ms
             return bool(before.value(f"collect:{operation.key}:job") == job_id.encode())
         case _:
             return not isinstance(operation, _HARMLESS)
+
+
+def _starts_too_late(exchange: Exchange, before: TaskView, job_id: str, now_ms: int) -> bool:
+    deadline_ms = before.number(job_id, "expireAt")
+    if not deadline_ms and exchange.ttl_ms and "processedOn" not in before.records[job_id]:
+        deadline_ms = before.number(job_id, "ts") + exchange.ttl_ms
+    return 0 < deadline_ms <= now_ms
 
 
 _HARMLESS: Final = (DispatchOccurrences, Enqueue, RecoverStalled, RetryDead)

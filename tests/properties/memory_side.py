@@ -157,7 +157,9 @@ def _worker_keys(task: TaskStore, ends_at_ms: float) -> Named:
 def _flow_control(task: TaskStore, now_ms: int) -> Named:
     for name, kept in task.values._stored.items():
         if now_ms < kept.ends_at_ms:
-            yield name, Stored(kept.value.encode(), None if kept.ends_at_ms == float("inf") else kept.ends_at_ms)
+            value = kept.value.encode()
+            remains = {"state": b"expired", "finishedOn": value} if name.startswith("gone:") else value
+            yield name, Stored(remains, None if kept.ends_at_ms == float("inf") else kept.ends_at_ms)
     for schedule, (runs, ends_at_ms) in task.runs._runs.items():
         if now_ms < ends_at_ms:
             yield f"occurrences:{schedule}:ids", Stored([*runs], ends_at_ms)

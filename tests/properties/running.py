@@ -97,9 +97,10 @@ class Running(Pair):
         max_version=st.sampled_from([NEWEST, NEWEST, 1]),
         pace=paces,
         key_limit=st.sampled_from([0, 0, 2]),
+        ttl_ms=st.sampled_from([0, 0, 30_000]),
     )
     def claim_as_told(
-        self, task: str, slots: int, on_expire: OnExpire, max_version: int, pace: str, key_limit: int
+        self, task: str, slots: int, on_expire: OnExpire, max_version: int, pace: str, key_limit: int, ttl_ms: int
     ) -> MultipleResults[Held]:
         return self._exchange(
             Exchange(
@@ -111,6 +112,7 @@ class Running(Pair):
                 max_version=max_version,
                 pace=PACES[pace],
                 key_limit=key_limit,
+                ttl_ms=ttl_ms,
             )
         )
 
