@@ -11,7 +11,11 @@ local function is_expired(job_key, expire_at, ts)
     return now_ms >= deadline
   end
   local dispatched = default_ttl_ms > 0 and tonumber(ts or '')
-  return dispatched and now_ms >= dispatched + default_ttl_ms and redis.call('HEXISTS', job_key, 'processedOn') == 0
+  if not dispatched or now_ms < dispatched + default_ttl_ms then
+    return false
+  end
+  local exempt = redis.call('HMGET', job_key, 'processedOn', 'collectKey')
+  return not exempt[1] and not exempt[2] -- a batch that ended so would leave its items behind
 end
 
 -- Of a discarded job nothing is left but what those who wait for it have to know, for a while.

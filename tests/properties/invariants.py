@@ -6,7 +6,7 @@ from typing import Any
 from tests.properties.image import PARKED_FOR, PLACES, STRUCTURES, TaskView
 
 _READY = ("wait", "prioritized", "parked:freed")
-_PERMANENT = {*STRUCTURES, "parked:keys", "parked:newer", "parked:count"}
+_PERMANENT = {*STRUCTURES, "parked:keys", "parked:newer", "parked:count", "workflow:untold"}
 
 
 def every_job_stands_where_its_state_says(view: TaskView) -> None:

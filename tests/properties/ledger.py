@@ -9,11 +9,13 @@ from typing import Any, Final
 
 from taskora.contracts import JobState
 from taskora.wire import (
+    CancelStep,
     Control,
     Dispatched,
     DispatchOccurrences,
     Enqueue,
     EnqueueControlled,
+    EnqueueSteps,
     Exchange,
     Operation,
     OutcomeKind,
@@ -105,7 +107,7 @@ def _starts_too_late(exchange: Exchange, before: TaskView, job_id: str, now_ms: 
     return 0 < deadline_ms <= now_ms
 
 
-_HARMLESS: Final = (DispatchOccurrences, Enqueue, RecoverStalled, RetryDead)
+_HARMLESS: Final = (CancelStep, EnqueueSteps, DispatchOccurrences, Enqueue, RecoverStalled, RetryDead)
 
 
 def _created(operation: Operation[Any], reply: Any) -> set[str]:
@@ -114,8 +116,10 @@ def _created(operation: Operation[Any], reply: Any) -> set[str]:
             return _accepted(operation, reply)
         case EnqueueControlled():
             return {admission.job_id for admission in reply if admission.verdict is Verdict.CREATED}
-        case PushCollect():
+        case PushCollect() | CancelStep():
             return {operation.job_id}
+        case EnqueueSteps():
+            return {step.job_id for step in operation.steps}
         case DispatchOccurrences():
             return {job.job_id for job in operation.jobs} if reply is Dispatched.DONE else set()
         case _:

@@ -74,8 +74,19 @@ class MemorySide:
             yield keys.schedules_next_key, _scores(book.due)
         if book.leader_at(self._store.clock.now_ms()):
             yield keys.schedules_lock_key, Stored(book.leader.encode(), book.leads_until_ms)
+        yield from self._workflow_keys(keys, self._store.clock.now_ms())
         if self._store.migration_lock:
             yield keys.migration_lock_key, Stored(self._store.migration_lock)
+
+    def _workflow_keys(self, keys: Keyspace, now_ms: int) -> Named:
+        workflows = self._store._workflows
+        for workflow_id, stored in workflows._stored.items():
+            if stored.ends_at_ms is None or now_ms < stored.ends_at_ms:
+                yield keys.workflow_key(workflow_id), Stored(dict(stored.fields), stored.ends_at_ms)
+        if len(workflows.running):
+            yield keys.running_workflows_key, _scores(workflows.running)
+        if len(workflows.ended):
+            yield keys.ended_workflows_key, _scores(workflows.ended)
 
     def events(self, task: str, since: int) -> list[tuple[str, list[bytes]]]:
         """Positions and flat fields of the events of a task, from the one with that number on."""
@@ -117,6 +128,8 @@ class MemorySide:
         """Drops what has ended and is only not looked at; no step of the clock may bring it back."""
         now_ms = self._store.clock.now_ms()
         self._store.schedules.leader = self._store.schedules.leader_at(now_ms)
+        for workflow_id in [*self._store._workflows._stored]:
+            self._store._workflows.find(workflow_id, now_ms)
         for task in self._store._tasks.values():
             if self._announced.get(task.name, (None, now_ms))[1] <= now_ms:
                 task.workers.clear()
@@ -140,6 +153,7 @@ def _keys_of(task: TaskStore, now_ms: int) -> Named:
     yield "active", Stored([*task.active][::-1])
     yield "delayed", _scores(task.delayed)
     yield from ((state.value, _scores(task.finished[state])) for state in FINAL_STATES)
+    yield "workflow:untold", _scores(task.untold)
     yield "stalled", Stored(frozenset(task.stalled))
     look_at_ms = task.marker._look_at_ms
     yield "marker", Stored([] if look_at_ms is None else [("0", float(look_at_ms))])

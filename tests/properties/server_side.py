@@ -54,7 +54,8 @@ class ServerSide:
         self._keyspace = Keyspace()
         self._look: Any = client.register_script(_LOOK)
         self._began = time.monotonic()
-        self._messages: Any = self._client.pubsub()
+        listening: Any = client
+        self._messages: Any = listening.pubsub()
         for task in tasks:
             self._messages.subscribe(self._keyspace.task(task).cancel_channel)
             assert self._messages.get_message(timeout=_MESSAGE_SECONDS)["type"] == "subscribe"

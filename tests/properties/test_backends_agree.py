@@ -18,6 +18,7 @@ from tests.properties.looking import Looking, TimePassing
 from tests.properties.managing import Managing
 from tests.properties.running import Running
 from tests.properties.scheduling import Scheduling
+from tests.properties.workflows import Workflowing
 from tests.servers import Server
 
 OPERATIONS: set[type[Operation[Any]]] = {
@@ -27,7 +28,7 @@ OPERATIONS: set[type[Operation[Any]]] = {
 }
 
 
-class BackendsAgree(Dispatching, Running, Managing, Scheduling, Looking, TimePassing):
+class BackendsAgree(Dispatching, Running, Managing, Scheduling, Workflowing, Looking, TimePassing):
     """All that may happen to two tasks, several workers and a clock."""
 
 

@@ -1774,7 +1774,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="c6895446c1fa16fa8a51c0a10e79689278372f16",
+    sha="17d67e41d4b9d99c1992a6774b5b156df512d3de",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2104,7 +2104,11 @@ local function is_expired(job_key, expire_at, ts)
     return now_ms >= deadline
   end
   local dispatched = default_ttl_ms > 0 and tonumber(ts or '')
-  return dispatched and now_ms >= dispatched + default_ttl_ms and redis.call('HEXISTS', job_key, 'processedOn') == 0
+  if not dispatched or now_ms < dispatched + default_ttl_ms then
+    return false
+  end
+  local exempt = redis.call('HMGET', job_key, 'processedOn', 'collectKey')
+  return not exempt[1] and not exempt[2]
 end
 local function discard(id, job_key)
   local remains = prefix .. 'gone:' .. id

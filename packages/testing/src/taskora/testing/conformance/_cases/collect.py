@@ -254,6 +254,13 @@ class TestCollect(Cases):
         assert ids(await subject.exchange("T2", slots=9)) == []
         assert subject.tricks.flow(TASK)["records"] == [found[0][0]]
 
+    async def test_a_batch_does_not_expire_for_its_items_would_stay_behind(self, subject: Subject) -> None:
+        await push(subject, "a")
+        subject.advance(2 * MINUTE_MS)
+        assert ids(await subject.exchange("T", slots=0, ttl_ms=MINUTE_MS)) == []  # promoted
+        assert ids(await subject.exchange("T2", slots=1, ttl_ms=MINUTE_MS)) == ["a"]
+        assert await batch(subject) == NOTHING
+
     async def test_a_push_without_any_wait_is_due_at_once(self, subject: Subject) -> None:
         push_now = PushCollect(task=TASK, version=1, max_attempts=1, job_id="a", key="k", item=b"1", delay_ms=0)
         assert await subject.run(push_now) == collected(WAITING, 1)

@@ -173,5 +173,5 @@ def is_expired(record: Record, now_ms: int, *, default_ttl_ms: int) -> bool:
     deadline_ms = number(record, "expireAt")
     if deadline_ms > 0:
         return deadline_ms <= now_ms
-    never_started = default_ttl_ms > 0 and "ts" in record and "processedOn" not in record
-    return never_started and number(record, "ts") + default_ttl_ms <= now_ms
+    exempt = "processedOn" in record or "collectKey" in record  # a batch that ended so would leave its items behind
+    return default_ttl_ms > 0 and "ts" in record and not exempt and number(record, "ts") + default_ttl_ms <= now_ms

@@ -152,9 +152,9 @@ def _may_have_a_job(found: StoredWorkflow, number: int, step: WorkflowStep) -> b
 def revise_workflow(workflows: Workflows, operation: op.ReviseWorkflow, now_ms: int) -> bool:
     """Replaces a graph, unless the workflow has changed."""
     found = workflows.find(operation.workflow_id, now_ms)
-    if found is None or state_of(found) != operation.seen_state:
+    if found is None or state_of(found) != operation.seen_state or "graph" not in found.fields:
         return False
-    if hashlib.sha1(found.fields.get("graph", b"")).hexdigest() != operation.graph_sha:
+    if hashlib.sha1(found.fields["graph"]).hexdigest() != operation.graph_sha:
         return False
     step = operation.open_step
     if step >= 0 and (found.state_of(step) == "completed" or f"n:{step}:result" in found.fields):

@@ -1,0 +1,182 @@
+"""Rules of workflows: making, advancing, stopping and revising them; their jobs run like any other."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, rule
+
+from taskora.contracts import JobState
+from taskora.wire import _operations as op
+from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep
+from tests.properties.pair import MINUTE_MS, TASKS, Name, Pair, jobs, tasks
+
+# Per step, those that it waits for. All that no other waits for are terminal.
+SHAPES: Final[dict[str, list[tuple[int, ...]]]] = {
+    "one": [()],
+    "chain": [(), (0,), (1,)],
+    "pair": [(), ()],
+    "fan": [(), (0,), (0,), (1, 2)],
+}
+
+
+class Made(NamedTuple):
+    """A workflow that somebody began to make."""
+
+    workflow_id: str
+    graph: WorkflowGraph
+
+
+workflows: Bundle[Made] = Bundle("workflows")
+
+
+class Workflowing(Pair):
+    """What producers, workers and sweepers do to workflows. Any of them may die between two operations."""
+
+    @rule(
+        target=workflows,
+        shape=st.sampled_from([*SHAPES]),
+        ttl_ms=st.sampled_from([0, MINUTE_MS]),
+        done=st.sampled_from(["enqueued", "enqueued", "created", "remembered"]),
+    )
+    def make_workflow(self, shape: str, ttl_ms: int, done: str) -> Made:
+        made = Made(self.fresh("w"), self._graph(SHAPES[shape]))
+        self.both(op.RememberWorkflow(workflow_id=made.workflow_id, look_ms=MINUTE_MS))
+        if done != "remembered":
+            self.both(op.CreateWorkflow(workflow_id=made.workflow_id, graph=made.graph, ttl_ms=ttl_ms))
+        if done == "enqueued":
+            self._enqueue_roots(made)
+        return made
+
+    def _graph(self, shape: list[tuple[int, ...]]) -> WorkflowGraph:
+        steps = [
+            WorkflowStep(
+                task=TASKS[number % 2], deps=deps, job_id=self.fresh("s"), version=1, data=None if deps else b"1"
+            )
+            for number, deps in enumerate(shape)
+        ]
+        followed = {dep for deps in shape for dep in deps}
+        terminal = tuple(number for number in range(len(shape)) if number not in followed)
+        return WorkflowGraph(steps=tuple(steps), terminal=terminal, name="n")
+
+    def _enqueue_roots(self, made: Made) -> None:
+        steps = ((number, made.graph.steps[number]) for number in made.graph.roots)
+        self._enqueue_steps(
+            op.StepJob(
+                workflow_id=made.workflow_id,
+                step=number,
+                task=step.task,
+                job_id=step.job_id,
+                version=step.version,
+                data=step.data or b"null",
+            )
+            for number, step in steps
+        )
+
+    def _enqueue_steps(self, steps: Iterable[op.StepJob]) -> None:
+        for task, of_task in groupby(sorted(steps, key=lambda step: step.task), lambda step: step.task):
+            self.both(op.EnqueueSteps(task=task, version=1, steps=[*of_task]))
+
+    @rule(made=workflows, resend=st.booleans())
+    def create_workflow_late(self, made: Made, resend: bool) -> None:
+        create = op.CreateWorkflow(workflow_id=made.workflow_id, graph=made.graph)
+        if self.both(create.again() if resend else create):
+            self._enqueue_roots(made)
+
+    @rule(made=workflows)
+    def abandon_workflow(self, made: Made) -> None:
+        self.both(op.AbandonWorkflow(workflow_id=made.workflow_id))
+
+    @rule(made=workflows, done=st.sampled_from(["all", "all", "advanced"]), result=st.sampled_from([b"1", b"", b"[2]"]))
+    def advance_workflow(self, made: Made, done: str, result: bytes) -> None:
+        """Tells of every step whose job has completed; and of one that has not, which may happen after damage."""
+        results = [self._result(number, step, result) for number, step in enumerate(made.graph.steps)]
+        reply = self.both(
+            op.AdvanceWorkflow(workflow_id=made.workflow_id, results=[found for found in results if found])
+        )
+        if done == "all":
+            self._enqueue_steps(reply.ready)
+            self._file_if_ended(made, reply.state, reply.told_in)
+
+    advance_workflow_2 = advance_workflow_3 = advance_workflow
+
+    def _result(self, number: int, step: WorkflowStep, otherwise: bytes) -> op.StepResult | None:
+        view = self.views[step.task]
+        if step.job_id not in view.records or view.state(step.job_id) is not JobState.COMPLETED:
+            return None
+        result = view.records[step.job_id].get("result", otherwise)
+        return op.StepResult(step=number, job_id=step.job_id, result=result)
+
+    def _file_if_ended(self, made: Made, state: op.WorkflowState | None, told_in: str) -> None:
+        if state not in (None, "running"):
+            if told_in:
+                self.both(op.TellWorkflowEnd(task=told_in, workflow_id=made.workflow_id, state=state))
+            self.both(op.FileWorkflow(workflow_id=made.workflow_id, listed=bool(told_in), max_items=2))
+
+    @rule(
+        made=workflows,
+        state=st.sampled_from(["failed", "cancelled"]),
+        step=st.sampled_from([-1, 0, 1, 9]),
+        job=st.booleans(),
+        done=st.sampled_from(["all", "stopped"]),
+    )
+    def stop_workflow(self, made: Made, state: Any, step: int, job: bool, done: str) -> None:
+        """Because of one of its steps, of a job that is not the step's any more, or from outside."""
+        steps = made.graph.steps
+        job_id = steps[step].job_id if job and 0 <= step < len(steps) else ""
+        reply = self.both(
+            op.StopWorkflow(workflow_id=made.workflow_id, state=state, message="why", step=step, job_id=job_id)
+        )
+        if done == "all":
+            for task, name in reply.jobs:
+                self.both(op.CancelStep(task=task, job_id=name, reason="workflow stopped"))
+            self._file_if_ended(made, reply.state, reply.told_in)
+
+    @rule(made=workflows, step=st.sampled_from([-1, 0]), state=st.sampled_from(["completed", "cancelled"]))
+    def end_a_step(self, made: Made, step: int, state: Any) -> None:
+        """As those do who repeat what they were told, after others did it."""
+        planned = made.graph.steps[step]
+        self.both(op.CancelStep(task=planned.task, job_id=planned.job_id, reason="workflow stopped"))
+        self.both(op.TellWorkflowEnd(task=planned.task, workflow_id=made.workflow_id, state=state))
+
+    @rule(made=workflows, step=st.sampled_from([0, 1]), outdated=st.booleans(), opens=st.booleans())
+    def revise_workflow(self, made: Made, step: int, outdated: bool, opens: bool) -> None:
+        """Runs again from one step on."""
+        found = self.both(op.ReadWorkflow(workflow_id=made.workflow_id)).values
+        state = op.state_named(found.get("state", b"")) or "running"
+        graph = found.get("graph", b"") + (b"?" if outdated else b"")
+        self.both(
+            op.ReviseWorkflow(
+                workflow_id=made.workflow_id,
+                seen_state=state,
+                graph_sha=hashlib.sha1(graph).hexdigest(),
+                graph=made.graph,
+                fields={f"n:{step}:state": "pending"} if step < len(made.graph.steps) else {},
+                forgotten=["error", "py:cascade", f"n:{step}:error"],
+                open_step=step if opens else -1,
+            )
+        )
+
+    @rule(task=tasks, limit=st.integers(0, 3), told=st.booleans(), min_age_ms=st.sampled_from([0, MINUTE_MS]))
+    def sweep_workflows(self, task: str, limit: int, told: bool, min_age_ms: int) -> None:
+        due = self.both(op.DueWorkflows(limit=limit, again_ms=MINUTE_MS))
+        for workflow_id in due:
+            self.both(op.ReadWorkflow(workflow_id=workflow_id, names=["state", "py:deadline", "nothing"]))
+        untold = self.both(op.ReadUntold(task=task, min_age_ms=min_age_ms, limit=limit))
+        ids = [step.job_id for step in untold]
+        self._look_at_workflows(task, ids, limit)
+        if told:
+            assert self.both(op.ForgetUntold(task=task, job_ids=ids)) == len(ids)
+
+    def _look_at_workflows(self, task: str, ids: Sequence[str], limit: int) -> None:
+        self.both(op.ReadLinks(task=task, job_ids=[*ids, "j0"]))
+        for ended in (False, True):
+            self.both(op.ListWorkflows(ended=ended, offset=limit // 2, limit=limit))
+
+    @rule(target=jobs, made=workflows)
+    def name_the_job_of_a_step(self, made: Made) -> Name:
+        """From now on it may be cancelled, removed, and dispatched again as any other."""
+        step = made.graph.steps[0]
+        return Name(step.task, step.job_id)
