@@ -16,7 +16,7 @@ class StoredWorkflow:
     """The fields of a workflow, as in Redis, and its graph, read."""
 
     graph: WorkflowGraph
-    fields: Record = field(default_factory=dict)
+    fields: Record = field(default_factory=dict[str, bytes])
     ends_at_ms: int | None = None
     _followers: list[list[int]] = field(init=False)
 
