@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tests import servers
-from tests.servers import SERVER_KINDS, Server, ServerMissingError
+from tests.servers import SERVER_KINDS, Cluster, Server, ServerMissingError
 
 StartServer = Callable[[str], Server]
 
@@ -27,6 +27,13 @@ def start_server() -> Iterator[StartServer]:
             return started[kind]
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Return the one cluster of this test process: three primaries, started when first asked for."""
+    with servers.running_cluster("valkey9") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session", params=SERVER_KINDS)

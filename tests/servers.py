@@ -15,10 +15,12 @@ from typing import Any
 import redis
 
 from taskora.wire.backends._keeper import Keeper
+from tests.polling import eventually
 
 SERVER_KINDS = ("valkey9", "redis7")
 START_DEADLINE_S = 10.0
 START_ATTEMPTS = 5
+SLOTS = 16_384
 
 
 class ServerMissingError(Exception):
@@ -47,6 +49,50 @@ class Server:
     def client(self, **options: Any) -> redis.Redis:
         """Return a synchronous raw client; replies are bytes unless `options` say otherwise."""
         return _connect(self.port, **options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Three servers that share the slots."""
+
+    servers: tuple[Server, ...]
+
+    @property
+    def url(self) -> str:
+        """Names one of them; it tells about the others."""
+        return f"redis+cluster://127.0.0.1:{self.servers[0].port}"
+
+    def client(self) -> redis.RedisCluster:
+        """Return a raw client of all of them; replies are bytes."""
+        return redis.RedisCluster(host="127.0.0.1", port=self.servers[0].port)
+
+
+@contextlib.contextmanager
+def running_cluster(kind: str) -> Generator[Cluster]:
+    """Run three primaries of `kind` as a cluster.
+
+    Raises:
+        ServerMissingError: this machine has no such server.
+    """
+    with contextlib.ExitStack() as stack:
+        buses = [_free_port() for _ in range(3)]
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port")
+        servers = tuple(stack.enter_context(running(kind, *options, str(bus))) for bus in buses)
+        _join(servers, buses)
+        yield Cluster(servers=servers)
+
+
+def _join(servers: tuple[Server, ...], buses: list[int]) -> None:
+    with contextlib.ExitStack() as stack:
+        clients: list[Any] = [stack.enter_context(server.client()) for server in servers]
+        for number, client in enumerate(clients):
+            first, last = (SLOTS * turn // len(clients) for turn in (number, number + 1))
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for server, bus in zip(servers[1:], buses[1:], strict=True):
+            clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
+        eventually(lambda: all(len(client.execute_command("CLUSTER", "SLOTS")) == 3 for client in clients), 20.0)
+        eventually(lambda: all(b"state:ok" in client.execute_command("CLUSTER", "INFO") for client in clients), 20.0)
 
 
 @contextlib.contextmanager

@@ -12,21 +12,29 @@ import redis
 
 from taskora.testing.conformance import MINUTE_MS
 
-__all__ = ["MINUTE_MS", "ServerLifetimes"]
+__all__ = ["MINUTE_MS", "ServerLifetimes", "every_key"]
 
 _ENDLESS_MS: Final = 10**14
+
+
+def every_key(client: redis.Redis | redis.RedisCluster) -> list[bytes]:
+    """The keys of a server, or of all servers of a cluster."""
+    untyped: Any = client
+    on_all = {"target_nodes": redis.RedisCluster.PRIMARIES} if isinstance(client, redis.RedisCluster) else {}
+    found: list[bytes] = untyped.keys("*", **on_all)
+    return found
 
 
 class ServerLifetimes:
     """Knows when, by the clock of the test, keys end."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis | redis.RedisCluster) -> None:
         self._client: Any = client
         self._ends: dict[bytes, int] = {}
 
     def pass_time(self, before_ms: int, milliseconds: int) -> None:
         """Deletes what is over when the clock moves on from `before_ms`."""
-        keys: list[bytes] = self._client.keys("*")
+        keys: list[bytes] = every_key(self._client)
         lefts = self._ask([("PTTL", key) for key in keys])
         ended: list[tuple[Any, ...]] = []
         for key, left_ms in zip(keys, lefts, strict=True):

@@ -3,11 +3,13 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import redis
+
 from taskora.testing.conformance import Storage, VirtualClock
 from taskora.wire import Keyspace
 from taskora.wire.backends import MemoryBackend, Transport, open_backend
 from tests.conformance.tricks import MemoryTricks, RedisTricks
-from tests.servers import Server
+from tests.servers import Cluster, Server
 
 
 @asynccontextmanager
@@ -23,9 +25,24 @@ async def memory_storage() -> AsyncGenerator[Storage]:
 @asynccontextmanager
 async def redis_storage(server: Server, transport: Transport = "fast") -> AsyncGenerator[Storage]:
     """A server, emptied before."""
-    clock = VirtualClock()
     with server.client() as client:
-        client.flushall()
-        backend = open_backend(server.url, clock=clock, transport=transport)
+        async with _emptied(server.url, client, transport) as storage:
+            yield storage
+
+
+@asynccontextmanager
+async def cluster_storage(cluster: Cluster, client: redis.RedisCluster) -> AsyncGenerator[Storage]:
+    """A cluster, emptied before. Its client is shared: it asks for much before its first command."""
+    async with _emptied(cluster.url, client, "fast") as storage:
+        yield storage
+
+
+@asynccontextmanager
+async def _emptied(url: str, client: redis.Redis | redis.RedisCluster, transport: Transport) -> AsyncGenerator[Storage]:
+    clock = VirtualClock()
+    client.flushall()
+    backend = open_backend(url, clock=clock, transport=transport)
+    try:
         yield Storage(backend=backend, clock=clock, tricks=RedisTricks(client, Keyspace()))
+    finally:
         await backend.close()

@@ -8,7 +8,7 @@ import redis
 from taskora.testing.conformance import FlowFacts, Tricks
 from taskora.wire import FINAL_STATES, Keyspace
 from taskora.wire.backends import MemoryBackend
-from tests.conformance.lifetimes import ServerLifetimes
+from tests.conformance.lifetimes import ServerLifetimes, every_key
 
 __all__ = ["MemoryTricks", "RedisTricks", "Tricks"]
 
@@ -89,7 +89,7 @@ class MemoryTricks(Tricks):
 class RedisTricks(Tricks):
     """Sends plain commands to the server."""
 
-    def __init__(self, client: redis.Redis, keyspace: Keyspace) -> None:
+    def __init__(self, client: redis.Redis | redis.RedisCluster, keyspace: Keyspace) -> None:
         self._client = client
         self._keyspace = keyspace
         self._lifetimes = ServerLifetimes(client)
@@ -144,7 +144,7 @@ class RedisTricks(Tricks):
 
     def flow(self, task: str) -> FlowFacts:
         prefix = self._keyspace.task(task).prefix
-        found: Any = self._client.keys("*")
+        found: Any = every_key(self._client)
         names = [key.decode().removeprefix(prefix) for key in found]
         values = [name for name in names if name.startswith(VALUES) and not name.endswith((":items", ":meta"))]
         items = [name for name in names if name.endswith(":items")]

@@ -179,7 +179,6 @@ def test_a_server_that_is_too_old(info: bytes, accepted: bool) -> None:
         (f"localhost:6379/{SECRET}", "url scheme must be redis://"),
         ("", "url scheme must be redis://"),
         (f"redis+sentinel://:{SECRET}@localhost:26379/mymaster", "is not supported yet"),
-        (f"redis+cluster://:{SECRET}@localhost", "is not supported yet"),
         (f"redis://:{SECRET}@localhost:port", "host and port must be"),
         (f"redis://:{SECRET}@localhost:70000", "host and port must be"),
         (f"redis://:{SECRET}", "host and port must be"),
@@ -190,6 +189,9 @@ def test_a_server_that_is_too_old(info: bytes, accepted: bool) -> None:
         ("redis://localhost/0?db=main", "an option after the ?"),
         (f"redis://:{SECRET}@localhost/0?colour=red", "colour"),
         (f"redis://[{SECRET}", "host and port must be"),
+        (f"redis+cluster://:{SECRET}@one:1,two:port", "host and port must be"),
+        (f"redis+cluster://:{SECRET}@", "url names no host"),
+        (f"redis+cluster://:{SECRET}@one/2", "a cluster has only database 0"),
     ],
 )
 def test_a_url_that_cannot_be_used(opener: Callable[[str], object], url: str, words: str) -> None:
@@ -213,7 +215,7 @@ class Cluster(RedisCluster):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        (Cluster(), "cluster clients are not supported yet"),
+        (Cluster(), "a cluster client cannot be read for its settings"),
         (None, "url must be a URL"),
         (f"redis://:{SECRET}@localhost".encode(), "url must be a URL"),
         (5, "a redis-py client, or a backend"),

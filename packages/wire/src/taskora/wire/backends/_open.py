@@ -16,11 +16,11 @@ from redis.retry import Retry
 from taskora.contracts import UsageError
 from taskora.wire._backend import Backend, Clock, SyncBackend
 from taskora.wire._keys import Keyspace
+from taskora.wire.backends._connection_factory import ASYNC_CLASSES, SYNC_CLASSES, connection_factory
 from taskora.wire.backends._redirection import RedirectableBackend, RedirectableSyncBackend, is_redirected
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
-from taskora.wire.backends._resp import CONNECT_TIMEOUT, REPLY_TIMEOUT
-from taskora.wire.backends._transport import Commands, Transport, is_fast, take_transport
+from taskora.wire.backends._transport import Transport, is_fast, share_connection, take_transport
 
 B = TypeVar("B")
 
@@ -29,15 +29,9 @@ Target: TypeAlias = str | Client | Backend
 SyncTarget: TypeAlias = str | Client | SyncBackend
 
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
-_LATER_SCHEMES: Final = ("redis+sentinel", "redis+cluster")
-_SCHEMES: Final = "redis://, rediss://, unix://, memory:// or embedded://"
-
-_SYNC_CLASSES: Final[dict[type, type]] = {
-    async_connections.Connection: redis.Connection,
-    async_connections.SSLConnection: redis.SSLConnection,
-    async_connections.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
-}
-_ASYNC_CLASSES: Final[dict[type, type]] = {sync: asyncio for asyncio, sync in _SYNC_CLASSES.items()}
+_CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
+_LATER_SCHEMES: Final = ("redis+sentinel",)
+_SCHEMES: Final = "redis://, rediss://, unix://, redis+cluster://, memory:// or embedded://"
 
 
 def open_backend(
@@ -74,6 +68,8 @@ def _maker(
     scheme = _scheme_of(target)
     if scheme == "memory":
         return lambda: _shared_memory(target, prefix)
+    if scheme in _CLUSTER_SCHEMES:
+        return lambda: _open_cluster(target, keyspace, clock, transport)
 
     def make() -> Backend:
         options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
@@ -101,7 +97,7 @@ def _scheme_of(url: str) -> str:
     scheme, separator, _ = url.partition("://")
     if scheme in _LATER_SCHEMES:
         raise UsageError(f"url scheme {scheme + separator!r} is not supported yet; use {_SCHEMES}")
-    if not separator or scheme not in (*_REDIS_SCHEMES, "memory", "embedded"):
+    if not separator or scheme not in (*_REDIS_SCHEMES, *_CLUSTER_SCHEMES, "memory", "embedded"):
         raise UsageError.for_field("url scheme", scheme + separator if separator else "(none)", _SCHEMES)
     return scheme
 
@@ -141,62 +137,25 @@ def _client_options(client: Client) -> dict[str, Any]:
 
 
 def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None, *, fast: bool) -> RedisBackend:
-    make = _connection_factory(options, _ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0))
+    make = connection_factory(options, ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0))
     return RedisBackend(
         make,
         lambda: _sync_redis_backend(options, keyspace, clock),
         keyspace=keyspace,
         clock=clock,
-        commands=_multiplexer(make) if fast else None,
+        commands=share_connection(make) if fast else None,
     )
 
 
-def _multiplexer(make: Callable[[], Any]) -> Commands:
-    from taskora.wire.backends._multiplexer import Multiplexer
-
-    return Multiplexer(make)
-
-
 def _sync_redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> SyncRedisBackend:
-    make = _connection_factory(options, _SYNC_CLASSES, redis.Connection, Retry(NoBackoff(), 0))
+    make = connection_factory(options, SYNC_CLASSES, redis.Connection, Retry(NoBackoff(), 0))
     return SyncRedisBackend(make, keyspace=keyspace, clock=clock)
 
 
-def _connection_factory(
-    options: dict[str, Any], counterparts: dict[type, type], default: type, retry: Retry | AsyncRetry
-) -> Callable[[], Any]:
-    """Makes connections with the user's address and credentials and our own rules for time and repetition.
+def _open_cluster(url: str, keyspace: Keyspace, clock: Clock | None, transport: Transport) -> Backend:
+    from taskora.wire.backends._open_cluster import open_cluster
 
-    Repeating a command is ours to decide: only we know how to mark the second one. RESP 2 has every reply we need in
-    one shape on all servers.
-    """
-    settings = {name: value for name, value in options.items() if name not in _OURS}
-    chosen: type = options.get("connection_class", default)
-    connection_class: Callable[..., Any] = counterparts.get(chosen, chosen)
-    settings |= {
-        "socket_timeout": None if default is async_connections.Connection else REPLY_TIMEOUT,
-        "socket_connect_timeout": options.get("socket_connect_timeout") or CONNECT_TIMEOUT,
-        "retry": retry,
-        "protocol": 2,
-    }
-
-    def make() -> Any:
-        return connection_class(**settings)
-
-    try:
-        make()  # does not connect
-    except TypeError as error:
-        raise UsageError(f"the connection cannot be made with these options: {error}") from None
-    return make
-
-
-_OURS: Final = frozenset(
-    {
-        "connection_class", "max_connections", "socket_timeout", "retry", "retry_on_timeout", "retry_on_error",
-        "protocol", "health_check_interval", "parser_class", "decode_responses", "maint_notifications_config",
-        "maint_notifications_pool_handler", "event_dispatcher", "himport_registry",
-    }
-)  # fmt: skip
+    return open_cluster(url, _url_options, keyspace, clock, transport)
 
 
 def _shared_memory(url: str, prefix: str | None) -> Backend:
@@ -213,6 +172,6 @@ def _accept(backend: B, prefix: str | None) -> B:
 
 def _refuse(target: object) -> UsageError:
     if isinstance(target, RedisCluster | AsyncRedisCluster):
-        return UsageError("cluster clients are not supported yet; give a client of a standalone server")
+        return UsageError("a cluster client cannot be read for its settings: give the URL, redis+cluster://host:port")
     # Not the value: it may be a URL of another type, password and all.
     return UsageError.for_field("url", type(target), f"a URL ({_SCHEMES}), a redis-py client, or a backend")

@@ -10,15 +10,16 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from taskora.wire._backend import Cancellation, Clock, EventFeed, SyncBackend
+from taskora.wire._call import Call
 from taskora.wire._events import StreamEvent
-from taskora.wire._flows import Pause, drive_async
+from taskora.wire._flows import Flow, Pause, drive_async
 from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
 from taskora.wire.backends._resp import Request
-from taskora.wire.backends._transport import Commands
+from taskora.wire.backends._transport import Commands, Connections
 
 R = TypeVar("R")
 
@@ -42,8 +43,9 @@ class RedisBackend:
         clock: Clock | None = None,
         commands: Commands | None = None,
     ) -> None:
-        self._connections = AsyncConnections(make_connection)
+        self._connections: Connections = AsyncConnections(make_connection)
         self._commands: Commands = commands or self._connections
+        self._make: Callable[[Call[Any]], Flow[Any]] = _resp.script_requests
         self._make_blocking = make_blocking
         self._keyspace = keyspace
         self._clock = clock
@@ -57,7 +59,9 @@ class RedisBackend:
         return await self._run(operation)
 
     async def _run(self, operation: Operation[R]) -> R:
-        return await drive_async(_resp.operation_requests(operation, self._keyspace, self._clock), self._perform)
+        return await drive_async(
+            _resp.operation_requests(operation, self._keyspace, self._clock, self._make), self._perform
+        )
 
     async def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):
@@ -130,7 +134,7 @@ class RedisBackend:
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams; see `EventFeed`."""
-        return _RedisFeed(self._connections, self._commands, self._keyspace)
+        return RedisFeed(self._connections, self._commands, self._keyspace)
 
     def blocking(self) -> SyncBackend:
         """The same server for threads."""
@@ -164,10 +168,10 @@ async def _next_message(connection: Any) -> list[bytes]:
     raise redis_errors.TimeoutError("the subscription does not answer")
 
 
-class _RedisFeed:
+class RedisFeed:
     """Blocks on a connection of its own; `interrupt` frees it from another one."""
 
-    def __init__(self, connections: AsyncConnections, commands: Commands, keyspace: Keyspace) -> None:
+    def __init__(self, connections: Connections, commands: Commands, keyspace: Keyspace) -> None:
         self._connections = connections
         self._commands = commands
         self._keyspace = keyspace

@@ -4,7 +4,7 @@ Shared by the asyncio and the synchronous backend, which only know how to perfor
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -53,14 +53,29 @@ _REFUSED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One command to send, and how long to wait for its reply."""
+    """One command to send, and how long to wait for its reply.
+
+    Where there are several servers, `key` says which one is meant; without a key any will do.
+    """
 
     args: tuple[Arg, ...]
     timeout: float = REPLY_TIMEOUT
+    key: str | None = None
 
 
-def operation_requests(operation: Operation[R], keyspace: Keyspace, clock: Clock | None) -> Flow[R]:
-    """Carries out an operation; sends it again, marked as a repetition, when a connection fails.
+def script_requests(call: Call[Any]) -> Flow[Any]:
+    """Makes a call; sends the whole script to a server that does not know it."""
+    operands, key = (len(call.keys), *call.keys, *call.args), call.keys[0]
+    try:
+        return (yield Request(("EVALSHA", call.script.sha, *operands), key=key))
+    except redis_errors.NoScriptError:
+        return (yield Request(("EVAL", call.script.text, *operands), key=key))
+
+
+def operation_requests(
+    operation: Operation[R], keyspace: Keyspace, clock: Clock | None, make: Callable[[Call[Any]], Flow[Any]]
+) -> Flow[R]:
+    """Carries out an operation; sends it again, marked as a repetition, when a connection fails. `make` makes a call.
 
     Raises:
         BackendError: it failed for good.
@@ -69,7 +84,7 @@ def operation_requests(operation: Operation[R], keyspace: Keyspace, clock: Clock
     for pause in (*_RETRY_PAUSES, None):
         command = command_for(operation, keyspace, None if clock is None else clock.now_ms())
         try:
-            reply = yield from _script_requests(command.call)
+            reply = yield from make(command.call)
         except BackendError:
             raise
         except Exception as error:
@@ -82,14 +97,6 @@ def operation_requests(operation: Operation[R], keyspace: Keyspace, clock: Clock
             yield Pause(pause)
             operation = operation.again()
     raise translate(last) from last
-
-
-def _script_requests(call: Call[Any]) -> Flow[Any]:
-    operands = (len(call.keys), *call.keys, *call.args)
-    try:
-        return (yield Request(("EVALSHA", call.script.sha, *operands)))
-    except redis_errors.NoScriptError:
-        return (yield Request(("EVAL", call.script.text, *operands)))
 
 
 def check_server() -> Flow[None]:
@@ -163,14 +170,14 @@ def translate(error: BaseException | None) -> BackendError:
 def marker_request(marker_key: str, timeout_ms: float) -> Request:
     """Waits for a wake-up token. A timeout of 0 would block for ever."""
     seconds = max(timeout_ms, 1.0) / 1000
-    return Request(("BZPOPMIN", marker_key, f"{seconds:.3f}"), timeout=seconds + BLOCK_MARGIN)
+    return Request(("BZPOPMIN", marker_key, f"{seconds:.3f}"), timeout=seconds + BLOCK_MARGIN, key=marker_key)
 
 
 def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int, limit: int) -> Request:
     """Reads events of several tasks after the given positions."""
     keys = [keyspace.task(task).events_key for task in positions]
     args: tuple[Arg, ...] = ("XREAD", "COUNT", limit, "BLOCK", max(block_ms, 1), "STREAMS", *keys, *positions.values())
-    return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN)
+    return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN, key=keys[0])
 
 
 def decode_events(keyspace: Keyspace, reply: Sequence[Any] | None) -> list[StreamEvent]:

@@ -1,7 +1,10 @@
 """How commands of an asyncio backend travel: over one shared connection, or over a pool of redis-py's."""
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+
+from redis.asyncio.connection import AbstractConnection
 
 from taskora.contracts import UsageError
 from taskora.wire.backends._resp import Request
@@ -20,6 +23,22 @@ class Commands(Protocol):
 
     async def close(self) -> None:
         """Ends everything that is under way."""
+        ...
+
+
+class Connections(Commands, Protocol):
+    """What also carries commands that block, and lends connections."""
+
+    async def blocking_request(self, request: Request) -> Any:
+        """One command that may block."""
+        ...
+
+    async def acquire(self) -> AbstractConnection:
+        """A connected connection, to be given back by `release`."""
+        ...
+
+    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+        """Takes a connection back; one that is not clean is closed."""
         ...
 
 
@@ -47,3 +66,10 @@ def is_fast(transport: Transport, *, borrowed: bool) -> bool:
     if transport == "fast" and not has_hiredis:
         raise UsageError('transport "fast" needs hiredis: pip install hiredis')
     return transport == "fast" or (transport == "auto" and has_hiredis and not borrowed)
+
+
+def share_connection(make: Callable[[], AbstractConnection]) -> Commands:
+    """Carries all commands over one connection."""
+    from taskora.wire.backends._multiplexer import Multiplexer
+
+    return Multiplexer(make)

@@ -1,0 +1,247 @@
+"""Redis Cluster, for asyncio."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+from redis.asyncio.connection import AbstractConnection
+
+from taskora.contracts import BackendError
+from taskora.wire._backend import Clock, EventFeed, SyncBackend
+from taskora.wire._events import StreamEvent
+from taskora.wire._flows import Pause, drive_async
+from taskora.wire._keys import Keyspace
+from taskora.wire._operations import Operation
+from taskora.wire.backends import _resp
+from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._redis import RedisBackend, RedisFeed
+from taskora.wire.backends._resp import Request
+from taskora.wire.backends._slots import Address, SlotMap, ToNode, cluster_requests, learned, located, routed
+from taskora.wire.backends._transport import Commands
+
+MakeConnection = Callable[[], AbstractConnection]
+_TURNS: Final = 5
+# How long readers of other streams may take to return when one has found something.
+_FREE_SECONDS: Final = 0.2
+
+
+class RedisClusterBackend(RedisBackend):
+    """A Redis or Valkey cluster. Every call goes to the server that holds the slot of its task."""
+
+    def __init__(
+        self,
+        cluster: "AsyncCluster",
+        make_blocking: Callable[[], SyncBackend],
+        *,
+        keyspace: Keyspace,
+        clock: Clock | None,
+    ) -> None:
+        super().__init__(cluster.connect_nowhere, make_blocking, keyspace=keyspace, clock=clock, commands=cluster)
+        self._connections = self._cluster = cluster
+        self._make = cluster_requests(cluster.slots)
+
+    async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode") -> Any:
+        return await (self._cluster.send(step) if isinstance(step, ToNode) else super()._perform(step))
+
+    def open_feed(self) -> EventFeed:
+        """A new reader of event streams; see `EventFeed`."""
+        return ClusterFeed(self._cluster, self._keyspace)
+
+
+class _Node:
+    """The connections to one server."""
+
+    def __init__(self, make: MakeConnection, share: Callable[[MakeConnection], Commands] | None) -> None:
+        self.connections: Final = AsyncConnections(make)
+        self.commands: Final[Commands] = self.connections if share is None else share(make)
+
+    async def close(self) -> None:
+        await self.commands.close()
+        await self.connections.close()
+
+
+class AsyncCluster:
+    """The connections to all servers of a cluster; finds the one that a request is for."""
+
+    def __init__(
+        self,
+        slots: SlotMap,
+        make_for: Callable[[Address], MakeConnection],
+        share: Callable[[MakeConnection], Commands] | None,
+    ) -> None:
+        self.slots: Final = slots
+        self._make_for: Final = make_for
+        self._share: Final = share
+        self._nodes: Final[dict[Address, _Node]] = {}
+        self._lent: Final[dict[AbstractConnection, _Node]] = {}
+        self._closed = False
+
+    def node(self, address: Address) -> _Node:
+        """The connections to a server."""
+        if self._closed:
+            raise _resp.closed()
+        found = self._nodes.get(address)
+        if found is None:
+            found = self._nodes[address] = _Node(self._make_for(address), self._share)
+        return found
+
+    async def request(self, request: Request) -> Any:
+        """One command that answers at once."""
+        return await drive_async(routed(request, self.slots), self.send)
+
+    async def blocking_request(self, request: Request) -> Any:
+        """One command that may block."""
+        return await drive_async(routed(request, self.slots), self._send_blocking)
+
+    async def send(self, step: ToNode) -> Any:
+        """One command, to a certain server."""
+        if step.asking:
+            return await self._send_blocking(step)
+        return await self.node(step.address).commands.request(step.request)
+
+    async def _send_blocking(self, step: ToNode) -> Any:
+        async with self.node(step.address).connections.borrow() as connection:
+            if step.asking:
+                await exchange(connection, Request(("ASKING",)))
+            return await exchange(connection, step.request)
+
+    async def locate(self, key: str) -> _Node:
+        """The connections to the server of a key."""
+        return self.node(await drive_async(located(key, self.slots), self.send))
+
+    async def acquire(self) -> AbstractConnection:
+        """A connection to any server: what is published on one is heard on all."""
+        if self.slots.is_stale:
+            await drive_async(learned(self.slots), self.send)
+        node = self.node(self.slots.owner(None))
+        try:
+            connection = await node.connections.acquire()
+        except _resp.FAILURES:
+            self.slots.is_stale = True
+            raise
+        self._lent[connection] = node
+        return connection
+
+    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+        """Takes a connection back; one that is not clean is closed."""
+        await self._lent.pop(connection).connections.release(connection, clean=clean)
+
+    async def close(self) -> None:
+        """Closes every connection, also those in use."""
+        self._closed = True
+        nodes = list(self._nodes.values())
+        self._nodes.clear()
+        for node in nodes:
+            await node.close()
+
+    def connect_nowhere(self) -> AbstractConnection:
+        """A connection to no server in particular does not exist."""
+        raise AssertionError("a connection needs a server")
+
+
+class ClusterFeed:
+    """Reads each stream from its own server, for no command reads keys of two slots."""
+
+    def __init__(self, cluster: AsyncCluster, keyspace: Keyspace) -> None:
+        self._cluster: Final = cluster
+        self._keyspace: Final = keyspace
+        self._feeds: Final[dict[str, tuple[_Node, RedisFeed]]] = {}
+        self._interrupted: Final = asyncio.Event()
+
+    async def read(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
+        """Reads events; see `EventFeed.read`."""
+        try:
+            found = await self._read_all(positions, 1, limit)
+            if found or block_ms <= 1 or self._interrupted.is_set():
+                return found
+            return await self._read_first(positions, block_ms, limit)
+        finally:
+            self._interrupted.clear()
+
+    async def _read_all(self, positions: Mapping[str, str], block_ms: int, limit: int) -> list[StreamEvent]:
+        reads = [self._read_one(task, position, block_ms, limit) for task, position in positions.items()]
+        found = await asyncio.gather(*reads, return_exceptions=True)
+        return _joined(found)
+
+    async def _read_first(self, positions: Mapping[str, str], block_ms: int, limit: int) -> list[StreamEvent]:
+        """Blocks on all streams until one of them has something."""
+        interruption = asyncio.ensure_future(self._idle(block_ms))
+        reads = [
+            asyncio.ensure_future(self._read_one(task, position, block_ms, limit))
+            for task, position in positions.items()
+        ]
+        try:
+            await asyncio.wait((interruption, *reads), return_when=asyncio.FIRST_COMPLETED)
+            for task, read in zip(positions, reads, strict=True):
+                if not read.done():
+                    await self._free(task)
+            if reads:
+                await asyncio.wait(reads, timeout=_FREE_SECONDS)
+        finally:
+            for waiter in (interruption, *reads):
+                waiter.cancel()  # a server that lets nobody be freed loses its connection
+            await asyncio.gather(interruption, return_exceptions=True)
+            found = await asyncio.gather(*reads, return_exceptions=True)
+        return _joined(found)
+
+    async def _idle(self, block_ms: int) -> None:
+        try:
+            async with asyncio.timeout(block_ms / 1000):
+                await self._interrupted.wait()
+        except TimeoutError:
+            return
+
+    async def _free(self, task: str) -> None:
+        known = self._feeds.get(task)
+        if known is not None:
+            await known[1].interrupt()
+
+    async def _read_one(self, task: str, position: str, block_ms: int, limit: int) -> list[StreamEvent]:
+        for _ in range(_TURNS):
+            feed = await self._feed_of(task)
+            try:
+                return await feed.read({task: position}, block_ms=block_ms, limit=limit)
+            except BackendError as error:
+                # The slot has moved, or the server is gone: whoever reads next finds the one that is there now.
+                self._cluster.slots.is_stale = True
+                await self._forget(task)
+                if not isinstance(error.__cause__, redis_errors.AskError):
+                    raise
+        raise BackendError(f"the servers of the cluster sent a reader of task {task!r} on {_TURNS} times")
+
+    async def _feed_of(self, task: str) -> RedisFeed:
+        try:
+            node = await self._cluster.locate(self._keyspace.task(task).events_key)
+        except _resp.FAILURES as error:
+            raise _resp.translate(error) from error
+        known = self._feeds.get(task)
+        if known is not None and known[0] is node:
+            return known[1]
+        await self._forget(task)
+        feed = RedisFeed(node.connections, node.commands, self._keyspace)
+        self._feeds[task] = (node, feed)
+        return feed
+
+    async def _forget(self, task: str) -> None:
+        known = self._feeds.pop(task, None)
+        if known is not None:
+            await known[1].close()
+
+    async def interrupt(self) -> None:
+        """Makes a waiting read return; see `EventFeed.interrupt`."""
+        self._interrupted.set()
+
+    async def close(self) -> None:
+        """Gives the connections back; nobody may be reading."""
+        for task in tuple(self._feeds):
+            await self._forget(task)
+
+
+def _joined(replies: "list[list[StreamEvent] | BaseException]") -> list[StreamEvent]:
+    """Events of all streams; an error only if nothing was read, for what was read would be lost."""
+    events = [event for reply in replies if not isinstance(reply, BaseException) for event in reply]
+    errors = [reply for reply in replies if isinstance(reply, BaseException)]
+    if errors and not events:
+        raise errors[0]
+    return events

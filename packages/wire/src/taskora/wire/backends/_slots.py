@@ -1,0 +1,169 @@
+"""Redis Cluster: which server answers for a key, and what to do when it has changed.
+
+Without input or output: flows say what to send where, and a backend for asyncio or for threads sends it.
+"""
+
+from bisect import bisect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeVar
+
+from redis import exceptions as redis_errors
+from redis.crc import key_slot
+
+from taskora.contracts import BackendError
+from taskora.wire._call import Call
+from taskora.wire._flows import Flow
+from taskora.wire.backends._resp import FAILURES, Request, is_transient, script_requests
+
+R = TypeVar("R")
+
+_REDIRECTIONS: Final = 5
+_SCAN_COUNT: Final = 1000
+
+
+class Address(NamedTuple):
+    """Where a server of the cluster listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToNode:
+    """A request for one server; `asking` for a slot that is on its way there."""
+
+    address: Address
+    request: Request
+    asking: bool = False
+
+
+class SlotMap:
+    """What is known of a cluster. Replaced as a whole, so that any thread may look."""
+
+    def __init__(self, seeds: Sequence[Address]) -> None:
+        self._seeds: Final = tuple(seeds)
+        self._ranges: tuple[tuple[int, int, Address], ...] = ()
+        self._turn = 0
+        self.is_stale = True
+
+    @property
+    def primaries(self) -> list[Address]:
+        """The servers that hold slots, in an order that does not depend on who told."""
+        return sorted({address for _, _, address in self._ranges})
+
+    @property
+    def informants(self) -> list[Address]:
+        """Whom to ask about the cluster: those that are known, then those that the user named."""
+        return list(dict.fromkeys((*self.primaries, *self._seeds)))
+
+    def owner(self, key: str | None) -> Address:
+        """The server of a key; for no key any server, another one each time."""
+        if key is None:
+            primaries = self.primaries
+            self._turn += 1
+            return primaries[self._turn % len(primaries)]
+        slot, ranges = key_slot(key.encode()), self._ranges
+        found = bisect(ranges, slot, key=lambda known: known[0]) - 1
+        if found >= 0 and slot <= ranges[found][1]:
+            return ranges[found][2]
+        self.is_stale = True
+        raise redis_errors.ClusterDownError(f"no server holds slot {slot}")
+
+    def learn(self, reply: Sequence[Any], told_by: Address) -> None:
+        """Takes in a reply to `CLUSTER SLOTS`."""
+        ranges: list[tuple[int, int, Address]] = []
+        for first, last, (host, port, *_), *_ in reply:
+            named = "" if host is None else host.decode()
+            ranges.append((first, last, Address(named if named not in ("", "?") else told_by.host, port)))
+        if not ranges:
+            raise redis_errors.ClusterDownError(f"{told_by} knows of no slots")
+        self._ranges, self.is_stale = tuple(sorted(ranges)), False
+
+
+def routed(request: Request, slots: SlotMap) -> Flow[Any]:
+    """Sends a request to the server of its key, and follows the cluster where that has changed."""
+    if slots.is_stale:
+        yield from learned(slots)
+    step = ToNode(address=slots.owner(request.key), request=request)
+    for _ in range(_REDIRECTIONS):
+        try:
+            return (yield step)
+        except redis_errors.MovedError as error:
+            yield from learned(slots)
+            step = ToNode(address=_target(error, step.address), request=request)
+        except redis_errors.AskError as error:
+            step = ToNode(address=_target(error, step.address), request=request, asking=True)
+        except FAILURES as error:
+            slots.is_stale = slots.is_stale or is_transient(error)  # another server may have taken its place
+            raise
+    raise redis_errors.ClusterDownError(f"the servers of the cluster sent a request on {_REDIRECTIONS} times")
+
+
+def _target(error: redis_errors.AskError, sender: Address) -> Address:
+    return Address(error.host or sender.host, error.port)
+
+
+def learned(slots: SlotMap) -> Flow[None]:
+    """Asks one server after the other where the slots are."""
+    last: Exception | None = None
+    for address in slots.informants:
+        try:
+            reply = yield ToNode(address=address, request=Request(("CLUSTER", "SLOTS")))
+            slots.learn(reply, address)
+        except FAILURES as error:
+            if "cluster support disabled" in str(error):
+                raise BackendError(
+                    f"{address} is no cluster: give its URL as redis:// instead of redis+cluster://"
+                ) from error
+            last = error
+        else:
+            return
+    slots.is_stale = True
+    raise last or redis_errors.ConnectionError("no server of the cluster is known")
+
+
+def cluster_requests(slots: SlotMap) -> Callable[[Call[Any]], Flow[Any]]:
+    """How calls are made: the one that looks at the whole keyspace goes to each server in turn."""
+
+    def requests(call: Call[Any]) -> Flow[Any]:
+        if call.script.name == "scan_tasks":
+            return _scan(call, slots)
+        return script_requests(call)
+
+    return requests
+
+
+def _scan(call: Call[Any], slots: SlotMap) -> Flow[Any]:
+    """One page of one server; its cursor says which server: `CURSOR@HOST:PORT`, or `0` at begin and end.
+
+    A script would be refused by servers that do not hold the slot of its key.
+    """
+    pattern, cursor = (str(argument) for argument in call.args)
+    position, _, name = cursor.partition("@")
+    if slots.is_stale:
+        yield from learned(slots)
+    ahead = [address for address in slots.primaries if not name or address >= _parse(name)]
+    if not ahead:
+        return [b"0", []]
+    here = position if str(ahead[0]) == name else "0"
+    words = ("SCAN", here, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "stream")
+    left, keys = yield ToNode(address=ahead[0], request=Request(words))
+    if left != b"0":
+        return [f"{left.decode()}@{ahead[0]}".encode(), keys]
+    return [f"0@{ahead[1]}".encode() if len(ahead) > 1 else b"0", keys]
+
+
+def _parse(name: str) -> Address:
+    host, _, port = name.rpartition(":")
+    return Address(host, int(port))
+
+
+def located(key: str, slots: SlotMap) -> Flow[Address]:
+    """The server of a key."""
+    if slots.is_stale:
+        yield from learned(slots)
+    return slots.owner(key)

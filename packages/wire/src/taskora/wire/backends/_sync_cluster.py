@@ -1,0 +1,84 @@
+"""Redis Cluster, for threads."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from taskora.wire._backend import Clock
+from taskora.wire._events import StreamEvent
+from taskora.wire._flows import Pause, drive
+from taskora.wire._keys import Keyspace
+from taskora.wire._operations import Operation
+from taskora.wire.backends import _resp
+from taskora.wire.backends._redis_sync import SyncRedisBackend
+from taskora.wire.backends._resp import Request
+from taskora.wire.backends._slots import Address, SlotMap, ToNode, cluster_requests, routed
+from taskora.wire.backends._sync_connections import SyncPool, exchange
+
+# How long a thread that reads several streams blocks on each in turn.
+_TURN_MS: Final = 20
+
+
+class SyncRedisClusterBackend(SyncRedisBackend):
+    """The synchronous twin of `RedisClusterBackend`."""
+
+    def __init__(self, cluster: "SyncCluster", *, keyspace: Keyspace, clock: Clock | None) -> None:
+        super().__init__(cluster.connect_nowhere, keyspace=keyspace, clock=clock)
+        self._connections = self._cluster = cluster
+        self._make = cluster_requests(cluster.slots)
+
+    def _perform(self, step: "Request | Pause | Operation[Any] | ToNode") -> Any:
+        return self._cluster.send(step) if isinstance(step, ToNode) else super()._perform(step)
+
+    def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
+        """Reads events; see `SyncBackend.read_events`. Several streams are read in turn."""
+        if len(positions) == 1:
+            return super().read_events(positions, block_ms=block_ms, limit=limit)
+        deadline = time.monotonic() + block_ms / 1000
+        turn_ms = 1
+        while True:
+            events: list[StreamEvent] = []
+            for task, position in positions.items():
+                events += super().read_events({task: position}, block_ms=turn_ms, limit=limit)
+            left_ms = (deadline - time.monotonic()) * 1000
+            if events or left_ms <= 0:
+                return events
+            turn_ms = max(1, min(_TURN_MS, int(left_ms)))
+            if not positions:
+                time.sleep(left_ms / 1000)
+
+
+class SyncCluster:
+    """The connections to all servers of a cluster; finds the one that a request is for."""
+
+    def __init__(self, slots: SlotMap, make_for: Callable[[Address], Callable[[], Any]]) -> None:
+        self.slots: Final = slots
+        self._make_for: Final = make_for
+        self._pools: Final[dict[Address, SyncPool]] = {}
+        self._closed = False
+
+    def request(self, request: Request) -> Any:
+        """One command and its reply."""
+        return drive(routed(request, self.slots), self.send)
+
+    def send(self, step: ToNode) -> Any:
+        """One command, to a certain server."""
+        if self._closed:
+            raise _resp.closed()
+        pool = self._pools.get(step.address)
+        if pool is None:  # another thread may be faster
+            pool = self._pools.setdefault(step.address, SyncPool(self._make_for(step.address)))
+        with pool.borrow() as connection:
+            if step.asking:
+                exchange(connection, Request(("ASKING",)))
+            return exchange(connection, step.request)
+
+    def close(self) -> None:
+        """Closes all idle connections; those in use are closed when their command ends."""
+        self._closed = True
+        for pool in tuple(self._pools.values()):
+            pool.close()
+
+    def connect_nowhere(self) -> Any:
+        """A connection to no server in particular does not exist."""
+        raise AssertionError("a connection needs a server")

@@ -1,0 +1,87 @@
+"""Connections of the synchronous backend: one per thread that is busy."""
+
+import os
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from redis import exceptions as redis_errors
+
+from taskora.wire.backends import _resp
+from taskora.wire.backends._resp import Request
+
+
+class SyncConnections(Protocol):
+    """What carries commands of threads."""
+
+    def request(self, request: Request) -> Any:
+        """One command and its reply."""
+        ...
+
+    def close(self) -> None:
+        """Closes all idle connections; those in use are closed when their command ends."""
+        ...
+
+
+class SyncPool:
+    """Connections to one server, made on demand and kept. A forked child makes its own."""
+
+    def __init__(self, make_connection: Callable[[], Any]) -> None:
+        self._make = make_connection
+        self._closed = False
+        self._start_pool()
+
+    def _start_pool(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._idle: list[Any] = []
+
+    def request(self, request: Request) -> Any:
+        """One command and its reply."""
+        with self.borrow() as connection:
+            return exchange(connection, request)
+
+    @contextmanager
+    def borrow(self) -> Generator[Any]:
+        """A connected connection for one user; kept only if it is left clean."""
+        if self._closed:
+            raise _resp.closed()
+        if self._pid != os.getpid():
+            self._start_pool()  # the sockets belong to the parent
+        with self._lock:
+            connection = self._idle.pop() if self._idle else self._make()
+        clean = False
+        try:
+            connection.connect()
+            yield connection
+            clean = True
+        except Exception as error:
+            if _resp.is_transient(error):
+                self._close_idle()  # what broke one has often broken all: each would cost its next user a try
+            else:
+                clean = isinstance(error, redis_errors.ResponseError)
+            raise
+        finally:
+            if clean and not self._closed:
+                with self._lock:
+                    self._idle.append(connection)
+            else:
+                connection.disconnect()
+
+    def close(self) -> None:
+        """Closes all idle connections; those in use are closed when their command ends."""
+        self._closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        with self._lock:
+            connections, self._idle = self._idle, []
+        for connection in connections:
+            connection.disconnect()
+
+
+def exchange(connection: Any, request: Request) -> Any:
+    """One command and its reply, as bytes."""
+    connection.send_command(*request.args)
+    return connection.read_response(disable_decoding=True, timeout=request.timeout)
