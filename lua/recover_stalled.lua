@@ -6,7 +6,10 @@
 -- meanwhile ended is only forgotten. A late worker whose job was recovered is refused when it settles, because its
 -- token is gone.
 --
--- returns: list[list[bytes]]  {recovered ids, failed ids, cancelled ids}
+-- A sweep of many jobs takes several calls, so that none holds the server for long: each but the last says where the
+-- next one goes on. Other calls may come between them, sweeps too.
+--
+-- returns: list[list[bytes]]  {recovered ids, failed ids, cancelled ids, {cursor of the next call, if there is one}}
 -- emits: stalled; failed; cancelled
 local wait_key = KEYS[1]           -- list    ready ids, newest left
 local prioritized_key = KEYS[2]    -- zset    ready ids with a priority
@@ -20,6 +23,7 @@ local prefix = KEYS[9]             -- prefix  every key of the task starts with 
 
 local given_now_ms = ARGV[1]       -- clock   epoch milliseconds, or empty for the server's clock
 local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before it fails
+local cursor = tonumber(ARGV[3])   -- int     0 for the first call of a sweep, then what the reply said
 
 --@include clock
 --@include batches
@@ -32,7 +36,23 @@ local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before i
 --@include telling
 
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
+local PAGE = 500
+local RECOVERED_AT_ONCE = 500
+local PARKED_AT_ONCE = 2000
+local LEARNT = prefix .. 'parked:learnt'
+local LEARNT_MS = 60000
 local recovered, failed, cancelled = {}, {}, {}
+
+-- Asks for many things at once, as many as a call can take; the answers are in their order.
+local function looked_up(names, look)
+  local found = {}
+  in_batches(names, function(...)
+    for _, value in ipairs(look(...)) do -- what is missing is false, not nil
+      found[#found + 1] = value
+    end
+  end)
+  return found
+end
 
 local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
@@ -57,12 +77,21 @@ local function requeue(id, job_key, fields, count)
   recovered[#recovered + 1] = id
 end
 
+-- Returns the leases of jobs, in order; false where there is none.
+local function leases_of(ids)
+  local lock_keys = {}
+  for i, id in ipairs(ids) do
+    lock_keys[i] = prefix .. id .. ':lock'
+  end
+  return looked_up(lock_keys, function(...)
+    return redis.call('MGET', ...)
+  end)
+end
+
 local function recover(id)
   local job_key = prefix .. id
-  if redis.call('EXISTS', job_key .. ':lock') == 1 then
-    return -- its worker is alive
-  end
   redis.call('LREM', active_key, -1, id)
+  redis.call('SREM', stalled_key, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
     'attempt', 'cancelReason', 'state', '_wf')
   if not fields[8] then
@@ -85,22 +114,81 @@ local function recover(id)
   end
 end
 
-local candidates = {}
-for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
-  candidates[id] = true
-end
-local active = redis.call('LRANGE', active_key, 0, -1)
-for i = #active, 1, -1 do
-  local id = active[i]
-  if candidates[id] then
-    candidates[id] = nil
-    recover(id)
+-- Those that were active at the previous sweep, too, oldest claim first.
+local function suspects()
+  local found, candidates = {}, {}
+  if redis.call('EXISTS', stalled_key) == 0 then
+    return found
   end
+  for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
+    candidates[id] = true
+  end
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    if candidates[active[i]] then
+      candidates[active[i]] = nil
+      found[#found + 1] = active[i]
+    end
+  end
+  return found
 end
-count_finished('failed', #failed)
 
--- The concurrency keys of the active jobs, oldest claim first, and those that jobs are parked for.
-local function keys_in_use()
+-- Returns whether there are more.
+local function recover_some()
+  local found, left = suspects(), RECOVERED_AT_ONCE
+  local leases = leases_of(found)
+  for i, id in ipairs(found) do
+    if not leases[i] then -- otherwise its worker is alive
+      if left == 0 then
+        return true
+      end
+      left = left - 1
+      recover(id)
+    end
+  end
+  return false
+end
+
+-- Which concurrency key a job has never changes, so it may be found out over several calls. Jobs without one have ''.
+local function learn_keys(ids)
+  local pairs_of = {}
+  for _, id in ipairs(ids) do
+    pairs_of[#pairs_of + 1] = id
+    pairs_of[#pairs_of + 1] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
+  end
+  in_batches(pairs_of, function(...)
+    redis.call('HSET', LEARNT, ...)
+  end)
+  redis.call('PEXPIRE', LEARNT, LEARNT_MS)
+end
+
+local function learnt_keys(ids)
+  return looked_up(ids, function(...)
+    return redis.call('HMGET', LEARNT, ...)
+  end)
+end
+
+-- Returns the key of each active job, or nothing as long as too many have to be learnt.
+local function keys_of_active(active)
+  local keys, unknown, places = learnt_keys(active), {}, {}
+  for i, id in ipairs(active) do
+    if not keys[i] and #unknown < PAGE then
+      unknown[#unknown + 1] = id
+      places[#places + 1] = i
+    elseif not keys[i] then
+      learn_keys(unknown)
+      return nil
+    end
+  end
+  for i, id in ipairs(unknown) do
+    keys[places[i]] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
+  end
+  return keys
+end
+
+-- The concurrency keys of the active jobs, oldest claim first, and those that jobs are parked for: not all at once, but
+-- those that were not looked at for longest.
+local function keys_in_use(active_keys)
   local keys, held = {}, {}
   local function add(key, count)
     if not held[key] then
@@ -109,25 +197,38 @@ local function keys_in_use()
     end
     held[key] = held[key] + count
   end
-  local active_ids = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active_ids, 1, -1 do
-    local key = fields_of(prefix .. active_ids[i], 'concurrencyKey')[1]
-    if key and key ~= '' then
-      add(key, 1)
+  for i = #active_keys, 1, -1 do
+    if active_keys[i] ~= '' then
+      add(active_keys[i], 1)
     end
   end
-  for _, key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, -1)) do
+  local parked = redis.call('ZRANGE', PARKED_KEYS, 0, PARKED_AT_ONCE - 1)
+  for _, key in ipairs(parked) do
     add(key, 0)
+    if #parked == PARKED_AT_ONCE then
+      redis.call('ZADD', PARKED_KEYS, 'XX', now, key)
+    end
   end
   return keys, held
 end
 
+local function counters_of(keys)
+  local counters = {}
+  for i, key in ipairs(keys) do
+    counters[i] = prefix .. 'conc:' .. key
+  end
+  return looked_up(counters, function(...)
+    return redis.call('MGET', ...)
+  end)
+end
+
 -- Counters may have lost count when a worker died, or when a job was deleted while it ran. A key that nothing holds
 -- lets the first of its parked jobs go in any case.
-local function recount()
-  local keys, held = keys_in_use()
-  for _, key in ipairs(keys) do
-    local counted = slots_held(key)
+local function recount(active_keys)
+  local keys, held = keys_in_use(active_keys)
+  local counters = counters_of(keys)
+  for i, key in ipairs(keys) do
+    local counted = tonumber(counters[i] or '') or 0
     if counted ~= held[key] and held[key] == 0 then
       redis.call('DEL', prefix .. 'conc:' .. key)
     elseif counted ~= held[key] then
@@ -139,10 +240,35 @@ local function recount()
   end
 end
 
-recount()
+-- Counting is one step, since only then it is right. Returns where to go on, if what it needs is not learnt yet.
+local function recount_from(page_start)
+  local length = redis.call('LLEN', active_key)
+  if length > PAGE and page_start < length then
+    local last = -page_start - 1
+    learn_keys(redis.call('LRANGE', active_key, last - PAGE + 1, last))
+    return page_start + PAGE
+  end
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  local active_keys = keys_of_active(active)
+  if not active_keys then
+    return page_start
+  end
+  recount(active_keys)
+  redis.call('DEL', LEARNT)
+  redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
+  in_batches(active, function(...)
+    redis.call('SADD', stalled_key, ...)
+  end)
+  return nil
+end
 
-redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
-in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
-  redis.call('SADD', stalled_key, ...)
-end)
-return { recovered, failed, cancelled }
+local next_cursor
+if cursor == 0 then
+  redis.call('DEL', LEARNT)
+  if recover_some() then
+    next_cursor = 0
+  end
+  count_finished('failed', #failed)
+end
+next_cursor = next_cursor or recount_from(cursor)
+return { recovered, failed, cancelled, { next_cursor and string.format('%d', next_cursor) } }

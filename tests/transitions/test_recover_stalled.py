@@ -5,16 +5,25 @@ from typing import Any
 
 import pytest
 
-from taskora.wire import Exchange, ExtendLeases, Lease, Recovered, RecoverStalled
+from taskora.wire import Exchange, ExtendLeases, Lease, Outcome, OutcomeKind, Recovered, RecoverStalled
 from tests.servers import Server
 from tests.transitions.keyspace import MINUTE, NOW, Dump, Events, Expires, RawTask, Scores, event, job
 
 ERROR = "Job stalled and exceeded max stalled count"
+COMPLETED_J0 = Outcome(kind=OutcomeKind.COMPLETED, job_id="j0", token="tok", payload=b"1")
 QUIET = Recovered(recovered=(), failed=(), cancelled=())
 
 
-def sweep(max_count: int = 1) -> RecoverStalled:
-    return RecoverStalled(task="t", max_count=max_count)
+def sweep(max_count: int = 1, cursor: int = 0) -> RecoverStalled:
+    return RecoverStalled(task="t", max_count=max_count, cursor=cursor)
+
+
+def sweep_through(task: RawTask) -> list[Recovered]:
+    """All calls of one sweep."""
+    replies = [task.run(sweep())]
+    while (cursor := replies[-1].cursor) is not None:
+        replies.append(task.run(sweep(cursor=cursor)))
+    return replies
 
 
 def abandoned(**fields: Any) -> Dump:
@@ -159,9 +168,74 @@ def test_more_active_jobs_than_lua_can_unpack_are_swept(task: RawTask) -> None:
         pipeline.hset(f"taskora:{{t}}:{job_id}", mapping={"state": "active", "_v": "1", "data": "1"})
     pipeline.rpush("taskora:{t}:active", *ids)
     pipeline.execute()
-    assert task.run(sweep()) == QUIET
+    assert [reply.recovered for reply in sweep_through(task)] == [()] * 19
     assert task.read("stalled") == set(ids)
-    assert len(task.run(sweep()).recovered) == 9000
+    found = [reply.recovered for reply in sweep_through(task)]
+    assert [len(job_ids) for job_ids in found] == [500] * 18
+    assert [job_id for job_ids in found for job_id in job_ids] == ids[::-1]
+    assert task.read("stalled") is None
+
+
+def running(*job_ids: str, key: str = "org") -> Dump:
+    """Jobs with leases, the oldest claim first."""
+    seed: Dump = {"active": [*job_ids[::-1]]}
+    for job_id in job_ids:
+        seed[job_id] = job("active", concurrencyKey=key, concurrencyLimit=9000)
+        seed[f"{job_id}:lock"] = Expires("tok")
+    return seed
+
+
+def test_slots_of_many_jobs_are_counted_in_one_step_after_their_keys_were_learnt(task: RawTask) -> None:
+    task.seed({**running(*(f"j{n}" for n in range(1200))), "conc:org": "7"})
+    replies = sweep_through(task)
+    assert [reply.cursor for reply in replies] == [500, 1000, 1500, None]
+    assert task.read("conc:org") == "1200"
+    assert task.read("parked:learnt") is None
+
+
+def test_what_is_learnt_during_a_sweep_has_a_lifetime(task: RawTask) -> None:
+    task.seed(running(*(f"j{n}" for n in range(501))))
+    assert task.run(sweep()).cursor == 500
+    learnt = task.read("parked:learnt")
+    assert isinstance(learnt, Expires)
+    assert task.client.hget("taskora:{t}:parked:learnt", "j0") == b"org"
+
+
+def test_jobs_that_start_and_end_between_the_calls_of_a_sweep_are_counted_as_they_are(task: RawTask) -> None:
+    task.seed({**running(*(f"j{n}" for n in range(700))), "conc:org": "700"})
+    cursor = task.run(sweep()).cursor
+    task.run(Exchange(task="t", token="x", lease_ms=9, slots=0, outcomes=[COMPLETED_J0]))
+    more = running(*(f"k{n}" for n in range(600)), key="new")
+    task.client.lpush("taskora:{t}:active", *reversed(more.pop("active")))
+    task.seed({**more, "conc:new": "3"})
+    while cursor is not None:
+        cursor = task.run(sweep(cursor=cursor or 0)).cursor
+    assert (task.read("conc:org"), task.read("conc:new")) == ("699", "600")
+
+
+def test_a_sweep_that_another_one_begins_anew_still_ends(task: RawTask) -> None:
+    task.seed({**running(*(f"j{n}" for n in range(1600))), "conc:org": "7"})
+    cursors = [task.run(sweep()).cursor, task.run(sweep(cursor=500)).cursor, task.run(sweep(cursor=1000)).cursor]
+    assert cursors == [1000 // 2, 1000, 1500]
+    assert task.run(sweep()).cursor == 500
+    calls = 0
+    cursor: int | None = 1500
+    while cursor is not None:
+        cursor = task.run(sweep(cursor=cursor)).cursor
+        calls += 1
+    assert (task.read("conc:org"), calls) == ("1600", 3)
+
+
+def test_of_many_keys_that_nothing_holds_those_go_first_that_waited_longest(task: RawTask) -> None:
+    names = [f"k{n:04}" for n in range(2100)]
+    task.seed({f"a{name}": job(concurrencyKey=name, concurrencyLimit=1) for name in names})
+    task.seed({f"parked:key:{name}": Scores({f"a{name}": NOW}) for name in names})
+    task.seed({"parked:keys": Scores({name: NOW - 9000 + place for place, name in enumerate(names)})})
+    task.seed({"parked:count": "2100"})
+    task.run(sweep())
+    assert task.read("parked:freed") == [f"a{name}" for name in names[:2000]][::-1]
+    task.run(sweep())
+    assert task.read("parked:keys") is None
 
 
 def _sweep_on_its_own(server: Server) -> Recovered:

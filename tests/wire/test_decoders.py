@@ -77,10 +77,10 @@ def test_claims_are_read_from_anything(rows: list[tuple[bytes, ...]]) -> None:
     assert all(isinstance(claim.version + claim.attempt + claim.timestamp_ms, int) for claim in claims)
 
 
-@given(st.lists(st.lists(RAW), min_size=3, max_size=3))
+@given(st.lists(st.lists(RAW), min_size=4, max_size=4))
 def test_what_a_stall_sweep_found_is_read_from_anything(ids: list[list[bytes]]) -> None:
     reply = command_for(RecoverStalled(task="t", max_count=1), Keyspace(), None).decode(ids)
-    assert [len(reply.recovered), len(reply.failed), len(reply.cancelled)] == [len(found) for found in ids]
+    assert [len(reply.recovered), len(reply.failed), len(reply.cancelled)] == [len(found) for found in ids[:3]]
 
 
 LOG_FIELDS = {

@@ -116,10 +116,13 @@ def _report(operation: op.Report, keyspace: Keyspace, _now_ms: int | None) -> Co
 
 @builds(op.RecoverStalled)
 def _recover_stalled(operation: op.RecoverStalled, keyspace: Keyspace, now_ms: int | None) -> Command[op.Recovered]:
-    call = lua.recover_stalled(keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count)
+    call = lua.recover_stalled(
+        keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count, cursor=operation.cursor
+    )
 
     def decode(reply: list[list[bytes]]) -> op.Recovered:
-        recovered, failed, cancelled = (texts(ids) for ids in reply)
-        return op.Recovered(recovered=recovered, failed=failed, cancelled=cancelled)
+        recovered, failed, cancelled = (texts(ids) for ids in reply[:3])
+        cursor = integer_of(reply[3][0]) if reply[3] else None
+        return op.Recovered(recovered=recovered, failed=failed, cancelled=cancelled, cursor=cursor)
 
     return Command(call, decode)

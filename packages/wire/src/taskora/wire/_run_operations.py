@@ -170,16 +170,24 @@ class Report(Operation[tuple[bool, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """Ids that a stall sweep gave back, failed for good, or finished cancelling."""
+    """Ids that a stall sweep gave back, failed for good, or finished cancelling.
+
+    `cursor` says where the sweep goes on; None when it is done.
+    """
 
     recovered: tuple[str, ...]
     failed: tuple[str, ...]
     cancelled: tuple[str, ...]
+    cursor: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoverStalled(Operation[Recovered]):
-    """Gives back the active jobs whose worker is gone; one that stalled more than `max_count` times fails."""
+    """Gives back the active jobs whose worker is gone; one that stalled more than `max_count` times fails.
+
+    A sweep of many jobs takes several calls: repeat it with the `cursor` of the reply until that is None.
+    """
 
     task: str
     max_count: int
+    cursor: int = 0

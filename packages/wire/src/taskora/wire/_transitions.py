@@ -3572,7 +3572,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="e2c0e0935de2c35fc02e99fa42ba03335f999f62",
+    sha="89774ef7abed8b191416202707be23745498ecb1",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3585,6 +3585,7 @@ local events_key = KEYS[8]
 local prefix = KEYS[9]
 local given_now_ms = ARGV[1]
 local max_count = tonumber(ARGV[2])
+local cursor = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -3718,7 +3719,21 @@ local function note_end(id, workflow_id)
   end
 end
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
+local PAGE = 500
+local RECOVERED_AT_ONCE = 500
+local PARKED_AT_ONCE = 2000
+local LEARNT = prefix .. 'parked:learnt'
+local LEARNT_MS = 60000
 local recovered, failed, cancelled = {}, {}, {}
+local function looked_up(names, look)
+  local found = {}
+  in_batches(names, function(...)
+    for _, value in ipairs(look(...)) do
+      found[#found + 1] = value
+    end
+  end)
+  return found
+end
 local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
   redis.call('ZADD', set_key, now, id)
@@ -3739,12 +3754,19 @@ local function requeue(id, job_key, fields, count)
   emit('stalled', id, 'count', count, 'action', 'recovered')
   recovered[#recovered + 1] = id
 end
+local function leases_of(ids)
+  local lock_keys = {}
+  for i, id in ipairs(ids) do
+    lock_keys[i] = prefix .. id .. ':lock'
+  end
+  return looked_up(lock_keys, function(...)
+    return redis.call('MGET', ...)
+  end)
+end
 local function recover(id)
   local job_key = prefix .. id
-  if redis.call('EXISTS', job_key .. ':lock') == 1 then
-    return
-  end
   redis.call('LREM', active_key, -1, id)
+  redis.call('SREM', stalled_key, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
     'attempt', 'cancelReason', 'state', '_wf')
   if not fields[8] then
@@ -3766,20 +3788,70 @@ local function recover(id)
     requeue(id, job_key, fields, tostring(count))
   end
 end
-local candidates = {}
-for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
-  candidates[id] = true
-end
-local active = redis.call('LRANGE', active_key, 0, -1)
-for i = #active, 1, -1 do
-  local id = active[i]
-  if candidates[id] then
-    candidates[id] = nil
-    recover(id)
+local function suspects()
+  local found, candidates = {}, {}
+  if redis.call('EXISTS', stalled_key) == 0 then
+    return found
   end
+  for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
+    candidates[id] = true
+  end
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    if candidates[active[i]] then
+      candidates[active[i]] = nil
+      found[#found + 1] = active[i]
+    end
+  end
+  return found
 end
-count_finished('failed', #failed)
-local function keys_in_use()
+local function recover_some()
+  local found, left = suspects(), RECOVERED_AT_ONCE
+  local leases = leases_of(found)
+  for i, id in ipairs(found) do
+    if not leases[i] then
+      if left == 0 then
+        return true
+      end
+      left = left - 1
+      recover(id)
+    end
+  end
+  return false
+end
+local function learn_keys(ids)
+  local pairs_of = {}
+  for _, id in ipairs(ids) do
+    pairs_of[#pairs_of + 1] = id
+    pairs_of[#pairs_of + 1] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
+  end
+  in_batches(pairs_of, function(...)
+    redis.call('HSET', LEARNT, ...)
+  end)
+  redis.call('PEXPIRE', LEARNT, LEARNT_MS)
+end
+local function learnt_keys(ids)
+  return looked_up(ids, function(...)
+    return redis.call('HMGET', LEARNT, ...)
+  end)
+end
+local function keys_of_active(active)
+  local keys, unknown, places = learnt_keys(active), {}, {}
+  for i, id in ipairs(active) do
+    if not keys[i] and #unknown < PAGE then
+      unknown[#unknown + 1] = id
+      places[#places + 1] = i
+    elseif not keys[i] then
+      learn_keys(unknown)
+      return nil
+    end
+  end
+  for i, id in ipairs(unknown) do
+    keys[places[i]] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
+  end
+  return keys
+end
+local function keys_in_use(active_keys)
   local keys, held = {}, {}
   local function add(key, count)
     if not held[key] then
@@ -3788,22 +3860,34 @@ local function keys_in_use()
     end
     held[key] = held[key] + count
   end
-  local active_ids = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active_ids, 1, -1 do
-    local key = fields_of(prefix .. active_ids[i], 'concurrencyKey')[1]
-    if key and key ~= '' then
-      add(key, 1)
+  for i = #active_keys, 1, -1 do
+    if active_keys[i] ~= '' then
+      add(active_keys[i], 1)
     end
   end
-  for _, key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, -1)) do
+  local parked = redis.call('ZRANGE', PARKED_KEYS, 0, PARKED_AT_ONCE - 1)
+  for _, key in ipairs(parked) do
     add(key, 0)
+    if #parked == PARKED_AT_ONCE then
+      redis.call('ZADD', PARKED_KEYS, 'XX', now, key)
+    end
   end
   return keys, held
 end
-local function recount()
-  local keys, held = keys_in_use()
-  for _, key in ipairs(keys) do
-    local counted = slots_held(key)
+local function counters_of(keys)
+  local counters = {}
+  for i, key in ipairs(keys) do
+    counters[i] = prefix .. 'conc:' .. key
+  end
+  return looked_up(counters, function(...)
+    return redis.call('MGET', ...)
+  end)
+end
+local function recount(active_keys)
+  local keys, held = keys_in_use(active_keys)
+  local counters = counters_of(keys)
+  for i, key in ipairs(keys) do
+    local counted = tonumber(counters[i] or '') or 0
     if counted ~= held[key] and held[key] == 0 then
       redis.call('DEL', prefix .. 'conc:' .. key)
     elseif counted ~= held[key] then
@@ -3814,12 +3898,36 @@ local function recount()
     end
   end
 end
-recount()
-redis.call('DEL', stalled_key)
-in_batches(redis.call('LRANGE', active_key, 0, -1), function(...)
-  redis.call('SADD', stalled_key, ...)
-end)
-return { recovered, failed, cancelled }
+local function recount_from(page_start)
+  local length = redis.call('LLEN', active_key)
+  if length > PAGE and page_start < length then
+    local last = -page_start - 1
+    learn_keys(redis.call('LRANGE', active_key, last - PAGE + 1, last))
+    return page_start + PAGE
+  end
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  local active_keys = keys_of_active(active)
+  if not active_keys then
+    return page_start
+  end
+  recount(active_keys)
+  redis.call('DEL', LEARNT)
+  redis.call('DEL', stalled_key)
+  in_batches(active, function(...)
+    redis.call('SADD', stalled_key, ...)
+  end)
+  return nil
+end
+local next_cursor
+if cursor == 0 then
+  redis.call('DEL', LEARNT)
+  if recover_some() then
+    next_cursor = 0
+  end
+  count_finished('failed', #failed)
+end
+next_cursor = next_cursor or recount_from(cursor)
+return { recovered, failed, cancelled, { next_cursor and string.format('%d', next_cursor) } }
 """,
 )
 
@@ -3829,12 +3937,13 @@ def recover_stalled(
     keys: TaskKeys,
     now_ms: int | None,
     max_count: int,
+    cursor: int,
 ) -> Call[list[list[bytes]]]:
     """recover_stalled: active -> waiting | failed | cancelled"""
     return Call(
         script=RECOVER_STALLED,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.failed_key, keys.cancelled_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, max_count),
+        args=("" if now_ms is None else now_ms, max_count, cursor),
     )
 
 

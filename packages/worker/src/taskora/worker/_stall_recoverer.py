@@ -1,6 +1,8 @@
 """Gives back the jobs of workers that are gone."""
 
 import logging
+from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 from taskora.contracts import Stall
@@ -20,7 +22,11 @@ class StallRecoverer:
 
     async def tick(self) -> None:
         """Recovers what stalled since the last sweep but one."""
-        found = await self._backend.run(self._operation)
-        if found.recovered or found.failed or found.cancelled:
-            counts = {"recovered": len(found.recovered), "failed": len(found.failed), "cancelled": len(found.cancelled)}
+        counts: Counter[str] = Counter(recovered=0, failed=0, cancelled=0)
+        cursor: int | None = 0
+        while cursor is not None:
+            found = await self._backend.run(replace(self._operation, cursor=cursor))
+            counts.update(recovered=len(found.recovered), failed=len(found.failed), cancelled=len(found.cancelled))
+            cursor = found.cursor
+        if counts.total():
             logger.warning("jobs_stalled", extra={"task": self._operation.task, **counts})

@@ -40,7 +40,9 @@ def report(task: TaskStore, operation: Report, now_ms: int) -> tuple[bool, ...]:
 
 
 def recover_stalled(task: TaskStore, operation: RecoverStalled, now_ms: int) -> Recovered:
-    """Gives back what was active at the previous sweep and has lost its lease, oldest claim first."""
+    """Gives back what was active at the previous sweep and has lost its lease, oldest claim first; all in one call."""
+    if operation.cursor:
+        return Recovered(recovered=(), failed=(), cancelled=())
     recovered: list[str] = []
     failed: list[str] = []
     cancelled: list[str] = []
