@@ -205,8 +205,10 @@ def test_jobs_that_start_and_end_between_the_calls_of_a_sweep_are_counted_as_the
     task.seed({**running(*(f"j{n}" for n in range(700))), "conc:org": "700"})
     cursor = task.run(sweep()).cursor
     task.run(Exchange(task="t", token="x", lease_ms=9, slots=0, outcomes=[COMPLETED_J0]))
-    more = running(*(f"k{n}" for n in range(600)), key="new")
-    task.client.lpush("taskora:{t}:active", *reversed(more.pop("active")))
+    names = [f"k{n}" for n in range(600)]
+    more = running(*names, key="new")
+    del more["active"]
+    task.client.lpush("taskora:{t}:active", *names)
     task.seed({**more, "conc:new": "3"})
     while cursor is not None:
         cursor = task.run(sweep(cursor=cursor or 0)).cursor

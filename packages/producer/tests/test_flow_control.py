@@ -241,6 +241,13 @@ def test_a_bad_value_is_told_with_field_and_rule(
     assert storage.keys() == set()
 
 
+def test_an_item_is_validated_before_its_key_is_asked_for(surface: Surface, storage: Storage, producer: Any) -> None:
+    task = producer.register(by_item)
+    with pytest.raises(ValidationError):
+        surface.do(task.dispatch("no order"))
+    assert storage.keys() == set()
+
+
 def test_payloads_gather_and_can_be_looked_at(surface: Surface, producer: Any) -> None:
     task = producer.register(gathered)
     assert surface.do(task.inspect_collect("all")) is None

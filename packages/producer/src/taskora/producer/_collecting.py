@@ -45,13 +45,16 @@ def push_item(
             f"task {contract.name!r} collects: {', '.join(refused)} cannot be given for one item of a batch"
         )
     checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
+    item = encode_payload(
+        contract, payloads, rules, data, checked=checked
+    )  # before its key is asked for: it may be bad
     return PushCollect(
         task=contract.name,
         version=contract.version,
         max_attempts=max_attempts(contract),
         job_id=random_id(),
         key=key_of(collect, data),
-        item=encode_payload(contract, payloads, rules, data, checked=checked),
+        item=item,
         delay_ms=collect.delay_ms,
         max_size=collect.max_size or 0,
         max_wait_ms=collect.max_wait_ms,
