@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 
 from taskora.contracts import BackendError
 from taskora.wire import Backend, CountJobs, Enqueue, Keyspace, LastEvent, NewJob, SyncBackend
-from taskora.wire.backends import _open, open_backend, open_sync_backend
+from taskora.wire.backends import _connection_factory, open_backend, open_sync_backend
 from taskora.wire.backends._redis import RedisBackend
 from tests.polling import aeventually, eventually
 from tests.servers import Server
@@ -238,7 +238,7 @@ async def test_a_server_that_never_answers_cannot_be_reached(mute_address: str, 
 def test_a_server_that_never_answers_cannot_be_reached_by_threads(
     mute_address: str, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_open, "REPLY_TIMEOUT", 0.05)
+    monkeypatch.setattr(_connection_factory, "REPLY_TIMEOUT", 0.05)
     backend = open_sync_backend(f"redis://{password}{mute_address}/0")
     with pytest.raises(BackendError, match="cannot be reached"):
         backend.run(COUNT)
