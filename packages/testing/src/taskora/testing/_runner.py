@@ -39,7 +39,7 @@ O = TypeVar("O")  # noqa: E741 - output
 
 Task: TypeAlias = TaskContract[I, O] | AsyncBoundTask[I, O]
 
-_DEFAULT_MOST: Final = 10_000
+_DEFAULT_MOST: Final = 5_000
 _ALL: Final = 1_000_000
 
 
