@@ -12,8 +12,6 @@ import redis
 
 from taskora.testing.conformance import MINUTE_MS
 
-__all__ = ["MINUTE_MS", "ServerLifetimes", "every_key"]
-
 _ENDLESS_MS: Final = 10**14
 
 

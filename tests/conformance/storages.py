@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import redis
 
-from taskora.testing.conformance import Storage, VirtualClock
+from taskora.testing.conformance import Storage, StorageClock
 from taskora.wire import Keyspace
 from taskora.wire.backends import MemoryBackend, Transport, open_backend
 from tests.conformance.tricks import MemoryTricks, RedisTricks
@@ -15,7 +15,7 @@ from tests.servers import Cluster, Server
 @asynccontextmanager
 async def memory_storage() -> AsyncGenerator[Storage]:
     """Memory, by a clock that is moved."""
-    clock = VirtualClock()
+    clock = StorageClock()
     backend = MemoryBackend(clock=clock)
     clock.on_move(backend.notify_time)
     yield Storage(backend=backend, clock=clock, tricks=MemoryTricks(backend))
@@ -39,7 +39,7 @@ async def cluster_storage(cluster: Cluster, client: redis.RedisCluster) -> Async
 
 @asynccontextmanager
 async def _emptied(url: str, client: redis.Redis | redis.RedisCluster, transport: Transport) -> AsyncGenerator[Storage]:
-    clock = VirtualClock()
+    clock = StorageClock()
     client.flushall()
     backend = open_backend(url, clock=clock, transport=transport)
     try:

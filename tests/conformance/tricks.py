@@ -10,8 +10,6 @@ from taskora.wire import FINAL_STATES, Keyspace
 from taskora.wire.backends import MemoryBackend
 from tests.conformance.lifetimes import ServerLifetimes, every_key
 
-__all__ = ["MemoryTricks", "RedisTricks", "Tricks"]
-
 STRUCTURES = {"wait", "prioritized", "active", "delayed", "stalled", "marker", "events", *FINAL_STATES}
 VALUES = ("debounce:", "throttle:", "dedup:", "collect:", "sent:", "conc:")
 

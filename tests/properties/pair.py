@@ -11,10 +11,10 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, Rule, RuleBasedStateMachine, RuleStrategy, initialize, invariant
 
+from taskora.testing.conformance import StorageClock
 from taskora.wire import FINAL_STATES, Cancel, Lease, Operation
 from taskora.wire._operations import ReadMigrationLock
 from taskora.wire.backends import MemoryBackend, open_sync_backend
-from tests.conformance.clock import VirtualClock
 from tests.properties import invariants
 from tests.properties.image import Image, TaskView, differences
 from tests.properties.ledger import Done, Ledger
@@ -93,7 +93,7 @@ class Pair(RuleBasedStateMachine):
         super().__init__()
         self._raw: redis.Redis = server.client()
         self._raw.flushall()
-        self.clock = VirtualClock()
+        self.clock = StorageClock()
         memory = MemoryBackend(clock=self.clock)
         self.memory, self.redis = memory.blocking(), open_sync_backend(server.url, clock=self.clock)
         self.redis.run(ReadMigrationLock())  # says hello first; the machine wants to meet the keyspace itself

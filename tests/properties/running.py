@@ -6,6 +6,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 from hypothesis.stateful import MultipleResults, consumes, multiple, precondition, rule
 
+from taskora.testing.conformance import START_MS
 from taskora.wire import (
     NEWEST,
     NO_PACE,
@@ -24,7 +25,6 @@ from taskora.wire import (
     ReserveStart,
     WorkerRecord,
 )
-from tests.conformance.clock import START_MS
 from tests.properties.pair import MINUTE_MS, WORKERS, Held, Pair, anything_runs, anything_waits, claims, tasks
 
 PACES: Final[Mapping[str, Pace]] = {

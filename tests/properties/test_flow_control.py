@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskora.contracts import JobState
+from taskora.testing.conformance import StorageClock
 from taskora.wire import (
     Cancel,
     Claim,
@@ -29,7 +30,6 @@ from taskora.wire import (
     Verdict,
 )
 from taskora.wire.backends import MemoryBackend
-from tests.conformance.clock import VirtualClock
 from tests.conformance.tricks import MemoryTricks
 
 TASK = "work"
@@ -42,7 +42,7 @@ class Flow:
     """A task in memory, whose clock stands still until it is moved."""
 
     def __init__(self) -> None:
-        self.clock = VirtualClock()
+        self.clock = StorageClock()
         backend = MemoryBackend(clock=self.clock)
         self.run = backend.blocking().run
         self.tricks = MemoryTricks(backend)

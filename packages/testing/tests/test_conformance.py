@@ -15,7 +15,7 @@ START = """
 
     @asynccontextmanager
     async def memory(kind=MemoryBackend):
-        clock = VirtualClock()
+        clock = StorageClock()
         backend = kind(clock=clock)
         clock.on_move(backend.notify_time)
         yield Storage(backend=backend, clock=clock)

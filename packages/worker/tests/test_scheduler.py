@@ -13,7 +13,7 @@ import pytest
 
 from taskora.contracts import JobState, Schedule, define_task
 from taskora.producer import AsyncProducer
-from taskora.testing.conformance import VirtualClock
+from taskora.testing.conformance import StorageClock
 from taskora.wire import (
     Backend,
     Exchange,
@@ -66,7 +66,7 @@ class Mortal:
 class Stage:
     """A storage with schedules, and any number of schedulers."""
 
-    clock: VirtualClock
+    clock: StorageClock
     backend: MemoryBackend
     producer: AsyncProducer = field(init=False)
 
@@ -132,7 +132,7 @@ class Stage:
 
 @pytest.fixture
 def stage() -> Stage:
-    clock = VirtualClock()
+    clock = StorageClock()
     backend = MemoryBackend(clock=clock)
     clock.on_move(backend.notify_time)
     return Stage(clock, backend)
@@ -316,7 +316,7 @@ async def life(stage: Stage, scheduler: Scheduler, *, seconds: int, after_tick: 
 async def test_a_leader_may_die_at_any_operation(reaches: bool, on_missed: str) -> None:
     """Every run is dispatched once, although no job leaves a record and retention keeps nothing."""
     for lives in range(1, 40):
-        clock = VirtualClock()
+        clock = StorageClock()
         stage = Stage(clock, MemoryBackend(clock=clock))
         await stage.create("s", every="4s", on_missed=on_missed)
         begin = stage.clock.now_ms()

@@ -8,7 +8,7 @@ import pytest
 
 pytest.register_assert_rewrite("taskora.testing.conformance")
 
-from taskora.testing.conformance._clock import MINUTE_MS, START_MS, VirtualClock  # noqa: E402 - rewritten from here on
+from taskora.testing.conformance._clock import MINUTE_MS, START_MS, StorageClock  # noqa: E402 - rewritten from here on
 from taskora.testing.conformance._storage import FlowFacts, OpenStorage, Storage, Tricks  # noqa: E402
 from taskora.testing.conformance._suite import BackendConformance, SyncBackendConformance  # noqa: E402
 
@@ -19,7 +19,7 @@ __all__ = [
     "FlowFacts",
     "OpenStorage",
     "Storage",
+    "StorageClock",
     "SyncBackendConformance",
     "Tricks",
-    "VirtualClock",
 ]

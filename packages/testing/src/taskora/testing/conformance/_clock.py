@@ -7,7 +7,7 @@ START_MS: Final = 1_800_000_000_000
 MINUTE_MS: Final = 60_000
 
 
-class VirtualClock:
+class StorageClock:
     """A clock that stands still until it is moved. Give it to the backend under test.
 
     Args:

@@ -7,7 +7,7 @@ from typing import NoReturn, TypeAlias, TypedDict
 
 import pytest
 
-from taskora.testing.conformance._clock import VirtualClock
+from taskora.testing.conformance._clock import StorageClock
 from taskora.wire import Backend, SyncBackend
 
 
@@ -108,7 +108,7 @@ class Storage:
     """
 
     backend: Backend | SyncBackend
-    clock: VirtualClock | None = None
+    clock: StorageClock | None = None
     tricks: Tricks = field(default_factory=Tricks)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, cast
 import pytest
 
 from taskora.contracts import JobState
-from taskora.testing.conformance._clock import VirtualClock
+from taskora.testing.conformance._clock import StorageClock
 from taskora.testing.conformance._storage import Storage, Tricks
 from taskora.wire import (
     Backend,
@@ -55,7 +55,7 @@ class Subject:
         return self.storage.tricks
 
     @property
-    def clock(self) -> VirtualClock:
+    def clock(self) -> StorageClock:
         """The clock that the storage goes by."""
         if self.storage.clock is None:
             pytest.skip("the case needs to know or to move the clock, and that of this storage cannot be set")
