@@ -18,9 +18,9 @@ class Fleet:
         self._log = log
         self.processes: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *, pause_ms: int = 5) -> "subprocess.Popen[bytes]":
+    def start(self, *, pause_ms: int = 5, program: str = "tests.chaos.program") -> "subprocess.Popen[bytes]":
         """Starts one more; its jobs take `pause_ms`."""
-        command = [sys.executable, "-m", "tests.chaos.program", self._url, str(pause_ms)]
+        command = [sys.executable, "-m", program, self._url, str(pause_ms)]
         with self._log.open("ab") as log:
             process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         self.processes.append(process)

@@ -184,7 +184,7 @@ class Store:
             return True
 
     def clear(self) -> None:
-        """Forgets everything but who waits, and where the event streams end."""
+        """Forgets everything but schedules, who waits, and where the event streams end."""
         with self.lock:
             self._tasks = {name: task.emptied() for name, task in self._tasks.items()}
             self.migration_lock = b""
