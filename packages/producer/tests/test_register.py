@@ -1,6 +1,6 @@
 """Binding contracts to a producer."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -54,7 +54,7 @@ def test_what_is_no_contract_is_refused(idle: Any, value: Any) -> None:
 @pytest.mark.parametrize("subject", ["input", "output"])
 def test_a_type_that_nothing_can_validate_is_refused_by_name(idle: Any, subject: str) -> None:
     kinds: dict[str, Any] = {"input": object, "output": object, subject: Opaque}
-    contract: Any = define_task("opaque", **kinds)
+    contract: Any = cast("Any", define_task)("opaque", **kinds)
     with pytest.raises(ContractError, match=f"{subject} of task 'opaque' must be a type .*Opaque"):
         idle.register(contract)
 

@@ -7,7 +7,7 @@ acted upon. `_workflow_flows` puts them together.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, Self, TypeAlias, cast
+from typing import Final, Literal, Self, TypeAlias
 
 from taskora.contracts import JobState
 from taskora.wire._job import text_of
@@ -24,13 +24,13 @@ KEEP_ABANDONED_MS: Final = 600_000
 # How many ended ones the inspector can list.
 LISTED_WORKFLOWS: Final = 10_000
 
-_STATES: Final = ("running", "completed", "failed", "cancelled")
+_STATES: Final[tuple[WorkflowState, ...]] = ("running", "completed", "failed", "cancelled")
 
 
 def state_named(raw: bytes) -> WorkflowState | None:
     """The state of a workflow; None for anything else."""
     text = text_of(raw)
-    return cast("WorkflowState", text) if text in _STATES else None
+    return next((state for state in _STATES if state == text), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

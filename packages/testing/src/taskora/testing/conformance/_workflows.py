@@ -5,7 +5,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from taskora.contracts import JobState
 from taskora.testing.conformance._subject import LEASE_MS, Subject
@@ -208,5 +208,5 @@ class World:
 
 def _flat(value: object) -> list[int]:
     if isinstance(value, list):
-        return [number for item in value for number in _flat(item)]
+        return [number for item in cast("list[object]", value) for number in _flat(item)]
     return [int(str(value))]
