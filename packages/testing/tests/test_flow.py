@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -296,3 +297,37 @@ async def test_default_limits_of_retention_delete_nothing() -> None:
         job = await runner.dispatch(work, -1)
         await runner.advance_time("30d")
         assert await job.result() == 1
+
+
+async def test_a_process_can_be_run_directly() -> None:
+    async with TestRunner() as runner:
+        runner.worker.implement(work, abs, executor="process")
+        assert await runner.run(work, -3) == 3
+
+
+async def test_jobs_that_are_prepared_up_front_all_run_whatever_holds_them_back() -> None:
+    ended: Counter[int] = Counter()
+    async with TestRunner() as runner:
+
+        @runner.worker.implement(work, concurrency=4, retry=Retry(attempts=3, delay="7s"))
+        async def handle(data: int, ctx: Context) -> int:
+            await asyncio.sleep(0)
+            if (data + ctx.attempt) % 3 == 0:
+                raise OSError("once more")
+            ended[data] += 1
+            return data
+
+        for number in range(200):
+            await runner.dispatch(
+                work,
+                number,
+                delay=f"{number % 11}s" if number % 2 else None,
+                priority=number % 5,
+                concurrency_key=f"tenant-{number % 3}" if number % 4 else None,
+                concurrency_limit=1 + number % 2 if number % 4 else None,
+            )
+        await runner.crash(work)
+        report = await runner.advance_time("10m")
+        assert report.parked == ()
+        assert ended == Counter(range(200))
+        assert {job.state for job in runner.jobs} == {JobState.COMPLETED}

@@ -259,3 +259,39 @@ def test_the_token_is_handed_over_before_its_owner_wakes() -> None:
     marker.set(7)
     marker.deliver()
     assert seen == [7]
+
+
+async def test_it_says_when_there_is_something_to_do_next() -> None:
+    clock = HandClock()
+    backend = MemoryBackend(clock=clock)
+    assert backend.next_due_ms(TASK) is None
+    await backend.run(enqueue("first"))
+    assert backend.next_due_ms(TASK) == clock.at
+    await backend.run(enqueue("later", delay_ms=5000))
+    assert backend.next_due_ms(TASK) == clock.at + 5000
+    clock.at += 5000
+    assert backend.next_due_ms(TASK) == clock.at
+
+
+async def test_a_delayed_job_can_be_made_due() -> None:
+    backend = MemoryBackend(clock=HandClock())
+    await backend.run(enqueue("later", delay_ms=5000))
+    assert backend.make_due(TASK, "later")
+    assert not backend.make_due(TASK, "nobody")
+    assert [claim.job_id for claim in (await backend.run(exchange())).claims] == ["later"]
+
+
+async def test_what_was_cleared_is_gone_and_those_who_wait_or_follow_go_on() -> None:
+    backend = MemoryBackend(clock=HandClock())
+    feed = backend.open_feed()
+    await backend.run(enqueue("before"))
+    (event,) = await feed.read({TASK: "0-0"}, block_ms=0)
+    waiting = asyncio.create_task(backend.wait_for_work("other", timeout_ms=LONG_MS, now_ms=0))
+    await asyncio.sleep(0)
+    backend.clear()
+    assert (await backend.run(CountJobs(task=TASK))).waiting == 0
+    assert (await backend.run(exchange())).claims == ()
+    await backend.run(enqueue("after"))
+    assert [later.job_id for later in await feed.read({TASK: event.position}, block_ms=0)] == ["after"]
+    await backend.run(Enqueue(task="other", version=1, max_attempts=1, jobs=[NewJob(job_id="x", data=b"1")]))
+    await waiting

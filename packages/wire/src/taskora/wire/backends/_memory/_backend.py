@@ -46,9 +46,9 @@ class MemoryBackend:
         self._store.notify_time()
 
     def next_due_ms(self, task: str) -> int | None:
-        """The instant for which workers of a task are told to look for work next; None when nothing is scheduled.
+        """The next instant after now at which workers of a task have a reason to look for work, in epoch milliseconds.
 
-        Epoch milliseconds. An instant that has passed means: now.
+        Now, if they have one only now; None if they have none.
         """
         return self._store.next_due_ms(task)
 
