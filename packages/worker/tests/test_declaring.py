@@ -348,3 +348,41 @@ async def test_an_error_of_a_handler_reaches_whoever_waits(url: str) -> None:
         with pytest.raises(JobFailedError, match="no 3") as caught:
             await (await worker.register(double).dispatch(3)).result("5s")
     assert (caught.value.error, caught.value.attempts) == ("no 3", 1)
+
+
+gathering = define_task("gathering", input=int, output=int, collect=Collect(key="all", delay="1s"))
+lists = define_task("lists", input=list[int], output=int, collect=Collect(key="all", delay="1s"))
+
+
+async def one_number(number: int) -> int:
+    return number
+
+
+def one_number_in_a_thread(number: int, ctx: Context) -> int:
+    return number
+
+
+async def any_number_of(items: list[int]) -> int:
+    return len(items)
+
+
+async def unresolved(items: Any) -> int:
+    return 1
+
+
+unresolved.__annotations__["items"] = "KnownToCheckersOnly"
+
+
+@pytest.mark.parametrize("handler", [one_number, one_number_in_a_thread])
+async def test_a_handler_of_one_item_is_refused_where_the_task_collects(idle: Worker, handler: Any) -> None:
+    rule = r"handler of task 'gathering' must be a function that takes a list of <class 'int'>, since the task collects"
+    with pytest.raises(UsageError, match=rule):
+        idle.implement(gathering, handler)
+    with pytest.raises(UsageError, match="since the task collects"):
+        idle.implement(double, handler, collect=Collect(key="all", delay="1s"))
+
+
+@pytest.mark.parametrize("handler", [any_number_of, unresolved, functools.partial(any_number_of)])
+async def test_a_handler_whose_annotation_may_mean_a_list_is_taken(idle: Worker, handler: Any) -> None:
+    idle.implement(gathering, handler)
+    idle.implement(lists, any_number_of)

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from taskora.contracts import UsageError
 from taskora.worker._context import Context
@@ -66,6 +66,32 @@ def wants_context(handler: Callable[..., Any], *, task: str) -> bool:
     if keyword_only or len(required) > 2 or (not positional and not takes_any):
         raise UsageError(f"handler of task {task!r} must take (data) or (data, ctx), got {inspect.signature(handler)}")
     return len(required) == 2 or (len(positional) >= 2 and positional[1].name in ("ctx", "context"))
+
+
+def check_takes_batches(handler: Callable[..., Any], item: object, *, task: str) -> None:
+    """Refuses a handler of one item: this one's task collects, and its annotation tells.
+
+    Type checkers refuse most of them; given as the second argument of `implement`, they cannot.
+
+    Raises:
+        UsageError: its first parameter has the type of one item.
+    """
+    name = next(iter(signature_of(handler, task=task).parameters), "")
+    try:
+        taken: object = get_type_hints(handler).get(name)
+    except Exception:  # noqa: BLE001 - annotations may name what does not exist at run time; they are only a hint
+        return
+    if taken == item and not _may_be_list(taken):
+        rule = f"a function that takes a list of {taken!r}, since the task collects"
+        raise UsageError.for_field(f"handler of task {task!r}", handler, rule)
+
+
+def _may_be_list(annotation: object) -> bool:
+    kind: object = get_origin(annotation) or annotation
+    try:
+        return isinstance(kind, type) and issubclass(list, kind)
+    except TypeError:  # a protocol that cannot be asked
+        return True
 
 
 def signature_of(handler: Callable[..., Any], *, task: str) -> inspect.Signature:

@@ -29,6 +29,7 @@ from taskora.worker._handlers import (
     ExecutorKind,
     Middleware,
     OnCancel,
+    check_takes_batches,
     choose_executor,
     wants_context,
 )
@@ -136,6 +137,8 @@ def resolve(
     name = contract.name
     _check_options(on_cancel, options)
     contract = _collecting(contract, collect)
+    if contract.collect is not None:
+        check_takes_batches(handler, contract.input, task=name)
     since, rate_limit = options.get("since", 1), options.get("rate_limit")
     ttl = options.get("ttl") or contract.ttl or defaults.ttl
     version, migrations = _versions(contract, options.get("version"), since, options.get("migrate"))
