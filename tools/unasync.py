@@ -21,7 +21,7 @@ RULES = (
     (r"\b__aiter__\b", "__iter__"),
     (r"\bAsyncIterator\b", "Iterator"),
     (r"\bAsyncTarget\b", "SyncTarget"),
-    (r"\bAsync(BoundTask|DeadLetters|EventStream|Inspector|JobHandle|Producer|Schedules|Session)\b", r"\1"),
+    (r"\bAsync(BoundTask|DeadLetters|EventStream|Inspector|JobHandle|Producer|Schedules|Session|WorkflowHandle)\b", r"\1"),
     (r"\btaskora\.producer\._async_session\b", "taskora.producer._session"),
     (r"\btaskora\.producer\._async\b", "taskora.producer._sync"),
     (r"  # noqa: ASYNC109[^\n]*", ""),

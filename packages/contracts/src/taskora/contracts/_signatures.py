@@ -31,8 +31,6 @@ class Signature(Generic[I, O]):
         depth: How deep compositions are nested in it.
     """
 
-    __slots__ = ()
-
     if TYPE_CHECKING:
         size: int
         depth: int
@@ -44,7 +42,8 @@ class Signature(Generic[I, O]):
         return Chain((*steps, following))
 
 
-@dataclass(frozen=True, slots=True)
+# Not slotted, as contracts: `Group[I, O](...)` relies on an AttributeError of __setattr__.
+@dataclass(frozen=True)
 class Step(Signature[I, O]):
     """One run of a task, made by `contract.s(data)`, or by `contract.s()` to take what the step before it gives.
 
@@ -61,7 +60,7 @@ class Step(Signature[I, O]):
     depth: int = field(default=0, init=False, repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chain(Signature[I, O]):
     """Steps that run one after the other; each is given what the one before it gave."""
 
@@ -73,7 +72,7 @@ class Chain(Signature[I, O]):
         _measure(self, "chain", "step", self.steps)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Group(Signature[I, O]):
     """Members that run side by side, all with the same input; it gives their outputs in order.
 
@@ -91,7 +90,7 @@ class Group(Signature[I, O]):
         _measure(self, "group", "member", self.members)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Chord(Signature[I, O]):
     """A group, and what is given the list of its outputs."""
 

@@ -6,6 +6,7 @@ from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.producer import AsyncProducer
 from taskora.producer._async.schedules import AsyncSchedules
 from taskora.producer._async.task import AsyncBoundTask
+from taskora.producer._async.workflow import AsyncWorkflowHandle
 from taskora.producer._async_session import AsyncSession, AsyncTarget, WaitObserver
 from taskora.producer._collecting import CollectInfo
 from taskora.producer._dispatching import (
@@ -45,11 +46,15 @@ from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.producer import Producer
 from taskora.producer._sync.schedules import Schedules
 from taskora.producer._sync.task import BoundTask
+from taskora.producer._sync.workflow import WorkflowHandle
+from taskora.producer._workflow_building import MAX_LINKS, Plan, plan_workflow
+from taskora.producer._workflow_results import WorkflowInfo, WorkflowNode
 from taskora.wire import ParkedReason
 
 __all__ = [
     "DEFAULT_MAX_PAYLOAD",
     "HIGHEST_PRIORITY",
+    "MAX_LINKS",
     "ActiveEvent",
     "AnyJobEvent",
     "AsyncBoundTask",
@@ -61,6 +66,7 @@ __all__ = [
     "AsyncSchedules",
     "AsyncSession",
     "AsyncTarget",
+    "AsyncWorkflowHandle",
     "BoundTask",
     "CancelledEvent",
     "CollectEvent",
@@ -84,6 +90,7 @@ __all__ = [
     "ParkedReason",
     "PayloadCodec",
     "Payloads",
+    "Plan",
     "Producer",
     "ProgressEvent",
     "PromotedEvent",
@@ -97,7 +104,11 @@ __all__ = [
     "TimelineEntry",
     "WaitObserver",
     "WaitingEvent",
+    "WorkflowHandle",
+    "WorkflowInfo",
+    "WorkflowNode",
     "check_schedule_name",
     "job_events",
+    "plan_workflow",
     "schedule_record",
 ]

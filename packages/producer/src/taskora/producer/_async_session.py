@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError
@@ -12,7 +12,8 @@ from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import AwaitEvents, Deadline
-from taskora.producer._waiting import ResultHub, closed_error
+from taskora.producer._waiting import ResultHub, Seen, closed_error
+from taskora.producer._workflow_waiting import is_running, look_at_workflow
 from taskora.wire import (
     Admission,
     Backend,
@@ -23,6 +24,7 @@ from taskora.wire import (
     Operation,
     Pause,
     Serializer,
+    WorkflowStatus,
     drive_async,
 )
 from taskora.wire.backends import Target, open_backend
@@ -168,6 +170,19 @@ class AsyncSession:
             return await line.hub.wait(task, job_id, deadline)
         async with waiting_for(task, job_id):
             return await line.hub.wait(task, job_id, deadline)
+
+    async def workflow_ended(self, workflow_id: str, told_in: str, deadline: Deadline) -> WorkflowStatus | None:
+        """Waits for the end of a workflow, which is told in the events of a task."""
+        self.check_open()
+        line = self._line
+        waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
+
+        async def look() -> Seen[WorkflowStatus | None] | None:
+            status = await self.drive(look_at_workflow(workflow_id))
+            return None if is_running(status) else Seen(status)
+
+        async with nullcontext() if waiting_for is None else waiting_for(told_in, workflow_id):
+            return await line.hub.wait_until(told_in, workflow_id, look, deadline)
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams, to be given back by `close_feed`."""

@@ -81,7 +81,7 @@ class DispatchRules:
     max_payload: int = DEFAULT_MAX_PAYLOAD
 
     def __post_init__(self) -> None:
-        if not _is_integer(self.max_payload) or self.max_payload < 1:
+        if not is_integer(self.max_payload) or self.max_payload < 1:
             raise UsageError.for_field("max_payload", self.max_payload, "a number of bytes, 1 or more")
 
 
@@ -235,12 +235,13 @@ def batches(jobs: Sequence[AnyJob]) -> Iterator[Sequence[AnyJob]]:
 
 
 def _checked_priority(priority: int) -> int:
-    if not _is_integer(priority) or not 0 <= priority <= HIGHEST_PRIORITY:
+    if not is_integer(priority) or not 0 <= priority <= HIGHEST_PRIORITY:
         raise UsageError.for_field("priority", priority, f"an integer from 0 to {HIGHEST_PRIORITY}")
     return priority
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
+    """Whether a value is an int and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -202,8 +202,8 @@ def list_jobs(
     state: JobState, task: TaskName | None, limit: int, offset: int, serializer: Serializer
 ) -> Flow[list[JobInfo]]:
     """Jobs in one state; without a task, `limit` and `offset` count per task."""
-    _check_page("limit", limit)
-    _check_page("offset", offset)
+    check_page("limit", limit)
+    check_page("offset", offset)
     found: list[JobInfo] = []
     for name in (yield from named_tasks(task)):
         records = yield from ask(ListJobs(task=name, state=state, offset=offset, limit=limit))
@@ -211,7 +211,8 @@ def list_jobs(
     return found
 
 
-def _check_page(field: str, value: object) -> None:
+def check_page(field: str, value: object) -> None:
+    """Refuses a limit or an offset that is none."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise UsageError.for_field(field, value, "an integer, 0 or more")
 

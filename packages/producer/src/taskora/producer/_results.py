@@ -24,11 +24,13 @@ from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, Stream
 O = TypeVar("O")  # noqa: E741 - output
 
 FINAL_EVENTS: Final = frozenset({"completed", "failed", "cancelled", "expired"})
+# Those after which a wait looks: the end of a job, or of a workflow.
+LOOK_EVENTS: Final = FINAL_EVENTS | {"workflow"}
 # Events are hints that may be missed: a waiter looks at the job itself at least this often.
 RECHECK_MS: Final = 2000
 # Once its time is over, a wait looks at its job one last time, and no longer than this.
 LAST_LOOK_S: Final = 1.0
-_PAUSE: Final = 0.5
+RETRY_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +134,9 @@ def wait_until_settled(task: str, job_id: str, deadline: Deadline) -> Flow[JobSt
         block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
         try:
             if trouble is not None:
-                yield Pause(min(_PAUSE, block_ms / 1000) * random.uniform(0.5, 1.0))
+                yield Pause(min(RETRY_PAUSE, block_ms / 1000) * random.uniform(0.5, 1.0))
             else:
-                position, ending = yield from _await_occasion(task, job_id, position, block_ms)
+                position, ending = yield from await_occasion(task, job_id, position, block_ms)
             trouble = None
             status = yield from _look(task, job_id)
         except BackendError as error:
@@ -147,7 +149,7 @@ def _look(task: str, job_id: str) -> Flow[JobStatus | None]:
     return status
 
 
-def _await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flow[tuple[str, str | None]]:
+def await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flow[tuple[str, str | None]]:
     """Waits until an event says that the job ended, or for `block_ms`; replies where to go on, and how it ended."""
     end = monotonic() + block_ms / 1000
     while True:
@@ -157,5 +159,5 @@ def _await_occasion(task: str, job_id: str, position: str, block_ms: int) -> Flo
         events: Sequence[StreamEvent] = yield AwaitEvents({task: position}, left_ms)
         position = events[-1].position if events else position
         for event in events:
-            if event.job_id == job_id and event.name in FINAL_EVENTS:
+            if event.job_id == job_id and event.name in LOOK_EVENTS:
                 return position, event.name

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import JobTimeoutError, TaskContract, UsageError
@@ -13,6 +13,7 @@ from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import LAST_LOOK_S, AwaitEvents, Deadline, wait_until_settled
 from taskora.producer._waiting import closed_error
+from taskora.producer._workflow_waiting import wait_until_ended
 from taskora.wire import (
     Admission,
     Flow,
@@ -23,6 +24,7 @@ from taskora.wire import (
     Serializer,
     StreamEvent,
     SyncBackend,
+    WorkflowStatus,
     drive,
 )
 from taskora.wire.backends import SyncTarget as Target
@@ -114,16 +116,23 @@ class Session:
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""
+        return self._wait(lambda: wait_until_settled(task, job_id, deadline), task, job_id, deadline)
+
+    def workflow_ended(self, workflow_id: str, told_in: str, deadline: Deadline) -> WorkflowStatus | None:
+        """Waits for the end of a workflow, which is told in the events of a task."""
+        return self._wait(lambda: wait_until_ended(workflow_id, told_in, deadline), told_in, workflow_id, deadline)
+
+    def _wait(self, waiting: Callable[[], Flow[R]], task: str, about: str, deadline: Deadline) -> R:
         feed, left_ms = self.open_feed(), deadline.left_ms()
         if not left_ms:  # no deadline, or one look
-            return self.drive(wait_until_settled(task, job_id, deadline), feed)
+            return self.drive(waiting(), feed)
         seconds = left_ms / 1000 + LAST_LOOK_S
         try:
-            return within(seconds, lambda left: self.drive(wait_until_settled(task, job_id, deadline), feed, left))
+            return within(seconds, lambda left: self.drive(waiting(), feed, left))
         except JobTimeoutError:
             raise
         except TimeoutError as error:
-            raise deadline.error(task, job_id) from error
+            raise deadline.error(task, about) from error
 
     def open_feed(self) -> Feed:
         """A new reader of event streams, to be given back by `close_feed`."""

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from time import monotonic
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, UsageError
 from taskora.producer._group_commit import GroupCommit
-from taskora.producer._results import FINAL_EVENTS, LAST_LOOK_S, RECHECK_MS, Deadline, expired_status, is_settled
+from taskora.producer._results import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Deadline, expired_status, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
 
 _STATUS_BATCH: Final = 200
@@ -18,6 +19,16 @@ _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 _log: Final = logging.getLogger("taskora.producer")
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[S]):
+    """What a wait was for."""
+
+    value: S
+
 
 Waiter: TypeAlias = "asyncio.Future[JobStatus | None]"
 
@@ -48,12 +59,36 @@ class ResultHub:
             BackendError: the storage cannot be reached. A wait that has begun outlasts that.
             UsageError: the producer was closed.
         """
+
+        async def check() -> Seen[JobStatus | None] | None:
+            status = await self._check(task, job_id)
+            return Seen(status) if is_settled(status) else None
+
+        return await self._in_time(task, job_id, lambda: self._wait(task, job_id), check, deadline)
+
+    async def wait_until(
+        self, task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline
+    ) -> S:
+        """What `look` sees, once it sees anything. It looks at every final event about an id, and every two seconds.
+
+        Raises as `wait` does.
+        """
+        return await self._in_time(task, about, lambda: self._look_until(task, about, look), look, deadline)
+
+    async def _in_time(
+        self,
+        task: str,
+        about: str,
+        wait: "Callable[[], Awaitable[S]]",
+        look: "Callable[[], Awaitable[Seen[S] | None]]",
+        deadline: Deadline,
+    ) -> S:
         left_ms = deadline.left_ms()
         scope = asyncio.timeout(None if left_ms is None else left_ms / 1000)
         if left_ms != 0:
             try:
                 async with scope:
-                    return await self._wait(task, job_id)
+                    return await wait()
             except TimeoutError:
                 if not scope.expired():
                     raise
@@ -61,20 +96,7 @@ class ResultHub:
                 if self._closed:
                     raise closed_error() from error
                 raise
-        return await self._last_look(task, job_id, deadline)
-
-    async def _last_look(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
-        """A job may have ended together with the patience of its waiter."""
-        try:
-            async with asyncio.timeout(None if deadline.timeout_ms == 0 else LAST_LOOK_S):
-                status = await self._check(task, job_id)
-        except (TimeoutError, BackendError) as error:
-            if deadline.timeout_ms == 0:  # this was the first look, too
-                raise
-            raise deadline.error(task, job_id) from error
-        if is_settled(status):
-            return status
-        raise deadline.error(task, job_id)
+        return await _last_look(task, about, look, deadline)
 
     async def _wait(self, task: str, job_id: str) -> JobStatus | None:
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -85,6 +107,26 @@ class ResultHub:
             return status if is_settled(status) else await waiter
         finally:
             self._forget(task, job_id, waiter)
+
+    async def _look_until(self, task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]") -> S:
+        """The first look may fail, later ones are made again."""
+        begun = False
+        while True:
+            waiter: Waiter = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(task, {}).setdefault(about, []).append(waiter)
+            try:
+                await self._watch(task)
+                seen = await look()
+                if seen is not None:
+                    return seen.value
+                begun = True
+                await waiter
+            except BackendError:
+                if not begun or self._closed:
+                    raise
+                await asyncio.sleep(_FIRST_PAUSE)
+            finally:
+                self._forget(task, about, waiter)
 
     async def _watch(self, task: str) -> None:
         """Makes sure that the events of a task are read, from before now on.
@@ -152,7 +194,7 @@ class ResultHub:
         while True:
             try:
                 events = await feed.read(dict(self._positions), block_ms=RECHECK_MS)
-                await self._look(_ended_jobs(events, FINAL_EVENTS), expired=_ended_jobs(events, {"expired"}))
+                await self._look(_ended_jobs(events, LOOK_EVENTS), expired=_ended_jobs(events, {"expired"}))
                 self._positions.update((event.task, event.position) for event in events)
                 pause = _FIRST_PAUSE
                 if events and monotonic() < recheck_at:
@@ -226,6 +268,20 @@ class ResultHub:
             with contextlib.suppress(RuntimeError):
                 task.cancel()
         return tasks
+
+
+async def _last_look(task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline) -> S:
+    """What is waited for may have come together with the end of the patience."""
+    try:
+        async with asyncio.timeout(None if deadline.timeout_ms == 0 else LAST_LOOK_S):
+            seen = await look()
+    except (TimeoutError, BackendError) as error:
+        if deadline.timeout_ms == 0:  # this was the first look, too
+            raise
+        raise deadline.error(task, about) from error
+    if seen is None:
+        raise deadline.error(task, about)
+    return seen.value
 
 
 def _mark_as_seen(future: asyncio.Future[Any]) -> None:

@@ -1,14 +1,17 @@
 """From a signature to the graph that is stored, and to how its result is read."""
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
-from taskora.contracts import Chain, Chord, Group, Signature, Step, TaskContract, UsageError, is_signature
-from taskora.producer._dispatching import DispatchRules, encode_payload
+from taskora.contracts import Chain, Chord, Group, Signature, Step, TaskContract, UsageError, group, is_signature
+from taskora.producer._dispatching import DispatchRules, encode_payload, is_integer
 from taskora.producer._payload import PayloadCodec, Payloads
 from taskora.wire import WorkflowGraph, WorkflowStep
+
+I = TypeVar("I")  # noqa: E741 - input
+O = TypeVar("O")  # noqa: E741 - output
 
 MAX_LINKS: Final = 250_000
 """How many inputs the steps of a workflow may have in all: a group after a group has many."""
@@ -99,9 +102,35 @@ def plan_workflow(
     return Plan(graph, output)
 
 
-def plan_batches(plan: Plan, outputs: Sequence[Output]) -> Plan:
+def plan_batches(plan: Plan, payloads: Payloads[Any, Any]) -> Plan:
     """The same workflow, whose result is everything that its steps gave, in order."""
+    outputs = (OneOutput(number, payloads.output) for number in range(len(plan.graph.steps)))
     return Plan(plan.graph, ManyOutputs(tuple(outputs)))
+
+
+def one_by_one(contract: TaskContract[I, O], items: Iterable[I]) -> Group[object, list[O]]:
+    """A group with a step per item.
+
+    Raises:
+        UsageError: there are no items, or too many.
+    """
+    steps = [contract.s(item) for item in items]
+    if not steps:
+        raise UsageError(f"there are no items to run task {contract.name!r} with")
+    return group(steps)
+
+
+def in_batches(contract: TaskContract[I, O], items: Iterable[I], size: int) -> Signature[object, list[O]]:
+    """Groups of steps, one after the other; one group alone if all items fit into it.
+
+    Raises:
+        UsageError: there are no items, or too many; or the size is none.
+    """
+    if not is_integer(size) or size < 1:
+        raise UsageError.for_field("size", size, "an integer, 1 or more")
+    steps = one_by_one(contract, items).members
+    groups = [Group[object, list[O]](steps[start : start + size]) for start in range(0, len(steps), size)]
+    return groups[0] if len(groups) == 1 else Chain(tuple(groups))
 
 
 class _Builder:

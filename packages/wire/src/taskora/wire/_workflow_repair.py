@@ -21,7 +21,7 @@ _DUE_AT_ONCE: Final = 20
 _UNTOLD_AT_ONCE: Final = 200
 _READ_AT_ONCE: Final = 500
 # What was settled just now is being told by the one who settled it.
-_UNTOLD_AGE_MS: Final = 5000
+_UNTOLD_AGE_MS: Final = 2000
 _LONGEST_LOOK_MS: Final = 600_000
 
 

@@ -12,6 +12,7 @@ from taskora.worker._rehearsal import Rehearsal
 from taskora.worker._scheduler import Scheduler
 from taskora.worker._signal import CancelSignal
 from taskora.worker._signals import fast_event_loop
+from taskora.worker._spawning import Spawned
 from taskora.worker._task import Implement, WorkerTask
 from taskora.worker._time_sources import TimeSource
 from taskora.worker._worker import Worker
@@ -37,6 +38,7 @@ __all__ = [
     "ScheduleOptions",
     "Scheduler",
     "SchedulerConfig",
+    "Spawned",
     "TimeSource",
     "Worker",
     "WorkerEvent",

@@ -29,13 +29,15 @@ class Attempt:
         "ended",
         "error",
         "runner",
+        "spawned",
         "started",
         "stop_reason",
     )
 
-    def __init__(self, claim: Claim, context: Context) -> None:
+    def __init__(self, claim: Claim, context: Context, spawned: list[bytes] | None = None) -> None:
         self.claim = claim
         self.context = context
+        self.spawned = [] if spawned is None else spawned
         self.runner: asyncio.Task[None] | None = None
         self.deadline: Deadline[Attempt] | None = None
         self.stop_reason: StopReason | None = None

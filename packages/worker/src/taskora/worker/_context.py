@@ -2,13 +2,16 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
-from taskora.contracts import Duration, JobCancelledError, RetryError
+from taskora.contracts import Duration, JobCancelledError, RetryError, Signature, UsageError
 from taskora.wire import Claim, JsonSerializer, LogEntry, LogLevel, encode_log
 from taskora.worker._signal import CancelSignal
+from taskora.worker._spawning import Spawned, encode_spawned
 
-ReportKind: TypeAlias = Literal["progress", "log"]
+O = TypeVar("O")  # noqa: E741 - output
+
+ReportKind: TypeAlias = Literal["progress", "log", "spawn"]
 
 _JSON: Final = JsonSerializer()
 # A handler in a thread and the event loop may be the first to ask for the signal at the same moment.
@@ -19,7 +22,7 @@ class ContextPort(Protocol):
     """Where a context's messages go. Every method may be called from any thread, and returns at once."""
 
     def report(self, kind: ReportKind, payload: bytes) -> None:
-        """Sends progress, or a log entry."""
+        """Sends progress, a log entry, or what the step shall be followed by."""
         ...
 
     def heartbeat(self) -> None:
@@ -45,6 +48,7 @@ class Context:
     __slots__ = (
         "_claimed_ms",
         "_dispatched_ms",
+        "_link",
         "_port",
         "_signal",
         "_timeout_ms",
@@ -73,6 +77,7 @@ class Context:
         self.data: object = None
         self.result: object = None
         self._dispatched_ms = claim.timestamp_ms
+        self._link = claim.link
         self._claimed_ms = claimed_ms
         self._port = port
         self._timeout_ms = timeout_ms
@@ -115,6 +120,22 @@ class Context:
     def retry(self, *, delay: Duration | None = None, reason: str | None = None) -> RetryError:
         """An error to raise: run the job again, whatever the error filters say, while attempts remain."""
         return RetryError(delay=delay, reason=reason)
+
+    def spawn(self, signature: Signature[Any, O]) -> "Spawned[O]":
+        """Adds steps to the workflow that this job is a step of; they start once this attempt has its result.
+
+        Steps that wait for this one wait for them too, and are given what the handler returns, as ever. A first step
+        without data is given that as well. An attempt that fails has spawned nothing.
+
+        Raises:
+            UsageError: the job is no step of a workflow, or the signature breaks a rule.
+            ValidationError: data does not fit its contract.
+        """
+        if self._link is None:
+            raise UsageError("this job is no step of a workflow, and cannot spawn others: dispatch with a producer")
+        plan, payload = encode_spawned(signature)
+        self._port.report("spawn", payload)
+        return Spawned(job_ids=tuple(plan.graph.steps[step].job_id for step in plan.output.steps))
 
     def raise_if_cancelled(self) -> None:
         """Raises `JobCancelledError` if the attempt should stop; its reason is that of the signal."""

@@ -18,6 +18,7 @@ from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
 from taskora.worker._running import RunningAttempts
+from taskora.worker._workflow_teller import WorkflowTeller
 
 logger = logging.getLogger("taskora.worker")
 
@@ -71,6 +72,9 @@ class Lane:
         self._watch: asyncio.Task[None] | None = None
         self._clock_offset_ms: float | None = None
         self._failures = 0
+        self._teller: Final = WorkflowTeller(
+            backend, implementation.task, on_done=self._wake.set, on_trouble=on_trouble
+        )
 
     @property
     def task(self) -> str:
@@ -92,6 +96,7 @@ class Lane:
                     await self._wait()
         finally:
             self.attempts.close()
+            self._teller.close()
             if self._watch is not None:
                 self._watch.cancel()
 
@@ -106,7 +111,7 @@ class Lane:
             # Leases run out, and whoever sweeps then gives the jobs back.
             logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
             return True
-        return not (self.attempts or self._ended or self._unsent or self._look)
+        return not (self.attempts or self._ended or self._unsent or self._look or self._teller.busy)
 
     @property
     def has_outcomes(self) -> bool:
@@ -123,6 +128,7 @@ class Lane:
             self._ended = batch + self._ended
             raise
         self._take_in(batch, reply)
+        await self._teller.flush()
         return reply
 
     def free_slots(self) -> int:
@@ -216,6 +222,8 @@ class Lane:
                 self.attempts.cancel_ended(attempt)
                 continue
             self.attempts.forget(attempt)
+            if attempt.claim.link is not None:
+                self._teller.note(attempt.claim.link, outcome, settlement)
             if settlement is Settlement.LOST:
                 logger.warning("outcome_refused", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
             elif outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRYING):
@@ -236,6 +244,7 @@ class Lane:
     def stop_claiming(self) -> None:
         """Takes no more jobs, and puts the wake-up token back if this lane holds it."""
         self._stopped.set()
+        self._teller.stop()
         self._failures = 0
         self._look = True
         if self._watch is not None:

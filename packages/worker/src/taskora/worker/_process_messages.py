@@ -51,6 +51,7 @@ class ContextState:
             version=0,
             attempt=context.attempt,
             timestamp_ms=context._dispatched_ms,
+            link=context._link,
         )
         return cls(
             claim=claim,
@@ -94,7 +95,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """To the parent: progress, or a log entry."""
+    """To the parent: progress, a log entry, or what was spawned."""
 
     kind: ReportKind
     payload: bytes

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from taskora.producer import AsyncProducer, JobEvent
-from taskora.wire import Backend, Clock, Exchanged
+from taskora.wire import Backend, Clock, Exchanged, drive_async, sweep_untold
 from taskora.worker._canceller import Canceller
 from taskora.worker._direct_call import call_directly
 from taskora.worker._executor import Executor
@@ -25,7 +25,7 @@ from taskora.worker._roles import end, perform
 from taskora.worker._scheduler import Scheduler, scheduler_of
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
-from taskora.worker._time_sources import LeaseRenewals, StallSweeps, TimeSource
+from taskora.worker._time_sources import LeaseRenewals, StallSweeps, TimeSource, WorkflowDeadlines
 
 logger = logging.getLogger("taskora.worker")
 
@@ -101,7 +101,7 @@ class Rehearsal:
 
     def _time_sources(self) -> list[TimeSource]:
         """Everything that becomes due by itself, besides jobs. What a worker does at other instants belongs here."""
-        sources: list[TimeSource] = [self._renewals]
+        sources: list[TimeSource] = [self._renewals, WorkflowDeadlines(self._backend)]
         for task, lane in self._lanes.items():
             recoverer = StallRecoverer(self._backend, task, self.declared.implementations[task].stall)
             sources.append(StallSweeps(self._backend, self._clock, lane, recoverer, begins_ms=self._begins_ms))
@@ -158,7 +158,9 @@ class Rehearsal:
 
     async def look(self, task: str) -> Exchanged:
         """Stores the outcomes of a task's attempts, and starts as many jobs as there are free slots."""
-        return await self._lanes[task].step()
+        reply = await self._lanes[task].step()
+        await drive_async(sweep_untold(task, 0), self._backend.run)
+        return reply
 
     async def prune(self) -> None:
         """Deletes ended jobs that are too old or too many, if the worker was given limits: not by the default ones."""

@@ -34,9 +34,9 @@ class Reporter:
         self._heartbeats: Final[set[Lease]] = set()
         self._renewer: asyncio.Task[None] | None = None
 
-    def port(self, claim: Claim) -> "JobPort":
-        """What the context of one attempt reports through."""
-        return JobPort(self, claim)
+    def port(self, claim: Claim, spawned: list[bytes]) -> "JobPort":
+        """What the context of one attempt reports through; what it spawns is added to `spawned`."""
+        return JobPort(self, claim, spawned)
 
     def submit(self, entry: ReportEntry) -> None:
         """Takes an entry, from any thread."""
@@ -128,14 +128,18 @@ class Reporter:
 class JobPort:
     """The reporting end of one attempt's context."""
 
-    __slots__ = ("_claim", "_reporter")
+    __slots__ = ("_claim", "_reporter", "_spawned")
 
-    def __init__(self, reporter: Reporter, claim: Claim) -> None:
+    def __init__(self, reporter: Reporter, claim: Claim, spawned: list[bytes]) -> None:
         self._reporter = reporter
         self._claim = claim
+        self._spawned = spawned
 
     def report(self, kind: ReportKind, payload: bytes) -> None:
-        """Sends progress, or a log entry."""
+        """Sends progress, or a log entry; keeps what was spawned until the attempt has its result."""
+        if kind == "spawn":
+            self._spawned.append(payload)
+            return
         claim = self._claim
         self._reporter.submit(ReportEntry(kind=kind, job_id=claim.job_id, token=claim.token, payload=payload))
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-from taskora.wire import Backend, Claim, Lease, LeaseState, Outcome
+from taskora.wire import Backend, Claim, Lease, LeaseState, Outcome, OutcomeKind
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._context import Context
@@ -15,6 +15,7 @@ from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
 from taskora.worker._leases import LeaseBook
 from taskora.worker._reporting import Reporter
+from taskora.worker._spawn_planner import SpawnPlanner
 
 logger = logging.getLogger("taskora.worker")
 
@@ -42,6 +43,7 @@ class RunningAttempts:
         self._executor: Final = executor
         self._on_end: Final = on_end
         self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms, on_lease=self.lease_changed)
+        self._planner: Final = SpawnPlanner(backend)
         self._deadlines: Final = Deadlines(self._deadline_passed)
         self._attempts: dict[str, Attempt] = {}
         self._expects_claims = False
@@ -69,7 +71,8 @@ class RunningAttempts:
         self._on_end(attempt, _outcomes.declined(claim))
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
-        attempt = Attempt(claim, self._context(claim, now_ms))
+        spawned: list[bytes] = []
+        attempt = Attempt(claim, self._context(claim, now_ms, spawned), spawned)
         earlier = self._attempts.get(claim.job_id)
         if earlier is not None:  # its lease ran out, and the job came back to us before we learnt of that
             self._stop(earlier, StopReason.LEASE_LOST)
@@ -78,11 +81,11 @@ class RunningAttempts:
         self.leases.add(claim.job_id, claim.token)
         return attempt
 
-    def _context(self, claim: Claim, now_ms: int) -> Context:
+    def _context(self, claim: Claim, now_ms: int, spawned: list[bytes]) -> Context:
         implementation = self._implementation
         return Context(
             claim,
-            self._reporter.port(claim),
+            self._reporter.port(claim, spawned),
             task=implementation.task,
             max_attempts=implementation.retry.attempts,
             timeout_ms=implementation.timeout_ms,
@@ -95,6 +98,8 @@ class RunningAttempts:
         if attempt.ended:
             return  # left behind: somebody else has settled it
         self._end(attempt)
+        if attempt.spawned and outcome.kind is OutcomeKind.COMPLETED:
+            outcome = await self._planner.plan(attempt, outcome, self._implementation)
         if self._reporter.has_unwritten(attempt.claim.job_id):
             await self._reporter.drain(attempt.claim.job_id)
         self._finish(attempt, outcome)

@@ -26,6 +26,7 @@ from taskora.worker._roles import Role, end, perform
 from taskora.worker._scheduler import Scheduler
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
+from taskora.worker._workflow_sweeper import WorkflowSweeper
 
 logger = logging.getLogger("taskora.worker")
 
@@ -114,6 +115,7 @@ class Runtime:
         if self._lanes:
             running = {task: lane.attempts for task, lane in self._lanes.items()}
             roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
+            roles.append(WorkflowSweeper(self._backend, self._lanes))
         for task, implementation in self._implementations.items():
             roles.append(StallRecoverer(self._backend, task, implementation.stall))
             roles.append(RetentionPruner(self._backend, task, self._retention))

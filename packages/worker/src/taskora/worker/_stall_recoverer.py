@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from taskora.contracts import Stall
-from taskora.wire import Backend, RecoverStalled
+from taskora.wire import Backend, RecoverStalled, drive_async, sweep_untold
 
 logger = logging.getLogger("taskora.worker")
 
@@ -30,3 +30,5 @@ class StallRecoverer:
             cursor = found.cursor
         if counts.total():
             logger.warning("jobs_stalled", extra={"task": self._operation.task, **counts})
+        if found.failed or found.cancelled:  # their workflows, if they have any, must not wait for the next sweep
+            await drive_async(sweep_untold(self._operation.task, 0), self._backend.run)

@@ -6,9 +6,22 @@ A running worker has a background role with a timer for each of these.
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from taskora.wire import Backend, Clock, CountJobs, ExtendLeases, LeaseState
+from taskora.wire import (
+    Backend,
+    Clock,
+    CountJobs,
+    ExtendLeases,
+    LeaseState,
+    ListWorkflows,
+    ReadWorkflow,
+    drive_async,
+    read_workflow_status,
+    time_out,
+)
 from taskora.worker._lane import Lane
 from taskora.worker._stall_recoverer import StallRecoverer
+
+_MOST_WORKFLOWS: Final = 10_000
 
 
 class TimeSource(Protocol):
@@ -79,3 +92,29 @@ class LeaseRenewals:
             for lease, state in zip(leases, states, strict=True):
                 if state is not LeaseState.HELD:
                     lane.attempts.lease_changed(lease, state)
+
+
+class WorkflowDeadlines:
+    """Ends workflows whose time is over."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend: Final = backend
+
+    async def next_due_ms(self) -> int | None:
+        """The earliest end of those that run."""
+        return min((deadline_ms for _, deadline_ms in await self._deadlines()), default=None)
+
+    async def tick(self) -> None:
+        """Ends what is overdue."""
+        for workflow_id, _ in await self._deadlines():
+            status = await drive_async(read_workflow_status(workflow_id), self._backend.run)
+            if status is not None and status.is_overdue:
+                await drive_async(time_out(workflow_id), self._backend.run)
+
+    async def _deadlines(self) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        for workflow_id in await self._backend.run(ListWorkflows(ended=False, offset=0, limit=_MOST_WORKFLOWS)):
+            stored = await self._backend.run(ReadWorkflow(workflow_id=workflow_id, names=("state", "py:deadline")))
+            if stored.values.get("state") == b"running" and "py:deadline" in stored.values:
+                found.append((workflow_id, int(stored.values["py:deadline"])))
+        return found

@@ -20,6 +20,8 @@ from taskora.producer._inspection import (
     stats,
     task_and_job,
 )
+from taskora.producer._workflow_results import WorkflowInfo, list_workflows
+from taskora.wire import WorkflowState
 
 
 class AsyncInspector:
@@ -46,6 +48,15 @@ class AsyncInspector:
         """
         task, job_id = task_and_job(first, second)
         return await self._session.drive(find_job(task, job_id, self._session.plain))
+
+    async def workflows(
+        self, state: WorkflowState | None = None, *, limit: int = DEFAULT_LIMIT, offset: int = 0
+    ) -> list[WorkflowInfo]:
+        """Workflows: those that run, then those that have ended, newest first; or only those in one state.
+
+        Ended ones are listed for as long as their records live: a day if they completed, else seven.
+        """
+        return await self._session.drive(list_workflows(state, limit, offset))
 
     async def migrations(self, contract: TaskContract[Any, Any]) -> MigrationInfo:
         """Which payload versions the jobs of a task have that may still run, and how far `since` may be raised.
@@ -124,6 +135,8 @@ class AsyncDeadLetters:
     async def retry(self, task: TaskName, job_id: str, /) -> bool: ...
     async def retry(self, first: TaskName, second: str | None = None, /) -> bool:
         """Makes a failed job wait again, with all its attempts; false when it is not here.
+
+        If it is the job of a workflow, the workflow runs again, and keeps what was done.
 
         `retry(job_id)` looks in all tasks, `retry(contract_or_name, job_id)` in one.
         """

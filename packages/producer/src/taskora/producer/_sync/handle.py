@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 from taskora.contracts import Duration, JobState, TaskoraError
+from taskora.producer._cancelling import cancel_job
 from taskora.producer._inspection import plain_value
 from taskora.producer._results import Deadline, ResultReader
 from taskora.producer._session import Session
-from taskora.wire import Admission, Cancel, CancelReply, LogEntry, ReadLogs, ReadStatuses, Verdict
+from taskora.wire import Admission, LogEntry, ReadLogs, ReadStatuses, Verdict
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -75,8 +76,7 @@ class JobHandle(Generic[O]):
 
     def cancel(self, reason: str = "") -> bool:
         """Cancels the job, or asks the worker that runs it to; false if it has ended or never was."""
-        reply = self._session.run(Cancel(task=self.task, job_id=self.id, reason=reason))
-        return reply in (CancelReply.CANCELLED, CancelReply.REQUESTED)
+        return self._session.drive(cancel_job(self.task, self.id, reason))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.task}/{self.id}>"

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final, Self, TypeVar, cast
 
-from taskora.contracts import TaskContract, UsageError, is_contract
+from taskora.contracts import Duration, Signature, TaskContract, UsageError, is_contract
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
+from taskora.producer._payload import Payloads
 from taskora.producer._session import Session, SyncTarget
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.inspector import DeadLetters, Inspector
 from taskora.producer._sync.schedules import Schedules
 from taskora.producer._sync.task import BoundTask
+from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow
+from taskora.producer._workflow_building import plan_workflow
 from taskora.wire import Serializer
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -70,6 +73,29 @@ class Producer:
                 f"task {contract.name!r} is registered with another contract: give each task one definition"
             )
         return cast("BoundTask[I, O]", bound)
+
+    def dispatch(
+        self, signature: Signature[object, O], *, ttl: Duration | None = None, name: str | None = None
+    ) -> WorkflowHandle[O]:
+        """Runs a workflow: a step, or what chain, group and chord made of steps.
+
+        Every payload is checked before anything is sent. Calling this again runs another workflow.
+
+        Args:
+            signature: What shall run; its first steps have data.
+            ttl: How long the whole may take; what has not ended then is cancelled.
+            name: For people; by default it tells the tasks.
+
+        Raises:
+            ValidationError: a payload does not fit its contract.
+            UsageError: a first step has no data, or a task cannot be part of a workflow.
+            BackendError: the server cannot be reached, or refuses; the workflow may run.
+        """
+        plan = plan_workflow(signature, self._payloads_of, self._rules, name=name)
+        return dispatch_workflow(self._session, plan, ttl)
+
+    def _payloads_of(self, contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:
+        return self.register(contract).payloads
 
     def events(self, contract: TaskContract[I, O]) -> EventStream[O]:
         """The events of a task's jobs, for as long as the loop over them goes on.

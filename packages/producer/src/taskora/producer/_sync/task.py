@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Generic, TypeVar, Unpack
+from typing import Any, Final, Generic, TypeVar, Unpack, overload
 
-from taskora.contracts import Collect, TaskContract, check_job_id
+from taskora.contracts import UNSET, Collect, Duration, Step, TaskContract, check_job_id
 from taskora.producer._collecting import (
     CollectInfo,
     describe_batch,
@@ -24,10 +24,13 @@ from taskora.producer._dispatching import (
     data_and_options,
 )
 from taskora.producer._flow_control import rejection
+from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
+from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow
+from taskora.producer._workflow_building import in_batches, one_by_one, plan_batches, plan_workflow
 from taskora.wire import Admission, PushCollect, Verdict
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -52,6 +55,46 @@ class BoundTask(Generic[I, O]):
     def name(self) -> str:
         """Name of the task."""
         return self.contract.name
+
+    @property
+    def payloads(self) -> Payloads[I, O]:
+        """How inputs and outputs become bytes."""
+        return self._payloads
+
+    @overload
+    def s(self) -> Step[I, O]: ...
+    @overload
+    def s(self, data: I) -> Step[object, O]: ...
+    def s(self, data: Any = UNSET) -> Step[Any, O]:
+        """A step of a workflow: with its input, or without one, to be given what the step before it gives."""
+        return self.contract.s() if data is UNSET else self.contract.s(data)
+
+    def map(
+        self, items: Iterable[I], *, ttl: Duration | None = None, name: str | None = None
+    ) -> WorkflowHandle[list[O]]:
+        """Runs a job per item, all side by side, as one workflow; its result is the list of theirs, in order.
+
+        Raises:
+            UsageError: there are no items, or too many.
+            ValidationError: an item does not fit the contract; nothing was sent.
+            BackendError: the server cannot be reached, or refuses; the workflow may run.
+        """
+        plan = plan_workflow(one_by_one(self.contract, items), self._payloads_of, self._rules, name=name)
+        return dispatch_workflow(self._session, plan, ttl)
+
+    def chunk(
+        self, items: Iterable[I], *, size: int, ttl: Duration | None = None, name: str | None = None
+    ) -> WorkflowHandle[list[O]]:
+        """Runs a job per item, `size` of them side by side, and the next ones when all of those are done.
+
+        The result is the list of all results, in order. Raises as `map` does.
+        """
+        batches = in_batches(self.contract, items, size)
+        plan = plan_batches(plan_workflow(batches, self._payloads_of, self._rules, name=name), self._payloads)
+        return dispatch_workflow(self._session, plan, ttl)
+
+    def _payloads_of(self, _contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:
+        return self._payloads
 
     def dispatch(self, data: I, **options: Unpack[DispatchOptions]) -> JobHandle[O]:
         """Enqueues one job, once: a request whose reply was lost is sent again under the same id.

@@ -1,0 +1,94 @@
+"""Workflows: dispatched as a whole, and followed as a whole."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any, Final, Generic, TypeVar, cast
+
+from taskora.contracts import Duration, UsageError, to_milliseconds
+from taskora.producer._async_session import AsyncSession
+from taskora.producer._results import Deadline
+from taskora.producer._workflow_building import Plan
+from taskora.producer._workflow_results import WorkflowNode, raise_if_stopped, read_nodes, read_output
+from taskora.wire import (
+    JsonSerializer,
+    WorkflowState,
+    cancel_workflow,
+    create_workflow,
+    read_workflow_status,
+    reopen_workflow,
+)
+
+O = TypeVar("O")  # noqa: E741 - output
+
+
+class AsyncWorkflowHandle(Generic[O]):
+    """One workflow, wherever its steps run.
+
+    Attributes:
+        id: Id of the workflow.
+        name: What it is called.
+        ttl: How long it may take, in seconds; None for as long as it takes.
+    """
+
+    __slots__ = ("_plan", "_session", "id", "name", "ttl")
+
+    def __init__(self, session: AsyncSession, workflow_id: str, plan: Plan, ttl_ms: int) -> None:
+        self._session: Final = session
+        self._plan: Final = plan
+        self.id: Final = workflow_id
+        self.name: Final = plan.graph.name
+        self.ttl: Final = ttl_ms / 1000 if ttl_ms else None
+
+    async def result(self, timeout: Duration | None = None) -> O:  # noqa: ASYNC109 - a deadline of the workflow, not ours
+        """Waits for the workflow's result; without a timeout for as long as the workflow takes.
+
+        Raises:
+            JobTimeoutError: the timeout passed first; the workflow goes on.
+            JobFailedError: a step failed for good; the error names its job and its task.
+            JobCancelledError: the workflow was cancelled, or one of its jobs; or its time to live was over.
+            UnknownJobError: there is no such workflow any more.
+            ValidationError: a result does not fit its contract.
+            BackendError: the server cannot be reached. A wait that has begun outlasts that.
+        """
+        graph = self._plan.graph
+        told_in = graph.steps[graph.terminal[0]].task
+        status = await self._session.workflow_ended(self.id, told_in, Deadline.after(timeout))
+        await self._session.drive(raise_if_stopped(self.id, self.name, status))
+        return cast("O", await self._session.drive(read_output(self.id, self._plan)))
+
+    async def state(self) -> WorkflowState | None:
+        """`running`, `completed`, `failed` or `cancelled`; None when there is no such workflow."""
+        status = await self._session.drive(read_workflow_status(self.id))
+        return None if status is None else status.state
+
+    async def nodes(self) -> list[WorkflowNode]:
+        """The steps, in the order in which they are written, those that were spawned last."""
+        return await self._session.drive(read_nodes(self.id, self._session.plain))
+
+    async def cancel(self, reason: str = "") -> bool:
+        """Cancels the workflow: no further step starts, jobs that wait end, those that run are asked to.
+
+        Returns false if it has ended already, or never was.
+        """
+        return await self._session.drive(cancel_workflow(self.id, reason))
+
+    async def retry(self) -> bool:
+        """Lets a workflow that failed, or was cancelled, go on: what has completed stays, the rest runs.
+
+        A time limit begins again. Returns false if there is nothing to retry.
+        """
+        return await self._session.drive(reopen_workflow(self.id))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}/{self.id}>"
+
+
+async def dispatch_workflow(session: AsyncSession, plan: Plan, ttl: Duration | None) -> AsyncWorkflowHandle[Any]:
+    """Stores a workflow, and enqueues its first steps."""
+    ttl_ms = 0 if ttl is None else to_milliseconds(ttl, field="ttl")
+    if not isinstance(session.plain, JsonSerializer):
+        raise UsageError("workflows need JSON: results are put together as text")
+    workflow_id = str(uuid.uuid4())
+    await session.drive(create_workflow(workflow_id, plan.graph, ttl_ms))
+    return AsyncWorkflowHandle(session, workflow_id, plan, ttl_ms)

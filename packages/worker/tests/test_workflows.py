@@ -1,0 +1,328 @@
+"""Workflows, from a signature to a result."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from packages.worker.tests.workbench import QUICK_SWEEPS, Meddler, claim_like_a_lost_worker
+from taskora.contracts import (
+    JobCancelledError,
+    JobFailedError,
+    JobState,
+    Stall,
+    Ttl,
+    UsageError,
+    chain,
+    chord,
+    define_task,
+    group,
+)
+from taskora.producer import AsyncProducer, Producer
+from taskora.wire import ListWorkflows, ReadUntold
+from taskora.wire.backends import open_backend
+from taskora.worker import Context, Defaults, Worker
+from tests.polling import aeventually
+
+double = define_task("double", input=int, output=int)
+total = define_task("total", input=list[int], output=int)
+label = define_task("label", input=int, output=str)
+pair = define_task("pair", input=tuple[int, str], output=str)
+fail = define_task("fail", input=int, output=int)
+block = define_task("block", input=int, output=int)
+spread = define_task("spread", input=int, output=int)
+
+
+class Shop:
+    """Two deployments that know different tasks."""
+
+    def __init__(self, url: str) -> None:
+        self.left = Worker(url, defaults=QUICK_SWEEPS)
+        self.right = Worker(url, defaults=QUICK_SWEEPS)
+        self.blocked = asyncio.Event()
+        self.cancelled: list[str] = []
+        self.broken = True
+        self.runs: list[str] = []
+        self.left.implement(double, self._double, concurrency=10)
+        self.left.implement(fail, self._fail)
+        self.left.implement(spread, self._spread)
+        self.right.implement(total, self._total)
+        self.right.implement(label, self._label)
+        self.right.implement(pair, self._pair)
+        self.right.implement(block, self._block, concurrency=3)
+
+    async def _double(self, data: int, ctx: Context) -> int:
+        self.runs.append(ctx.id)
+        return data * 2
+
+    def _total(self, data: list[int]) -> int:
+        return sum(data)
+
+    async def _label(self, data: int) -> str:
+        return f"<{data}>"
+
+    async def _pair(self, data: tuple[int, str]) -> str:
+        return f"{data[0]}{data[1]}"
+
+    async def _fail(self, data: int) -> int:
+        if self.broken:
+            raise RuntimeError("broken on purpose")
+        return data + 1
+
+    async def _block(self, data: int, ctx: Context) -> int:
+        self.blocked.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            self.cancelled.append(ctx.id)
+            raise
+        return data
+
+    async def _spread(self, data: int, ctx: Context) -> int:
+        first = ctx.spawn(chain(double.s(), double.s()))
+        rest = ctx.spawn(group([double.s(number) for number in range(data)]))
+        assert (len(first.job_ids), len(rest.job_ids)) == (1, data)
+        return data
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[tuple[Shop, AsyncProducer]]:
+    shop = Shop(url)
+    async with shop.left, shop.right, AsyncProducer(url) as producer:
+        yield shop, producer
+
+
+CASES: list[tuple[Any, object]] = [
+    (double.s(4), 8),
+    (chain(double.s(1), double.s(), double.s()), 8),
+    (double.s(1) | double.s() | label.s(), "<4>"),
+    (group(double.s(1), label.s(2)), (2, "<2>")),
+    (group([double.s(1), double.s(2), double.s(3)]), [2, 4, 6]),
+    (chord([double.s(1), double.s(2)], total.s()), 6),
+    (chord([double.s(1)], total.s()), 2),
+    (chord([double.s(1) | double.s(), double.s(2)], total.s()), 8),
+    (double.s(1) | group(double.s(), label.s()) | pair.s(), "4<2>"),
+    (group(group(double.s(1), double.s(2)), [label.s(3)][0]), ((2, 4), "<3>")),
+    (double.s(1) | double.s(10), 20),
+]
+
+
+@pytest.mark.parametrize(("signature", "result"), CASES, ids=[str(number) for number in range(len(CASES))])
+async def test_signatures_give_what_their_types_say(url: str, signature: Any, result: object) -> None:
+    async with opened(url) as (_, producer):
+        flow = await producer.dispatch(signature)
+        assert await flow.result("20s") == result
+        assert await flow.state() == "completed"
+
+
+async def test_a_result_can_be_waited_for_from_a_thread(url: str) -> None:
+    async with opened(url):
+
+        def dispatch() -> tuple[int, list[int]]:
+            with Producer(url) as producer:
+                flow = producer.dispatch(double.s(1) | double.s(), name="doubled", ttl="1m")
+                assert (flow.name, flow.ttl) == ("doubled", 60.0)
+                return flow.result("20s"), producer.register(double).map([1, 2]).result("20s")
+
+        assert await asyncio.to_thread(dispatch) == (4, [2, 4])
+
+
+async def test_map_and_chunk_give_all_results_in_order(url: str) -> None:
+    async with opened(url) as (shop, _):
+        task = shop.left.register(double)
+        assert await (await task.map([3, 1, 2])).result("20s") == [6, 2, 4]
+        batches = await task.chunk([1, 2, 3, 4, 5], size=2)
+        assert await batches.result("20s") == [2, 4, 6, 8, 10]
+        assert [node.depends_on for node in await batches.nodes()] == [(), (), (0, 1), (0, 1), (2, 3)]
+        assert await (await task.chunk([7], size=2)).result("20s") == [14]
+
+
+async def test_a_failed_step_fails_the_workflow_and_cancels_the_rest(url: str) -> None:
+    async with opened(url) as (shop, producer):
+        flow = await producer.dispatch(chord([block.s(1), block.s(2) | double.s(), double.s(1) | fail.s()], total.s()))
+        with pytest.raises(JobFailedError, match="of task 'fail' failed: broken on purpose"):
+            await flow.result("20s")
+        assert await flow.state() == "failed"
+        await aeventually(lambda: len(shop.cancelled) == 2)
+        await nothing_is_left_undone(url)
+
+
+async def test_cancelling_reaches_jobs_that_run_and_jobs_that_wait(url: str) -> None:
+    async with opened(url) as (shop, producer):
+        flow = await producer.dispatch(group([block.s(number) for number in range(5)]) | total.s())
+        await shop.blocked.wait()
+        assert await flow.cancel("enough") is True
+        with pytest.raises(JobCancelledError, match="enough"):
+            await flow.result("20s")
+        await aeventually(lambda: len(shop.cancelled) == 3)
+
+        async def all_cancelled() -> bool:
+            jobs = [producer.register(block).job(node.job_id) for node in (await flow.nodes())[:5]]
+            return {await job.state() for job in jobs} == {JobState.CANCELLED}
+
+        await aeventually(all_cancelled)
+        assert await flow.cancel() is False
+        await nothing_is_left_undone(url)
+
+
+async def test_a_workflow_ends_with_its_time(url: str) -> None:
+    async with opened(url) as (shop, producer):
+        flow = await producer.dispatch(block.s(1), ttl="300ms")
+        with pytest.raises(JobCancelledError, match="workflow timeout"):
+            await flow.result("20s")
+        await aeventually(lambda: len(shop.cancelled) == 1)
+
+
+async def test_a_waiter_ends_it_where_no_worker_does(url: str) -> None:
+    async with AsyncProducer(url) as producer:
+        flow = await producer.dispatch(block.s(1), ttl="100ms")
+        with pytest.raises(JobCancelledError, match="workflow timeout"):
+            await flow.result("20s")
+
+
+async def test_a_cancelled_job_cancels_its_workflow(url: str) -> None:
+    async with AsyncProducer(url) as producer:
+        flow = await producer.dispatch(double.s(1) | double.s())
+        (root, _) = await flow.nodes()
+        assert await producer.register(double).job(root.job_id).cancel("not this one")
+        with pytest.raises(JobCancelledError, match="not this one"):
+            await flow.result("20s")
+
+
+async def test_a_job_that_kills_its_workers_fails_its_workflow(url: str) -> None:
+    worker = Worker(url, defaults=Defaults(stall=Stall(interval="100ms", max_count=0)))
+    worker.implement(double, Shop._double.__get__(Shop(url)))
+    flow = await worker.producer.dispatch(double.s(1) | double.s())
+    await claim_like_a_lost_worker(worker, "double", lease_ms=1)
+    async with worker:
+        with pytest.raises(JobFailedError, match="stalled"):
+            await flow.result("20s")
+
+
+async def test_a_job_that_expires_fails_its_workflow(url: str) -> None:
+    worker = Worker(url)
+    worker.implement(double, lambda data: data, ttl=Ttl(max="1ms", on_expire="discard"))
+    flow = await worker.producer.dispatch(double.s(1) | double.s())
+    async with worker:
+        with pytest.raises(JobFailedError, match="did not start within its time to live"):
+            await flow.result("20s")
+
+
+async def test_another_try_keeps_what_was_done(url: str) -> None:
+    async with opened(url) as (shop, producer):
+        flow = await producer.dispatch(double.s(1) | fail.s() | double.s())
+        with pytest.raises(JobFailedError):
+            await flow.result("20s")
+        before = await flow.nodes()
+        shop.broken = False
+        assert await flow.retry() is True
+        assert await flow.result("20s") == 6
+        assert (await flow.nodes())[0] == before[0]
+        assert len(set(shop.runs)) == len(shop.runs) == 2
+        assert await flow.retry() is False
+
+
+@pytest.mark.parametrize("every", [False, True], ids=["one", "all"])
+async def test_retrying_the_dead_letter_reopens_the_workflow(url: str, every: bool) -> None:
+    async with opened(url) as (shop, producer):
+        flow = await producer.dispatch(fail.s(1) | double.s())
+        with pytest.raises(JobFailedError):
+            await flow.result("20s")
+        shop.broken = False
+        (dead,) = await producer.dead_letters.list()
+        assert await (producer.dead_letters.retry_all() if every else producer.dead_letters.retry(dead.id))
+        assert await flow.result("20s") == 4
+
+
+async def test_what_a_step_spawns_runs_before_what_waits_for_it(url: str) -> None:
+    async with opened(url) as (_, producer):
+        flow = await producer.dispatch(double.s(2) | spread.s() | label.s())
+        assert await flow.result("20s") == "<4>"
+        nodes = await flow.nodes()
+        assert [(node.task, node.spawned_by, node.result) for node in nodes] == [
+            ("double", None, 4), ("spread", None, 4), ("label", None, "<4>"),
+            ("double", 1, 8), ("double", 1, 16), *(("double", 1, 2 * number) for number in range(4)),
+        ]  # fmt: skip
+
+
+async def test_only_steps_of_workflows_spawn(memory: str) -> None:
+    async with opened(memory) as (shop, _):
+        handle = await shop.left.register(spread).dispatch(1)
+        with pytest.raises(JobFailedError, match="no step of a workflow"):
+            await handle.result("20s")
+
+
+async def test_lost_replies_change_nothing(url: str) -> None:
+    meddler = Meddler(open_backend(url))
+    for name in ("AdvanceWorkflow", "EnqueueSteps", "ForgetUntold", "FileWorkflow", "Exchange"):
+        meddler.lose_replies[name] = 1
+    worker = Worker(meddler)
+    runs: list[int] = []
+
+    @worker.implement(double)
+    async def handler(data: int) -> int:
+        runs.append(data)
+        return data * 2
+
+    async with AsyncProducer(url) as producer, worker:
+        flow = await producer.dispatch(double.s(1) | double.s() | double.s())
+        assert await flow.result("20s") == 8
+        assert runs == [1, 2, 4]
+    await meddler.close()
+
+
+async def test_a_worker_that_closes_tells_workflows_first(url: str) -> None:
+    async with AsyncProducer(url) as producer:
+        worker = Worker(url)
+        worker.implement(double, Shop._double.__get__(Shop(url)))
+        flow = await producer.dispatch(double.s(1) | label.s())
+        async with worker:
+            (root, _) = await flow.nodes()
+            assert await producer.register(double).job(root.job_id).result("20s") == 2
+        assert [node.state for node in await flow.nodes()] == ["completed", "active"]
+
+
+async def test_workflows_are_listed(url: str) -> None:
+    async with opened(url) as (shop, producer):
+        done = await producer.dispatch(double.s(1))
+        await done.result("20s")
+        going = await producer.dispatch(block.s(1) | double.s(), name="going on", ttl="1h")
+        await shop.blocked.wait()
+
+        async def listed() -> bool:
+            return [info.id for info in await producer.inspector.workflows()] == [going.id, done.id]
+
+        await aeventually(listed)
+        (info,) = await producer.inspector.workflows("running")
+        assert (info.name, info.state, info.steps) == ("going on", "running", {"pending": 2})
+        assert info.deadline_ms is not None
+        assert [info.id for info in await producer.inspector.workflows("completed", limit=1)] == [done.id]
+        with pytest.raises(UsageError, match="state must be one of running"):
+            await producer.inspector.workflows("done")  # type: ignore[arg-type]  # that is the point
+        await going.cancel()
+
+
+@pytest.mark.parametrize("storage", ["memory", "valkey9"])
+async def test_large_groups_and_long_chains_work(storage: str, memory: str, one_server: Any) -> None:
+    url = memory if storage == "memory" else one_server.url
+    async with opened(url) as (shop, producer):
+        wide = await producer.dispatch(chord([double.s(number) for number in range(1000)], total.s()))
+        long = await producer.dispatch(chain(double.s(0), *(double.s() for _ in range(99))))
+        assert await wide.result("50s") == 999_000
+        assert await long.result("50s") == 0
+        assert len(set(shop.runs)) == len(shop.runs) == 1100
+
+
+async def nothing_is_left_undone(url: str) -> None:
+    backend = open_backend(url)
+
+    async def is_quiet() -> bool:
+        if await backend.run(ListWorkflows(ended=False, offset=0, limit=10)):
+            return False
+        tasks = ("double", "total", "label", "fail", "block")
+        return not any([await backend.run(ReadUntold(task=task, min_age_ms=0, limit=1)) for task in tasks])
+
+    await aeventually(is_quiet)
+    await backend.close()
