@@ -20,7 +20,7 @@ from taskora.contracts import (
     define_task,
     group,
 )
-from taskora.producer import AsyncProducer, Producer
+from taskora.producer import AsyncProducer, AsyncWorkflowHandle, Producer
 from taskora.wire import ListWorkflows, ReadUntold
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
@@ -42,6 +42,7 @@ class Shop:
         self.left = Worker(url, defaults=QUICK_SWEEPS)
         self.right = Worker(url, defaults=QUICK_SWEEPS)
         self.blocked = asyncio.Event()
+        self.running = 0
         self.cancelled: list[str] = []
         self.broken = True
         self.runs: list[str] = []
@@ -73,6 +74,7 @@ class Shop:
 
     async def _block(self, data: int, ctx: Context) -> int:
         self.blocked.set()
+        self.running += 1
         try:
             await asyncio.get_running_loop().create_future()
         except asyncio.CancelledError:
@@ -92,6 +94,12 @@ async def opened(url: str) -> AsyncIterator[tuple[Shop, AsyncProducer]]:
     shop = Shop(url)
     async with shop.left, shop.right, AsyncProducer(url) as producer:
         yield shop, producer
+
+
+async def _all_cancelled(producer: AsyncProducer, flow: AsyncWorkflowHandle[Any]) -> bool:
+    """Whether all the blocked jobs are."""
+    jobs = [producer.register(block).job(node.job_id) for node in await flow.nodes() if node.task == "block"]
+    return {await job.state() for job in jobs} == {JobState.CANCELLED}
 
 
 CASES: list[tuple[Any, object]] = [
@@ -140,29 +148,24 @@ async def test_map_and_chunk_give_all_results_in_order(url: str) -> None:
 
 
 async def test_a_failed_step_fails_the_workflow_and_cancels_the_rest(url: str) -> None:
-    async with opened(url) as (shop, producer):
+    async with opened(url) as (_, producer):
         flow = await producer.dispatch(chord([block.s(1), block.s(2) | double.s(), double.s(1) | fail.s()], total.s()))
         with pytest.raises(JobFailedError, match="of task 'fail' failed: broken on purpose"):
             await flow.result("20s")
         assert await flow.state() == "failed"
-        await aeventually(lambda: len(shop.cancelled) == 2)
+        await aeventually(lambda: _all_cancelled(producer, flow))
         await nothing_is_left_undone(url)
 
 
 async def test_cancelling_reaches_jobs_that_run_and_jobs_that_wait(url: str) -> None:
     async with opened(url) as (shop, producer):
         flow = await producer.dispatch(group([block.s(number) for number in range(5)]) | total.s())
-        await shop.blocked.wait()
+        await aeventually(lambda: shop.running == 3)
         assert await flow.cancel("enough") is True
         with pytest.raises(JobCancelledError, match="enough"):
             await flow.result("20s")
         await aeventually(lambda: len(shop.cancelled) == 3)
-
-        async def all_cancelled() -> bool:
-            jobs = [producer.register(block).job(node.job_id) for node in (await flow.nodes())[:5]]
-            return {await job.state() for job in jobs} == {JobState.CANCELLED}
-
-        await aeventually(all_cancelled)
+        await aeventually(lambda: _all_cancelled(producer, flow))
         assert await flow.cancel() is False
         await nothing_is_left_undone(url)
 

@@ -13,18 +13,22 @@ from taskora.wire import (
     EventFeed,
     Exchange,
     ExtendLeases,
+    ForgetUntold,
     LastEvent,
     ListJobs,
     Operation,
     Prune,
     ReadCollect,
     ReadJob,
+    ReadLinks,
     ReadLogs,
     ReadStatuses,
+    ReadUntold,
     Report,
     ReserveStart,
     StreamEvent,
     SyncBackend,
+    TellWorkflowEnd,
 )
 from taskora.wire.backends import MemoryBackend
 
@@ -35,15 +39,19 @@ _IDLE: Final = (
     CountJobs,
     CountVersions,
     ExtendLeases,
+    ForgetUntold,
     LastEvent,
     ListJobs,
     Prune,
     ReadCollect,
     ReadJob,
+    ReadLinks,
     ReadLogs,
     ReadStatuses,
+    ReadUntold,
     Report,
     ReserveStart,
+    TellWorkflowEnd,
 )
 
 

@@ -131,7 +131,8 @@ def stop(operation: op.StopWorkflow) -> Flow[op.WorkflowState | None]:
     if not reply.told_in or reply.state not in ("failed", "cancelled"):
         return reply.state
     reason = "workflow failed" if reply.state == "failed" else operation.message or "workflow cancelled"
-    for task, job_id in reply.jobs:
+    # Later steps first: they are likely to wait, and would start in the places of those that are stopped.
+    for task, job_id in reversed(reply.jobs):
         yield from ask(op.CancelStep(task=task, job_id=job_id, reason=reason))
     yield from file_workflow(operation.workflow_id, reply.state, reply.told_in)
     return reply.state
