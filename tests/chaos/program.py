@@ -13,6 +13,8 @@ SWEEPS = Stall(interval="300ms", max_count=100)
 
 work = define_task("work", input=int, output=dict[str, int], stall=SWEEPS)
 
+sum_up = define_task("sum-up", input=list[dict[str, int]], output=int, stall=SWEEPS)
+
 
 def make_worker(url: str, pause_s: float) -> Worker:
     """A worker that says in its results which process made them."""
@@ -23,6 +25,10 @@ def make_worker(url: str, pause_s: float) -> Worker:
         ctx.progress({"pid": os.getpid()})
         await asyncio.sleep(pause_s)
         return {"number": data, "pid": os.getpid()}
+
+    @worker.implement(sum_up)
+    async def handle_sum(data: list[dict[str, int]]) -> int:
+        return sum(item["number"] for item in data)
 
     return worker
 

@@ -1,0 +1,56 @@
+"""What happens to workflows when the processes that run their steps are killed."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from taskora.contracts import chord
+from taskora.producer import Producer, WorkflowHandle
+from tests.chaos.fleet import fleet
+from tests.chaos.program import sum_up, work
+from tests.chaos.test_processes_that_die import PATIENCE_S, running_in
+from tests.fixtures import StartServer
+from tests.polling import eventually
+from tests.servers import Server
+
+CHORDS, WIDTH, KILLS = 10, 20, 4
+pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    """One kind of server is enough: what dies here is something else."""
+    server = start_server("valkey9")
+    with server.client() as client:
+        client.flushall()
+    return server
+
+
+def test_workflows_end_right_although_workers_are_killed(server: Server, tmp_path: Path) -> None:
+    with Producer(server.url) as producer, fleet(server.url, tmp_path) as team:
+        victims = [team.start(pause_ms=20), team.start(pause_ms=20)]
+        flows = [
+            producer.dispatch(chord([work.s(start + number) for number in range(WIDTH)], sum_up.s()))
+            for start in range(CHORDS)
+        ]
+        for _ in range(KILLS):
+            victim = victims.pop(0)
+            eventually(partial(running_in, producer, victim), deadline=PATIENCE_S)
+            victim.kill()
+            victim.wait()
+            victims.append(team.start(pause_ms=20))
+        for start, flow in enumerate(flows):
+            assert flow.result(PATIENCE_S) == sum(range(start, start + WIDTH))
+            assert_each_step_ran_once(producer, flow)
+        assert team.log().count("Traceback") == 0
+
+
+def assert_each_step_ran_once(producer: Producer, flow: WorkflowHandle[int]) -> None:
+    """Each step has one job, and no other job belongs to the workflow."""
+    nodes = flow.nodes()
+    assert {node.state for node in nodes} == {"completed"}
+    for task in (work, sum_up):
+        known = {node.job_id for node in nodes if node.task == task.name}
+        jobs = producer.inspector.completed(task, limit=1000)
+        assert {job.id for job in jobs if job.fields.get("_wf") == flow.id.encode()} <= known
