@@ -30,5 +30,7 @@ class StallRecoverer:
             cursor = found.cursor
         if counts.total():
             logger.warning("jobs_stalled", extra={"task": self._operation.task, **counts})
-        if counts["failed"] or counts["cancelled"]:  # their workflows, if they have any, must not wait for the next sweep
+        if (
+            counts["failed"] or counts["cancelled"]
+        ):  # their workflows, if they have any, must not wait for the next sweep
             await drive_async(sweep_untold(self._operation.task, 0), self._backend.run)
