@@ -1,7 +1,7 @@
 """Workflows, from a signature to a result."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -90,7 +90,7 @@ class Shop:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[tuple[Shop, AsyncProducer]]:
+async def opened(url: str) -> AsyncGenerator[tuple[Shop, AsyncProducer]]:
     shop = Shop(url)
     async with shop.left, shop.right, AsyncProducer(url) as producer:
         yield shop, producer
