@@ -9,10 +9,11 @@ from uuid import uuid4
 
 import pytest
 
-from taskora.contracts import Collect, Debounce, Deduplicate, Throttle, UsageError, define_task
+from taskora.contracts import Collect, Debounce, Deduplicate, JobTimeoutError, Throttle, UsageError, define_task
 from taskora.producer import AsyncProducer, Producer
 from taskora.testing import Outbox, TestRunner, VirtualClock, open_outbox
 from taskora.worker import Worker
+from tests.fixtures import StartServer
 
 
 @dataclass
@@ -79,6 +80,30 @@ def test_producers_that_have_connected_are_seen_and_connect_again_afterwards() -
         send.dispatch(parcel("after"))
         assert (len(outbox), handle.state()) == (1, "waiting")
         assert producer.inspector.stats(ship)["ship"].waiting == 2
+
+
+async def test_a_producer_that_waits_for_results_of_a_server_does_so_again_afterwards(
+    start_server: StartServer,
+) -> None:
+    prefix, url = uuid4().hex, start_server("valkey9").url
+    double = define_task("double", input=int, output=int)
+    worker = Worker(url, prefix=prefix)
+    worker.implement(double, lambda number: number * 2)
+    async with AsyncProducer(url, prefix=prefix) as producer:
+        send = producer.register(double)
+        async with worker:
+            assert await (await send.dispatch(1)).result(timeout="20s") == 2
+        with open_outbox() as outbox:
+            handle = await send.dispatch(2)
+            with pytest.raises(JobTimeoutError):
+                await handle.result(timeout="50ms")
+            outbox.assert_dispatched(double, 2)
+        after = await send.dispatch(3)
+        second = Worker(url, prefix=prefix)
+        second.implement(double, lambda number: number * 2)
+        async with second:
+            assert await after.result(timeout="20s") == 6
+        assert await handle.state() is None
 
 
 async def test_handles_work_on_jobs_of_the_outbox(outbox: Outbox, producer: AsyncProducer) -> None:

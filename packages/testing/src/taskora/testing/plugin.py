@@ -69,9 +69,12 @@ def taskora_server() -> Generator[EmbeddedServer]:
     from taskora.contracts import UsageError
     from taskora.wire.backends import EmbeddedServer
 
+    server, reason = None, ""
     try:
         server = EmbeddedServer()
     except UsageError as error:
-        pytest.fail(f"taskora_server cannot start: {error}", pytrace=False)
+        reason = f"taskora_server cannot start: {error}"
+    if server is None:
+        pytest.fail(reason, pytrace=False)
     with server:
         yield server

@@ -6,7 +6,7 @@ plugin of it.
 
 import pytest
 
-pytest.register_assert_rewrite("taskora.testing.conformance")
+pytest.register_assert_rewrite("taskora.testing.conformance._cases", "taskora.testing.conformance._subject")
 
 from taskora.testing.conformance._clock import MINUTE_MS, START_MS, StorageClock  # noqa: E402 - rewritten from here on
 from taskora.testing.conformance._storage import FlowFacts, OpenStorage, Storage, Tricks  # noqa: E402
