@@ -5,7 +5,7 @@
 -- returns: list[int]  {waiting, active, delayed, completed, failed, expired, cancelled, age in ms of the oldest
 --   waiting job that is not parked or -1, those of the waiting that wait for a slot of their concurrency key, those of
 --   the delayed whose payload is too new for the workers that saw them, those of the others that are ready or due while
---   nobody works on the task, workers that are there}
+--   nobody works on the task, workers that are there, instant until which a rate limit holds the ready ones back or -1}
 -- emits: nothing
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
@@ -52,6 +52,12 @@ local function due_and_not_newer()
   return due
 end
 
+-- What the last claim said that found the limit reached; the instant is over, or nobody could have started a job.
+local function limited_until()
+  local until_ms = tonumber(redis.call('GET', prefix .. 'parked:until') or '')
+  return until_ms and until_ms > now_ms and until_ms or -1
+end
+
 local freed_key = prefix .. 'parked:freed'
 local parked = tonumber(redis.call('GET', prefix .. 'parked:count') or '0')
 local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(redis.call('LINDEX', freed_key, -1)),
@@ -75,4 +81,5 @@ return {
   redis.call('ZCARD', NEWER),
   unserved,
   workers,
+  ready > 0 and limited_until() or -1,
 }

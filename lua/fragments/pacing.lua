@@ -17,6 +17,7 @@ local function paced(slots)
     slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
     if slots <= 0 then
       paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      redis.call('SET', prefix .. 'parked:until', ms_text(paced_until), 'PX', ms_text(math.max(1, paced_until - now_ms)))
       return 0
     end
   end

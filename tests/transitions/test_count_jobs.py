@@ -19,6 +19,14 @@ def test_a_task_without_jobs_has_none(task: RawTask) -> None:
     assert task.run(CountJobs(task="t")) == counts()
 
 
+@pytest.mark.parametrize(("until", "told"), [(NOW + 1, NOW + 1), (NOW, None)])
+def test_a_rate_limit_says_until_when_it_holds_ready_jobs_back(task: RawTask, until: int, told: int | None) -> None:
+    task.seed({"parked:until": Expires(str(until))})
+    assert task.run(CountJobs(task="t")).rate_limited_until_ms is None  # nothing waits for it
+    task.seed({"a": job(), "wait": ["a"]})
+    assert task.run(CountJobs(task="t")).rate_limited_until_ms == told
+
+
 def test_every_place_is_counted(task: RawTask) -> None:
     places: Dump = {
         "wait": ["w"],

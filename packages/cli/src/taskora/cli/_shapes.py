@@ -41,6 +41,7 @@ def _counts(stats: "TaskStats") -> Shape:
         "newer": stats.newer,
         "unserved": stats.unserved,
         "workers": stats.workers,
+        "rate_limited_until_ms": stats.rate_limited_until_ms,
     }
 
 

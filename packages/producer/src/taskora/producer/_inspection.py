@@ -73,6 +73,8 @@ class TaskStats:
     `parked` are those of the waiting that wait for a slot of their concurrency key; `newer` those of the delayed whose
     payload is too new for the workers that saw them; `unserved` those of the others that are ready, or due, while
     nobody works on the task. `workers` have said that they do; those of other programs do not say so.
+    `rate_limited_until_ms` is when the task's rate limit lets the next of the ready jobs start; None if it does not
+    hold them back, or depends on their payloads.
     """
 
     waiting: int
@@ -87,6 +89,7 @@ class TaskStats:
     newer: int
     unserved: int
     workers: int
+    rate_limited_until_ms: int | None = None
 
     @property
     def parked_reasons(self) -> dict[ParkedReason, int]:
@@ -195,6 +198,7 @@ def _stats(counts: JobCounts) -> TaskStats:
         newer=counts.newer,
         unserved=counts.unserved,
         workers=counts.workers,
+        rate_limited_until_ms=counts.rate_limited_until_ms,
     )
 
 

@@ -65,7 +65,7 @@ def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, now_ms: int | None) -
 def _count_jobs(operation: op.CountJobs, keyspace: Keyspace, now_ms: int | None) -> Command[op.JobCounts]:
     def decode(reply: list[int]) -> op.JobCounts:
         waiting, active, delayed, completed, failed, expired, cancelled, oldest, *parked = reply
-        saturated, newer, unserved, workers = parked
+        saturated, newer, unserved, workers, limited_until = parked
         return op.JobCounts(
             waiting=waiting,
             active=active,
@@ -79,6 +79,7 @@ def _count_jobs(operation: op.CountJobs, keyspace: Keyspace, now_ms: int | None)
             newer=newer,
             unserved=unserved,
             workers=workers,
+            rate_limited_until_ms=None if limited_until < 0 else limited_until,
         )
 
     return Command(lua.count_jobs(keys=keyspace.task(operation.task), now_ms=now_ms), decode)

@@ -62,6 +62,7 @@ class JobCounts:
     `parked` are those of the waiting that wait for a slot of their concurrency key; they are not asked for their age.
     `newer` are those of the delayed whose payload is too new for the workers that saw them. `unserved` are those of the
     others that are ready, or due, while nobody works on the task. `workers` have announced that they do.
+    `rate_limited_until_ms` is set while ready jobs may not start because of the task's rate limit.
     """
 
     waiting: int
@@ -76,6 +77,7 @@ class JobCounts:
     newer: int = 0
     unserved: int = 0
     workers: int = 0
+    rate_limited_until_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

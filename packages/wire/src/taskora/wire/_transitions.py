@@ -783,7 +783,7 @@ def claim_due(
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="15c34202753fbbb52f42e2de0ec2c15ef45d51ee",
+    sha="32dcc3b054faa247bdf5ccc8b6f4d21aff36ab7a",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -849,6 +849,10 @@ local function due_and_not_newer()
   end
   return due
 end
+local function limited_until()
+  local until_ms = tonumber(redis.call('GET', prefix .. 'parked:until') or '')
+  return until_ms and until_ms > now_ms and until_ms or -1
+end
 local freed_key = prefix .. 'parked:freed'
 local parked = tonumber(redis.call('GET', prefix .. 'parked:count') or '0')
 local oldest = math.max(age_of(redis.call('LINDEX', wait_key, -1)), age_of(redis.call('LINDEX', freed_key, -1)),
@@ -872,6 +876,7 @@ return {
   redis.call('ZCARD', NEWER),
   unserved,
   workers,
+  ready > 0 and limited_until() or -1,
 }
 """,
 )
@@ -1774,7 +1779,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="17d67e41d4b9d99c1992a6774b5b156df512d3de",
+    sha="eff9ab37676a3c7b858229ada4e69d292699b5e7",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2363,6 +2368,7 @@ local function paced(slots)
     slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
     if slots <= 0 then
       paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      redis.call('SET', prefix .. 'parked:until', ms_text(paced_until), 'PX', ms_text(math.max(1, paced_until - now_ms)))
       return 0
     end
   end

@@ -48,6 +48,19 @@ class TestPacing(Cases):
         await subject.exchange("T3", slots=1, pace=TWO)
         assert subject.tricks.marker(TASK) == subject.start_ms + MINUTE_MS
 
+    async def test_counts_say_until_when_a_rate_holds_ready_jobs_back(self, subject: Subject) -> None:
+        await subject.enqueue(*"ab")
+        pace = Pace(max=1, window_ms=MINUTE_MS)
+        for token in ("T1", "T2"):
+            await subject.exchange(token, slots=1, pace=pace)
+        counts = await subject.run(CountJobs(task=TASK))
+        assert (counts.waiting, counts.rate_limited_until_ms) == (1, subject.start_ms + MINUTE_MS)
+        subject.advance(MINUTE_MS)
+        assert (await subject.run(CountJobs(task=TASK))).rate_limited_until_ms is None
+        await subject.exchange("T3", slots=1, pace=pace)
+        await subject.exchange("T4", slots=1, pace=pace)
+        assert (await subject.run(CountJobs(task=TASK))).rate_limited_until_ms is None
+
     async def test_a_retry_is_a_start(self, subject: Subject) -> None:
         await subject.enqueue("a")
         await subject.exchange("T1", slots=1, pace=TWO)

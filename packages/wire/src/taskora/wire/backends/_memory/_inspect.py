@@ -91,8 +91,14 @@ def count_jobs(task: TaskStore, _operation: CountJobs, now_ms: int) -> JobCounts
         newer=len(task.parking.newer),
         unserved=unserved(task, now_ms),
         workers=len(task.live_workers(now_ms)),
+        rate_limited_until_ms=_rate_limited_until_ms(task, now_ms),
         **ended,
     )
+
+
+def _rate_limited_until_ms(task: TaskStore, now_ms: int) -> int | None:
+    until = task.values.get("parked:until", now_ms)
+    return int(until) if until is not None and task.has_ready() and int(until) > now_ms else None
 
 
 def _oldest_waiting_age_ms(task: TaskStore, now_ms: int) -> int | None:

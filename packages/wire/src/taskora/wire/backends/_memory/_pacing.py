@@ -30,7 +30,9 @@ def allowed(task: TaskStore, pace: Pace, slots: int, now_ms: int) -> Allowance:
         slots = min(slots, pace.max - len(starts))
         first = starts.first()
         if slots <= 0 and first is not None:
-            return Allowance(0, int(first[0]) + pace.window_ms)
+            until_ms = int(first[0]) + pace.window_ms
+            task.values.set("parked:until", str(until_ms), now_ms, lasts_ms=max(1, until_ms - now_ms))
+            return Allowance(0, until_ms)
     return Allowance(slots)
 
 
