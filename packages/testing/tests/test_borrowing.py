@@ -293,3 +293,24 @@ async def test_middleware_that_is_added_later_counts(url: str) -> None:
         assert await job.cancel()
         assert (await runner.process_all()).processed == ()
         assert runner.steps[-1].state is JobState.CANCELLED
+
+
+async def test_a_handler_may_wait_for_a_workflow_whatever_time_it_takes(url: str) -> None:
+    worker = Worker(url)
+    step = define_task("step", input=int, output=int, retry=Retry(attempts=2, delay="3h"))
+
+    @worker.implement(step)
+    async def run_step(data: int, ctx: Context) -> int:
+        if ctx.attempt == 1:
+            raise OSError("not yet")
+        return data + 1
+
+    @worker.task("parent")
+    async def parent(data: int) -> int:
+        flow = await worker.producer.dispatch(step.s(data) | step.s())
+        return await flow.result()
+
+    async with TestRunner(worker) as runner:
+        begin = runner.now
+        assert (await runner.execute(parent, 1)).result == 3
+        assert runner.now - begin == timedelta(hours=6)

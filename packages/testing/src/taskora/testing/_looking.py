@@ -10,8 +10,10 @@ from taskora.wire import CountJobs, JobRecord, ListJobs, ReadJob, Serializer, Sy
 from taskora.worker import Implementation
 
 _ALL: Final = 1_000_000
-# How long the time may go on for a job that is ready, and that nobody runs.
-_PATIENCE_MS: Final = 24 * 3600 * 1000
+_DAY_MS: Final = 24 * 3600 * 1000
+# How long the time may go on for a job that is ready, and that nobody runs; and for one whose handler waits for others.
+_READY_MS: Final = _DAY_MS
+_ACTIVE_MS: Final = 31 * _DAY_MS
 
 Implementations = Mapping[str, Implementation[Any, Any]]
 
@@ -53,5 +55,7 @@ def is_unfinished(
     record = reader.run(ReadJob(task=implementation.task, job_id=job_id))
     if record is None or record.status.state.is_terminal or record.version > implementation.version:
         return False
-    has_its_instant = record.status.state in (JobState.DELAYED, JobState.RETRYING)
-    return has_its_instant or due_ms <= begin_ms + _PATIENCE_MS
+    if record.status.state in (JobState.DELAYED, JobState.RETRYING):
+        return True  # it has an instant of its own
+    patience_ms = _ACTIVE_MS if record.status.state is JobState.ACTIVE else _READY_MS
+    return due_ms <= begin_ms + patience_ms

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Final, Protocol
 
 from taskora.contracts import UsageError
-from taskora.wire import ReadStatuses, SyncBackend
+from taskora.wire import ReadStatuses, ReadWorkflow, SyncBackend
 from taskora.worker import CallNext, Context
 
 # Set while a runner works, in everything that it starts.
@@ -63,7 +63,7 @@ class Waits:
 
     @asynccontextmanager
     async def waiting_for(self, task: str, job_id: str) -> AsyncGenerator[None]:
-        """Somebody waits for a job, in this context."""
+        """Somebody waits for a job, or for a workflow whose end is told in the events of a task, in this context."""
         if telling.get():
             raise UsageError("in a runner a listener cannot wait for a job: dispatch it, and return")
         attempt = _attempt.get()
@@ -90,4 +90,7 @@ class Waits:
 
     def _runs(self, task: str, job_id: str) -> bool:
         (status,) = self._reader.run(ReadStatuses(task=task, job_ids=(job_id,)))
-        return status is not None and not status.state.is_terminal
+        if status is not None:
+            return not status.state.is_terminal
+        workflow = self._reader.run(ReadWorkflow(workflow_id=job_id, names=("state",)))
+        return workflow.values.get("state") == b"running"
