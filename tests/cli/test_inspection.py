@@ -37,7 +37,7 @@ def test_stats_count_the_jobs_of_every_task(command: Command) -> None:
     assert sorted(counts) == ["one", "two"]
     assert counts["one"].pop("oldest_waiting_age_ms") >= 0
     names = ("waiting", "active", "delayed", "completed", "failed", "expired", "cancelled", "parked", "newer")
-    nothing = dict.fromkeys((*names, "unserved", "workers"), 0)
+    nothing = dict.fromkeys((*names, "unserved", "workers"), 0) | {"rate_limited_until_ms": None}
     assert counts["one"] == nothing | {"waiting": 1, "unserved": 1}
     assert counts["two"] == nothing | {"delayed": 1, "oldest_waiting_age_ms": None}
 
