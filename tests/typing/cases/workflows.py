@@ -3,6 +3,8 @@
 from typing import assert_type
 
 from taskora.contracts import Chain, Chord, Group, Signature, Step, chain, chord, define_task, group
+from taskora.producer import AsyncProducer, AsyncWorkflowHandle, Producer, WorkflowHandle
+from taskora.worker import Context, Spawned, Worker
 
 length = define_task("length", input=str, output=int)
 double = define_task("double", input=int, output=int)
@@ -78,3 +80,33 @@ given: Signature[object, object] = length.s("a")
 given = chain(length.s("a"), anything.s())
 taking: Signature[str, int] = length.s("a")
 ready: Signature[object, int] = length.s()  # E: mypy,pyright
+
+
+# Dispatching
+async def dispatch(producer: AsyncProducer, worker: Worker) -> None:
+    flow = await producer.dispatch(length.s("a") | show.s(), ttl="5m", name="named")
+    assert_type(flow, AsyncWorkflowHandle[str])
+    assert_type(await flow.result("5s"), str)
+    assert_type(await (await producer.dispatch(group(length.s("a"), show.s(1)))).result(), tuple[int, str])
+    await producer.dispatch(length.s() | show.s())  # E: mypy,pyright
+    await producer.dispatch(length.s())  # E: mypy,pyright
+    await producer.dispatch(length)  # E: mypy,pyright
+    bound = producer.register(length)
+    assert_type(bound.s("a"), Step[object, int])
+    assert_type(await (await bound.map(["a", "b"])).result(), list[int])
+    assert_type(await (await bound.chunk(["a", "b"], size=2)).result(), list[int])
+    await bound.map([1, 2])  # E: mypy,pyright
+    inline = worker.register(show)
+    assert_type(await (await producer.dispatch(bound.s("a") | inline.s())).result(), str)
+
+
+def dispatch_from_a_thread(producer: Producer) -> None:
+    assert_type(producer.dispatch(length.s("a") | show.s()), WorkflowHandle[str])
+    assert_type(producer.register(length).map(["a"]).result(), list[int])
+    producer.dispatch(show.s())  # E: mypy,pyright
+
+
+def spawning(ctx: Context) -> None:
+    assert_type(ctx.spawn(length.s() | show.s()), Spawned[str])
+    assert_type(ctx.spawn(length.s("a")), Spawned[int])
+    ctx.spawn(length)  # E: mypy,pyright

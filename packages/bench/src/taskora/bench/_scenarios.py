@@ -14,6 +14,7 @@ from taskora.bench._drain import KEEP_ALL, NOOP, drain
 from taskora.bench._flow import CASES, measure
 from taskora.bench._rows import ROWS
 from taskora.bench._server import ServerProbe
+from taskora.bench._workflows import WORKFLOW_ROWS, WORKFLOWS
 from taskora.producer import AsyncProducer
 from taskora.worker import Defaults, Worker
 
@@ -106,5 +107,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 FLOW_SCENARIOS: Final[dict[str, Scenario]] = {case.name: partial(measure, case) for case in CASES}
 SUITES: Final = {
     "main": (SCENARIOS, ROWS),
+    "workflow": (WORKFLOWS, WORKFLOW_ROWS),
     "flow": (FLOW_SCENARIOS, tuple(row for case in CASES for row in case.rows())),
 }

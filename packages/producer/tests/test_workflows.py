@@ -1,0 +1,103 @@
+"""Dispatching workflows: what is refused, what is stored, and waits that end."""
+
+import json
+from typing import Any
+
+import pytest
+
+from packages.producer.tests.playing import Storage, Surface
+from taskora.contracts import (
+    Collect,
+    JobTimeoutError,
+    TaskContract,
+    UnknownJobError,
+    UsageError,
+    ValidationError,
+    chain,
+    define_task,
+    group,
+)
+from taskora.wire import Keyspace
+
+double = define_task("double", input=int, output=int)
+batch = define_task("batch", input=int, output=int, collect=Collect(key="k", delay="1s"))
+
+
+def test_nothing_is_written_when_something_is_refused(surface: Surface, redis_storage: Storage) -> None:
+    wide: Any = (group([double.s(1)] * 600), group([double.s()] * 600))
+    cases: list[tuple[Any, type[Exception], str]] = [
+        (double.s(), UsageError, "first step of a workflow needs data, 'double' has none"),
+        (group(double.s(1), double.s()), UsageError, "needs data"),
+        (double.s(1) | double.s("x"), ValidationError, "input of task 'double'"),  # type: ignore[arg-type]  # on purpose
+        (double.s(1) | batch.s(), UsageError, "task 'batch' collects"),
+        (3, UsageError, "signature must be what contract.s"),
+        (chain(*wide), UsageError, "at most 250000 links"),
+    ]
+    with surface.producer(redis_storage.url) as producer:
+        for signature, error, message in cases:
+            with pytest.raises(error, match=message):
+                surface.do(producer.dispatch(signature))
+        for items, size in (([], 1), ([1], 0)):
+            with pytest.raises(UsageError):
+                surface.do(producer.register(double).chunk(items, size=size))
+        with pytest.raises(UsageError, match="ttl must be"):
+            surface.do(producer.dispatch(double.s(1), ttl="soon"))
+    assert redis_storage.server is not None
+    with redis_storage.server.client() as client:
+        assert [key for key in client.keys("*") if key != b"taskora:meta"] == []
+
+
+def test_what_is_stored_is_what_all_programs_read(surface: Surface, redis_storage: Storage) -> None:
+    with surface.producer(redis_storage.url) as producer:
+        flow = surface.do(producer.dispatch(chain(double.s(1), group(double.s(), double.s(5)))))
+        assert flow.name == "chain(double \u2192 group(double, double))"
+    assert redis_storage.server is not None
+    with redis_storage.server.client() as client:
+        stored: Any = client.hgetall(Keyspace().workflow_key(flow.id))
+        graph = json.loads(stored[b"graph"])
+        root = graph["nodes"][0]
+        job: Any = client.hgetall(Keyspace().task("double").job_key(root["jobId"]))
+    assert (stored[b"state"], stored[b"n:0:state"], stored[b"n:1:state"]) == (b"running", b"pending", b"pending")
+    assert [(node["deps"], node.get("data")) for node in graph["nodes"]] == [([], "1"), ([0], None), ([0], "5")]
+    assert (graph["terminal"], graph["name"]) == ([1, 2], flow.name)
+    assert (job[b"_wf"], job[b"_wfNode"], job[b"maxAttempts"]) == (flow.id.encode(), b"0", b"1")
+
+
+def test_waits_end(surface: Surface, storage: Storage) -> None:
+    with surface.producer(storage.url) as producer:
+        flow = surface.do(producer.dispatch(double.s(1)))
+        for timeout in (0, "50ms"):
+            with pytest.raises(JobTimeoutError):
+                surface.do(flow.result(timeout))
+        assert surface.do(flow.cancel("enough")) is True
+        assert surface.do(flow.state()) == "cancelled"
+        assert surface.do(flow.retry()) is True
+        assert [node.state for node in surface.do(flow.nodes())] == ["active"]
+        assert surface.do(producer.inspector.workflows("running"))[0].id == flow.id
+
+
+def test_a_workflow_whose_record_is_gone_is_unknown(surface: Surface, redis_storage: Storage) -> None:
+    with surface.producer(redis_storage.url) as producer:
+        flow = surface.do(producer.dispatch(double.s(1)))
+        assert redis_storage.server is not None
+        with redis_storage.server.client() as client:
+            client.delete(Keyspace().workflow_key(flow.id))
+        with pytest.raises(UnknownJobError):
+            surface.do(flow.result("1s"))
+        assert surface.do(flow.state()) is None
+        assert surface.do(flow.nodes()) == []
+        assert surface.do(flow.cancel()) is False
+        assert surface.do(producer.inspector.workflows()) == []
+
+
+def test_other_serializers_are_refused(surface: Surface, storage: Storage) -> None:
+    class Other:
+        def dumps(self, value: object) -> bytes:
+            return repr(value).encode()
+
+        def loads(self, raw: bytes) -> object:
+            return raw
+
+    contract: TaskContract[int, int] = double
+    with surface.producer(storage.url, serializer=Other()) as producer, pytest.raises(UsageError, match="need JSON"):
+        surface.do(producer.dispatch(contract.s(1)))
