@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from taskora.contracts import Collect, Debounce, Deduplicate, JobTimeoutError, Throttle, UsageError, define_task
+from taskora.contracts import Collect, Debounce, Deduplicate, JobTimeoutError, Throttle, UsageError, chain, define_task
 from taskora.producer import AsyncProducer, Producer
 from taskora.testing import Outbox, TestRunner, VirtualClock, open_outbox
 from taskora.worker import Worker
@@ -250,6 +250,31 @@ def test_payloads_of_another_serializer_are_read_with_it(outbox: Outbox) -> None
         producer.register(note).dispatch({"a": 1})
     outbox.serializer = Hex()
     outbox.assert_dispatched(note, {"a": 1})
+
+
+async def test_of_a_workflow_the_first_steps_are_dispatched(outbox: Outbox, producer: AsyncProducer) -> None:
+    double = define_task("double", input=int, output=int)
+    flow = await producer.dispatch(chain(double.s(1), double.s(), double.s()), name="thrice", ttl="5m")
+    [workflow] = outbox.workflows
+    assert (workflow.workflow_id, workflow.name, workflow.tasks) == (flow.id, "thrice", ("double",) * 3)
+    assert workflow.ttl == timedelta(minutes=5)
+    assert outbox.assert_dispatched(double, 1, count=1).workflow_id == flow.id
+    await producer.register(double).map([5, 6])
+    assert [entry.data for entry in outbox.dispatched(double)] == [1, 5, 6]
+    outbox.clear()
+    assert outbox.workflows == []
+
+
+async def test_steps_that_follow_are_told_when_the_runner_gets_there() -> None:
+    double = define_task("double", input=int, output=int)
+    worker = Worker(NOBODY)
+    worker.implement(double, lambda number: number * 2)
+    async with TestRunner(worker, clock=VirtualClock()) as runner:
+        with open_outbox(runner.clock, runner) as outbox:
+            flow = await early_async.dispatch(chain(double.s(1), double.s()))
+            await runner.process_all()
+            assert await flow.state() == "completed"
+            assert outbox.dispatched(double)[0].data == 1
 
 
 def test_what_is_no_task_is_refused(outbox: Outbox) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from taskora.testing._backend import ObservedBackend, ObservedSyncBackend
     from taskora.testing._clock import VirtualClock
     from taskora.testing._contract_checks import assert_handles
-    from taskora.testing._dispatched import Dispatched
+    from taskora.testing._dispatched import Dispatched, DispatchedWorkflow
     from taskora.testing._fake_worker import FakeWorker, fake_worker
     from taskora.testing._golden import assert_golden_payloads, record_golden
     from taskora.testing._outbox import Outbox, open_outbox
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Dispatched",
+    "DispatchedWorkflow",
     "Execution",
     "FakeWorker",
     "MemoryBackend",
@@ -42,6 +43,7 @@ __all__ = [
 
 _HOMES: Final = {
     "Dispatched": "taskora.testing._dispatched",
+    "DispatchedWorkflow": "taskora.testing._dispatched",
     "Execution": "taskora.testing._reports",
     "FakeWorker": "taskora.testing._fake_worker",
     "MemoryBackend": "taskora.wire.backends",

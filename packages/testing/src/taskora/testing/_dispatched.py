@@ -10,10 +10,13 @@ from taskora.wire import (
     Collecting,
     Control,
     ControlledJob,
+    CreateWorkflow,
     Enqueue,
     EnqueueControlled,
+    EnqueueSteps,
     Operation,
     PushCollect,
+    StepJob,
     Verdict,
 )
 
@@ -57,6 +60,7 @@ class Dispatched(Generic[I]):
         control: What flow control was asked for, if any: `debounce`, `throttle`, `deduplicate`, `deduplicate_for` a
             window of time, `keep_latest`, or `collect`.
         key: The key of that control.
+        workflow_id: The workflow whose step this job is, if any.
     """
 
     data: I
@@ -72,6 +76,7 @@ class Dispatched(Generic[I]):
     concurrency_limit: int | None = None
     control: str | None = None
     key: str | None = None
+    workflow_id: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -83,10 +88,39 @@ class Dispatched(Generic[I]):
         return " ".join([repr(self.data), *options])
 
     def _options(self) -> Iterator[tuple[str, object]]:
-        names = ("delay", "priority", "ttl", "lifo", "concurrency_key", "concurrency_limit", "control", "key", "prefix")
+        names = (
+            "delay",
+            "priority",
+            "ttl",
+            "lifo",
+            "concurrency_key",
+            "concurrency_limit",
+            "control",
+            "key",
+            "prefix",
+            "workflow_id",
+        )
         yield from ((name, getattr(self, name)) for name in names)
         if self.fate != "created":
             yield "fate", self.fate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DispatchedWorkflow:
+    """One workflow, as the code under test asked for it.
+
+    Attributes:
+        name: What it was called.
+        tasks: The task of each step, in the order of the steps; those of steps that wait are not dispatched yet.
+        ttl: How long it may take, if there is a limit.
+        prefix: That of the producer.
+    """
+
+    workflow_id: str
+    name: str
+    tasks: tuple[str, ...]
+    ttl: timedelta | None = None
+    prefix: str | None = None
 
 
 def dispatches(operation: Operation[Any], reply: Any, prefix: str | None) -> list[Dispatched[bytes]]:
@@ -99,6 +133,8 @@ def dispatches(operation: Operation[Any], reply: Any, prefix: str | None) -> lis
         case EnqueueControlled():
             jobs = list(operation.jobs)
             fates = [_FATES[admission.verdict] for admission in reply]
+        case EnqueueSteps():
+            return [_step(step, _FATES[created], prefix) for step, created in zip(operation.steps, reply, strict=True)]
         case PushCollect():
             return [_pushed(operation, reply, prefix)]
         case _:
@@ -123,6 +159,25 @@ def _asked(task: str, asked: ControlledJob, fate: Fate, prefix: str | None) -> D
         concurrency_limit=None if latest else asked.concurrency_limit or None,
         control=asked.control.value or None,
         key=asked.key or None,
+    )
+
+
+def _step(step: StepJob, fate: Fate, prefix: str | None) -> Dispatched[bytes]:
+    return Dispatched(
+        data=step.data, task=step.task, job_id=step.job_id, fate=fate, prefix=prefix, workflow_id=step.workflow_id
+    )
+
+
+def workflow_of(operation: Operation[Any], reply: Any, prefix: str | None) -> DispatchedWorkflow | None:
+    """The workflow that an operation created, if it did."""
+    if not isinstance(operation, CreateWorkflow) or not reply:
+        return None
+    return DispatchedWorkflow(
+        workflow_id=operation.workflow_id,
+        name=operation.graph.name,
+        tasks=tuple(step.task for step in operation.graph.steps),
+        ttl=timedelta(milliseconds=operation.ttl_ms) if operation.ttl_ms else None,
+        prefix=prefix,
     )
 
 

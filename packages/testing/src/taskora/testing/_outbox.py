@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError, is_contract
 from taskora.producer import Payloads
-from taskora.testing._dispatched import Dispatched, dispatches
+from taskora.testing._dispatched import Dispatched, DispatchedWorkflow, dispatches, workflow_of
 from taskora.testing._matching import Matching, described, matches
 from taskora.testing._recording import RecordingBackend
 from taskora.testing._runner import TestRunner
@@ -39,10 +39,14 @@ class Outbox:
     def __init__(self) -> None:
         self.serializer: Serializer | None = None
         self._entries: list[Dispatched[bytes]] = []
+        self._workflows: list[DispatchedWorkflow] = []
 
     def record(self, prefix: str | None, operation: Operation[Any], reply: Any) -> None:
         """Takes in an operation that was carried out under a prefix."""
         self._entries += dispatches(operation, reply, prefix)
+        workflow = workflow_of(operation, reply, prefix)
+        if workflow is not None:
+            self._workflows.append(workflow)
 
     # Looking.
 
@@ -57,6 +61,11 @@ class Outbox:
     def rejected(self, task: Task[I]) -> list[Dispatched[I]]:
         """What was dispatched of a task and not accepted; `fate` says why."""
         return [entry for entry in self._decoded(task) if not entry.accepted]
+
+    @property
+    def workflows(self) -> list[DispatchedWorkflow]:
+        """The workflows that were dispatched, oldest first. Their first steps are among what was `dispatched`."""
+        return list(self._workflows)
 
     @property
     def tasks(self) -> dict[str, int]:
@@ -130,6 +139,7 @@ class Outbox:
     def clear(self) -> None:
         """Forgets what was dispatched so far; the jobs stay where they are."""
         self._entries.clear()
+        self._workflows.clear()
 
 
 @contextmanager
