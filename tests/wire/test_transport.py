@@ -17,7 +17,7 @@ URL = "redis://127.0.0.1:1/0"
 
 def commands_of(target: Any, **options: Any) -> object:
     backend: Any = open_backend(target, **options)
-    commands: object = backend._commands
+    commands: object = getattr(backend, "target", backend)._commands
     return type(commands)
 
 

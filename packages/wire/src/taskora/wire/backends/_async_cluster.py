@@ -19,6 +19,7 @@ from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._slots import Address, SlotMap, ToNode, cluster_requests, learned, located, routed
 from taskora.wire.backends._transport import Commands
+from taskora.wire.backends._wake_ups import WakeUps
 
 MakeConnection = Callable[[], AbstractConnection]
 _TURNS: Final = 5
@@ -39,6 +40,7 @@ class RedisClusterBackend(RedisBackend):
     ) -> None:
         super().__init__(cluster.connect_nowhere, make_blocking, keyspace=keyspace, clock=clock, commands=cluster)
         self._connections = self._cluster = cluster
+        self._wake_ups = WakeUps(cluster, cluster, shares=False)  # every task has a slot of its own
         self._make = cluster_requests(cluster.slots)
 
     async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode") -> Any:

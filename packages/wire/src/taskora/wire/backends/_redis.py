@@ -20,6 +20,7 @@ from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._transport import Commands, Connections
+from taskora.wire.backends._wake_ups import WakeUps
 
 R = TypeVar("R")
 
@@ -46,6 +47,7 @@ class RedisBackend:
         self._connections: Connections = AsyncConnections(make_connection)
         self._commands: Commands = commands or self._connections
         self._make: Callable[[Call[Any]], Flow[Any]] = _resp.script_requests
+        self._wake_ups = WakeUps(self._connections, self._commands)
         self._make_blocking = make_blocking
         self._keyspace = keyspace
         self._clock = clock
@@ -96,14 +98,14 @@ class RedisBackend:
         started = time.monotonic()
         marker_key = self._keyspace.task(task).marker_key
         try:
-            token = await self._connections.blocking_request(_resp.marker_request(marker_key, timeout_ms))
-            if token is None:
+            due_ms = await self._wake_ups.wait(marker_key, timeout_ms)
+            if due_ms is None:
                 return
             passed_ms = (time.monotonic() - started) * 1000
-            until_due_ms = float(token[2]) - now_ms - passed_ms
+            until_due_ms = due_ms - now_ms - passed_ms
             left_ms = min(until_due_ms, timeout_ms - passed_ms)
             if left_ms > 0:
-                await self._connections.blocking_request(_resp.marker_request(marker_key, left_ms))
+                await self._wake_ups.wait(marker_key, left_ms)
         except _resp.FAILURES as error:
             raise _resp.translate(error) from error
 
@@ -147,6 +149,7 @@ class RedisBackend:
             await asyncio.wait({self._checking})
         await self._commands.close()
         await self._connections.close()
+        await self._wake_ups.close()
 
 
 async def _messages(connection: AbstractConnection, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:

@@ -167,10 +167,11 @@ def translate(error: BaseException | None) -> BackendError:
     return BackendError(f"the server refused a request ({text})")
 
 
-def marker_request(marker_key: str, timeout_ms: float) -> Request:
-    """Waits for a wake-up token. A timeout of 0 would block for ever."""
+def marker_request(marker_keys: Sequence[str], timeout_ms: float) -> Request:
+    """Waits for a wake-up token of some tasks. A timeout of 0 would block for ever."""
     seconds = max(timeout_ms, 1.0) / 1000
-    return Request(("BZPOPMIN", marker_key, f"{seconds:.3f}"), timeout=seconds + BLOCK_MARGIN, key=marker_key)
+    words = ("BZPOPMIN", *marker_keys, f"{seconds:.3f}")
+    return Request(words, timeout=seconds + BLOCK_MARGIN, key=marker_keys[0])
 
 
 def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int, limit: int) -> Request:
