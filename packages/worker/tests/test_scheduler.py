@@ -255,13 +255,22 @@ async def test_a_schedule_that_is_removed_halfway_is_forgotten(stage: Stage) -> 
     assert await scheduler.next_due_ms() is None
 
 
-async def test_what_another_program_planned_is_made_up_for_as_it_would(stage: Stage) -> None:
+@pytest.mark.parametrize("due_ms_ago", [0, 10, 4000, 1_000_000])
+async def test_what_another_program_planned_is_made_up_for_as_it_would(stage: Stage, due_ms_ago: int) -> None:
     now_ms = stage.clock.now_ms()
     theirs = {"task": "beat", "every": 1000, "onMissed": "catch-up", "lastRun": now_ms - 5000, "note": 7}
-    await stage.write("s", theirs, now_ms - 10)
+    await stage.write("s", theirs, now_ms - due_ms_ago)
     await stage.scheduler().tick()
     assert await stage.seconds("s", since_ms=now_ms) == [-4, -3, -2, -1, 0]
     assert (await stage.record("s"))["note"] == 7
+
+
+async def test_what_another_program_planned_and_never_ran_runs_once(stage: Stage) -> None:
+    await stage.write("s", {"task": "beat", "every": 1000, "onMissed": "catch-up"}, stage.clock.now_ms() - 50_000)
+    scheduler = stage.scheduler()
+    await scheduler.tick()
+    assert len(await stage.dispatched()) == 1
+    assert await scheduler.next_due_ms() == stage.clock.now_ms() + 1000
 
 
 async def test_a_run_waits_for_the_one_before_unless_they_may_overlap(stage: Stage) -> None:

@@ -57,12 +57,12 @@ class DueSchedule:
             BackendError: the server cannot be reached; as above.
         """
         record = decode_schedule(self.raw)
-        due_ms = _due(record, self.due_ms)
+        due_ms = _due(record, self.due_ms, self.now_ms)
         if due_ms > self.now_ms:  # a leader died before it could plan what it had stored
             await self._plan(backend, due_ms)
             return due_ms
         next_ms = record.schedule.due_after(self.now_ms, due_ms=due_ms)
-        instants = record.schedule.due_until(self.now_ms, due_ms=due_ms)
+        instants = _missed(record, due_ms, self.now_ms)
         after = replace(record, due_ms=next_ms)
         if instants:
             dispatch = _dispatch(self, record, instants, serializer)
@@ -97,15 +97,24 @@ class DueSchedule:
         await backend.run(SetDue(name=self.name, expected=self.claimed_until_ms, due_ms=due_ms))
 
 
-def _due(record: ScheduleRecord, claimed_ms: int) -> int:
-    """When it was due. The claim of a leader that died has hidden that; the record knows."""
+def _due(record: ScheduleRecord, claimed_ms: int, now_ms: int) -> int:
+    """When it was due. The claim of a leader that died has hidden that; the record knows.
+
+    What another program has planned is counted as it counts itself: from the latest run.
+    """
     if record.due_ms is not None:
         return record.due_ms
-    if record.last_run_ms is None:
-        return claimed_ms
-    # Another program planned it, which counts what was missed from the latest run.
-    missed_ms = record.schedule.due_after(record.last_run_ms, due_ms=record.last_run_ms)
-    return claimed_ms if missed_ms is None else min(claimed_ms, missed_ms)
+    if record.last_run_ms is not None:
+        missed_ms = record.schedule.due_after(record.last_run_ms, due_ms=record.last_run_ms)
+        if missed_ms is not None and missed_ms <= now_ms:
+            return missed_ms
+    return claimed_ms
+
+
+def _missed(record: ScheduleRecord, due_ms: int, now_ms: int) -> list[int]:
+    """The runs to dispatch. Of what another program has planned and nobody ever ran, that is one."""
+    found = record.schedule.due_until(now_ms, due_ms=due_ms)
+    return found[-1:] if record.due_ms is None and record.last_run_ms is None else found
 
 
 def _dispatch(
