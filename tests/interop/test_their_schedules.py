@@ -32,12 +32,13 @@ async def test_a_schedule_of_a_task_that_we_do_not_know_runs_and_stays(
     scheduler: Worker, redis_raw: redis.Redis
 ) -> None:
     client: Any = redis_raw
-    (job_id,) = await aeventually(lambda: client.lrange("taskora:{rep}:wait", 0, -1))
+    waiting: Any = await aeventually(lambda: client.lrange("taskora:{rep}:wait", 0, -1))
+    (job_id,) = waiting
     job = client.hgetall(b"taskora:{rep}:" + job_id)
     assert (json.loads(job[b"data"]), job[b"_v"], job[b"state"]) == ({"kind": "x"}, b"1", b"waiting")
-    stored = await aeventually(lambda: _ran(client, job_id.decode()))
+    stored: Any = await aeventually(lambda: _ran(client, job_id.decode()))
     assert [*stored][:7] == ["task", "overlap", "onMissed", "data", "every", "lastJobId", "lastRun"]
-    due_ms = await aeventually(lambda: _planned(client, stored["lastRun"]))
+    due_ms: Any = await aeventually(lambda: _planned(client, stored["lastRun"]))
     assert 0 < due_ms - stored["lastRun"] <= 60_000
 
 

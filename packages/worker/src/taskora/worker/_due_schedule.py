@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from taskora.contracts import Schedule, static_contract
-from taskora.producer import Payloads
+from taskora.contracts import Schedule
+from taskora.producer import PayloadCodec
 from taskora.wire import (
     Backend,
     Dispatched,
@@ -17,7 +17,6 @@ from taskora.wire import (
     Occurrence,
     ReadSchedules,
     ScheduleRecord,
-    Serializer,
     SetDue,
     WriteSchedule,
     decode_schedule,
@@ -49,7 +48,7 @@ class DueSchedule:
     claimed_until_ms: int
     raw: bytes
 
-    async def run(self, backend: Backend, serializer: Serializer | None) -> int | None:
+    async def run(self, backend: Backend, codec: PayloadCodec[Any]) -> int | None:
         """Dispatches what is due, and plans what comes next; returns when that is.
 
         Raises:
@@ -65,7 +64,7 @@ class DueSchedule:
         instants = _missed(record, due_ms, self.now_ms)
         after = replace(record, due_ms=next_ms)
         if instants:
-            dispatch = _dispatch(self, record, instants, serializer)
+            dispatch = _dispatch(self, record, instants, codec.encode(record.schedule.data))
             reply = await backend.run(dispatch)
             if reply is Dispatched.CLAIM_OVER:
                 logger.warning("schedule_claim_over", extra={"schedule": self.name})
@@ -117,11 +116,7 @@ def _missed(record: ScheduleRecord, due_ms: int, now_ms: int) -> list[int]:
     return found[-1:] if record.due_ms is None and record.last_run_ms is None else found
 
 
-def _dispatch(
-    due: DueSchedule, record: ScheduleRecord, instants: Sequence[int], serializer: Serializer | None
-) -> DispatchOccurrences:
-    payloads = Payloads[Any, Any](static_contract(record.task), serializer)
-    data = payloads.input.encode(record.schedule.data)
+def _dispatch(due: DueSchedule, record: ScheduleRecord, instants: Sequence[int], data: bytes) -> DispatchOccurrences:
     instants = instants[-max(1, _LARGEST_CALL // max(1, len(data))) :]
     return DispatchOccurrences(
         task=record.task,

@@ -5,10 +5,10 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Collection
-from typing import Final
+from typing import Any, Final
 
-from taskora.contracts import BackendError
-from taskora.producer import AsyncProducer
+from taskora.contracts import UNSET, BackendError
+from taskora.producer import AsyncProducer, PayloadCodec
 from taskora.wire import (
     MOST_DUE,
     OURS,
@@ -33,6 +33,7 @@ logger = logging.getLogger("taskora.worker")
 
 _SHORTEST_PAUSE_SECONDS: Final = 0.02
 _STOP_SECONDS: Final = 2.0
+_MOST_BATCHES: Final = 50
 _CHECK_MS: Final = 60_000
 
 
@@ -67,7 +68,7 @@ class Scheduler:
         self._producer: Final = producer
         self._declared: Final = declared
         self._tasks: Final = tasks
-        self._serializer: Final = serializer
+        self._codec: Final = PayloadCodec[Any]("schedules", "input", UNSET, serializer)
         self._config: Final = config
         self._token: Final = str(uuid.uuid4())
         self._ticking: asyncio.Task[None] | None = None
@@ -113,29 +114,35 @@ class Scheduler:
         self.interval = self._config.poll_interval_ms / 1000
         lease_ms = self._config.lock_ttl_ms
         trouble: list[Exception] = []
-        while await self._backend.run(Lead(token=self._token, ttl_ms=lease_ms)):
+        for _ in range(_MOST_BATCHES):
+            if not await self._backend.run(Lead(token=self._token, ttl_ms=lease_ms)):
+                break
             claimed = await self._backend.run(ClaimDue(lease_ms=lease_ms))
             next_ms = await self._run_all(claimed, trouble)
+            self._come_again(claimed.now_ms, next_ms)
             if len(claimed.due) < MOST_DUE:
-                self._come_again(claimed.now_ms, next_ms)
                 await self._check_keyspace(claimed.now_ms)
                 break
         if trouble:
             raise trouble[0]
 
     async def _run_all(self, claimed: ClaimedDue, trouble: list[Exception]) -> int | None:
-        """Each schedule for itself: what goes wrong with one must not stop the others."""
-        planned = [claimed.next_ms]
-        if claimed.due:
-            records = await self._backend.run(ReadSchedules(names=[*claimed.due]))
-            for name in claimed.due:
-                try:
-                    planned.append(await self._run_one(name, claimed, records.get(name)))
-                except ScheduleRecordError as error:
-                    logger.error("schedule_unreadable: %s", error, extra={"schedule": name})
-                except Exception as error:
-                    logger.exception("schedule_failed", extra={"schedule": name})
-                    trouble.append(error)
+        """All at once, and each for itself: what goes wrong with one must not stop the others."""
+        if not claimed.due:
+            return claimed.next_ms
+        records = await self._backend.run(ReadSchedules(names=[*claimed.due]))
+
+        async def attempt(name: str) -> int | None:
+            try:
+                return await self._run_one(name, claimed, records.get(name))
+            except ScheduleRecordError as error:
+                logger.error("schedule_unreadable: %s", error, extra={"schedule": name})
+            except Exception as error:
+                logger.exception("schedule_failed", extra={"schedule": name})
+                trouble.append(error)
+            return None
+
+        planned = [claimed.next_ms, *await asyncio.gather(*map(attempt, claimed.due))]
         return min((instant_ms for instant_ms in planned if instant_ms is not None), default=None)
 
     async def _run_one(self, name: str, claimed: ClaimedDue, raw: bytes | None) -> int | None:
@@ -146,11 +153,12 @@ class Scheduler:
         due = DueSchedule(
             name=name, due_ms=claimed.due[name], now_ms=claimed.now_ms, claimed_until_ms=until_ms, raw=raw
         )
-        return await due.run(self._backend, self._serializer)
+        return await due.run(self._backend, self._codec)
 
     def _come_again(self, now_ms: int, next_ms: int | None) -> None:
         if next_ms is not None:
-            self.interval = max(_SHORTEST_PAUSE_SECONDS, min(self.interval, (next_ms - now_ms) / 1000))
+            longest = self._config.poll_interval_ms / 1000
+            self.interval = max(_SHORTEST_PAUSE_SECONDS, min(longest, (next_ms - now_ms) / 1000))
 
     async def _check_keyspace(self, now_ms: int) -> None:
         """Notices a server that has lost its data: then the meta record is another one, and schedules are declared."""
