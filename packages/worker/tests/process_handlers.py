@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from taskora.contracts import define_task
 from taskora.worker import Context, Worker
 
 P = ParamSpec("P")
@@ -248,3 +249,9 @@ def register(function: Callable[P, R]) -> Callable[P, R]:
 @register
 def decorated_after(data: int) -> int:
     return data + 1
+
+
+def spawn_one(data: int, ctx: Context) -> int:
+    """Adds a step to its workflow."""
+    ctx.spawn(define_task("double", input=int, output=int).s(data))
+    return data

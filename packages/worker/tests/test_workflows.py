@@ -1,12 +1,14 @@
 """Workflows, from a signature to a result."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
+from packages.worker.tests.process_handlers import spawn_one
 from packages.worker.tests.workbench import QUICK_SWEEPS, Meddler, claim_like_a_lost_worker
 from taskora.contracts import (
     JobCancelledError,
@@ -21,10 +23,11 @@ from taskora.contracts import (
     group,
 )
 from taskora.producer import AsyncProducer, AsyncWorkflowHandle, Producer
-from taskora.wire import ListWorkflows, ReadUntold
+from taskora.wire import Keyspace, ListWorkflows, ReadUntold
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
 from tests.polling import aeventually
+from tests.servers import Server
 
 double = define_task("double", input=int, output=int)
 total = define_task("total", input=list[int], output=int)
@@ -305,6 +308,41 @@ async def test_workflows_are_listed(url: str) -> None:
         with pytest.raises(UsageError, match="state must be one of running"):
             await producer.inspector.workflows("done")  # type: ignore[arg-type]  # that is the point
         await going.cancel()
+
+
+async def test_workflows_of_other_programs_are_advanced(one_server: Server) -> None:
+    nodes: list[dict[str, Any]] = [
+        {"taskName": "double", "deps": [], "jobId": "j0", "_v": 1, "data": "2"},
+        {"taskName": "double", "deps": [0], "jobId": "j1", "_v": 1},
+        {"taskName": "double", "deps": [0], "jobId": "j2", "_v": 1, "data": "5"},
+        {"taskName": "total", "deps": [1, 2], "jobId": "j3", "_v": 1},
+    ]
+    graph = json.dumps({"nodes": nodes, "terminal": [3], "name": "theirs"}, separators=(",", ":"))
+    pending = {f"n:{number}:state": "pending" for number in range(4)}
+    keys, workflow_key = Keyspace().task("double"), Keyspace().workflow_key("w1")
+    job = {"ts": 1, "_v": 1, "attempt": 1, "maxAttempts": 1, "state": "waiting", "priority": 0, "data": "2"}
+    with one_server.client() as client:
+        client.hset(workflow_key, mapping={"graph": graph, "state": "running", "createdAt": "1", **pending})
+        client.hset(keys.job_key("j0"), mapping={**job, "_wf": "w1", "_wfNode": 0})
+        client.lpush(keys.wait_key, "j0")
+        async with opened(one_server.url):
+            await aeventually(lambda: client.hget(workflow_key, "state") == b"completed")
+        assert client.hget(workflow_key, "result") == b"18"
+        assert client.hget(workflow_key, "graph") == graph.encode()
+
+
+async def test_a_handler_in_a_process_spawns_too(memory: str) -> None:
+    worker = Worker(memory)
+    worker.implement(spread, spawn_one, executor="process")
+
+    @worker.implement(double)
+    async def handler(data: int) -> int:
+        return data * 2
+
+    async with worker:
+        flow = await worker.producer.dispatch(spread.s(4))
+        assert await flow.result("50s") == 4
+        assert [(node.task, node.result) for node in await flow.nodes()] == [("spread", 4), ("double", 8)]
 
 
 @pytest.mark.parametrize("storage", ["memory", "valkey9"])

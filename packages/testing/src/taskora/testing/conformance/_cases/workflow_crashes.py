@@ -6,7 +6,19 @@ from typing import Any, TypeAlias
 from taskora.testing.conformance._case import Cases
 from taskora.testing.conformance._subject import Subject
 from taskora.testing.conformance._workflows import CrashError, World, fresh, graph, step
-from taskora.wire import WorkflowGraph, WorkflowRecord, cancel_workflow, reopen_workflow, sweep_workflows
+from taskora.wire import (
+    KEEP_ABANDONED_MS,
+    KEEP_COMPLETED_MS,
+    CreateWorkflow,
+    ListWorkflows,
+    ReadWorkflow,
+    RememberWorkflow,
+    WorkflowGraph,
+    WorkflowRecord,
+    cancel_workflow,
+    reopen_workflow,
+    sweep_workflows,
+)
 
 Story: TypeAlias = Callable[[World, WorkflowGraph], Awaitable[None]]
 Check: TypeAlias = Callable[[WorkflowRecord], None]
@@ -153,3 +165,40 @@ class TestWorkflowCrashes(Cases):
                 _completed(b"6")(record)
 
         await _tell(subject, story, WIDE, check, failing={"fail"})
+
+    async def test_a_workflow_that_was_given_up_is_not_created_any_more(self, subject: Subject) -> None:
+        world, workflow = World(subject), fresh(CHAIN)
+        await world.perform(RememberWorkflow(workflow_id="slow", look_ms=30_000))
+        subject.advance(60_000)
+        await world.drive(sweep_workflows())
+        create = CreateWorkflow(workflow_id="slow", graph=workflow)
+        assert [await world.perform(create), await world.perform(create.again())] == [False, False]
+        assert await world.perform(ListWorkflows(ended=False, offset=0, limit=10)) == ()
+        subject.advance(KEEP_ABANDONED_MS)
+        assert (await world.perform(ReadWorkflow(workflow_id="slow"))).values == {}
+
+    async def test_the_job_of_an_earlier_try_changes_nothing(self, subject: Subject) -> None:
+        world = World(subject)
+        world.failing = {"fail"}
+        workflow_id = await world.dispatch(fresh(WIDE))
+        late = await world.claim("one")
+        await world.work("fail")
+        world.failing = set()
+        await world.drive(reopen_workflow(workflow_id))
+        await world.run_job("one", late)
+        record = await world.record(workflow_id)
+        assert record is not None
+        assert (record.state, record.state_of(0)) == ("running", "active")
+        await world.work()
+        world.runs.clear()  # this one step did have two jobs, one for each try
+        ended = await world.check_ended(workflow_id)
+        assert ended is not None
+        assert (ended.state, ended.fields["result"]) == ("completed", b"6")
+
+    async def test_the_record_of_an_ended_workflow_ends(self, subject: Subject) -> None:
+        world = World(subject)
+        workflow_id = await world.dispatch(fresh(CHAIN))
+        await world.work()
+        assert await world.perform(ListWorkflows(ended=True, offset=0, limit=10)) == (workflow_id,)
+        subject.advance(KEEP_COMPLETED_MS)
+        assert await world.record(workflow_id) is None
