@@ -42,8 +42,8 @@ class Worker:
     """Runs the jobs of the contracts it implements, and of no others.
 
     Args:
-        target: A URL (`redis://`, `rediss://`, `unix://`, `memory://`, `embedded://`), a redis-py client, whose
-            settings are used and which stays open, or a backend.
+        target: A URL (`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `memory://`, `embedded://`), a redis-py
+            client, whose settings are used and which stays open, or a backend.
         prefix: Separates applications that share a server.
         serializer: How payloads become bytes; JSON by default. Producers must use the same.
         defaults: Options of tasks whose contract and implementation say nothing.

@@ -26,8 +26,8 @@ class AsyncProducer:
     Connects on first use. Use it as a context manager, or call `close`.
 
     Args:
-        target: A URL (`redis://`, `rediss://`, `unix://`, `memory://`, `embedded://`), a redis-py client, whose
-            settings are used and which stays open, or a backend.
+        target: A URL (`redis://`, `rediss://`, `unix://`, `redis+cluster://`, `memory://`, `embedded://`), a redis-py
+            client, whose settings are used and which stays open, or a backend.
         prefix: Separates applications that share a server.
         serializer: How payloads become bytes; JSON by default. Workers must use the same.
         validate_on_dispatch: Whether payloads are checked before they are sent.

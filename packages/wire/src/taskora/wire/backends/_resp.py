@@ -178,7 +178,7 @@ def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int,
     """Reads events of several tasks after the given positions."""
     keys = [keyspace.task(task).events_key for task in positions]
     args: tuple[Arg, ...] = ("XREAD", "COUNT", limit, "BLOCK", max(block_ms, 1), "STREAMS", *keys, *positions.values())
-    return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN, key=keys[0])
+    return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN, key=keys[0] if keys else None)
 
 
 def decode_events(keyspace: Keyspace, reply: Sequence[Any] | None) -> list[StreamEvent]:
