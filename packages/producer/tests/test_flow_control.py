@@ -180,7 +180,7 @@ def test_an_id_that_is_taken_is_no_rejection(surface: Surface, task: Any) -> Non
 def test_items_of_a_batch_see_each_other_in_order(surface: Surface, task: Any) -> None:
     items = [
         task.item(Order("a"), deduplicate=ONCE),
-        task.item(Order("b"), deduplicate=ONCE, raise_on_reject=True),
+        task.item(Order("b"), deduplicate=ONCE),
         *(task.item(Order("c"), throttle=THROTTLE) for _ in range(3)),
         *(task.item(Order("d"), debounce=DEBOUNCE) for _ in range(2)),
         Order("e"),
@@ -192,6 +192,20 @@ def test_items_of_a_batch_see_each_other_in_order(surface: Surface, task: Any) -
         surface.do(handles[4].result(timeout="5s"))
     states = [surface.do(handle.state()) for handle in handles[5:]]
     assert states == [None, "delayed", "waiting"]
+
+
+def test_a_batch_raises_its_first_rejection_that_asked_for_it_when_all_is_sent(surface: Surface, task: Any) -> None:
+    items = [
+        *(task.item(Order("a"), throttle=THROTTLE) for _ in range(3)),
+        task.item(Order("b"), deduplicate=ONCE, raise_on_reject=True),
+        task.item(Order("c"), deduplicate=ONCE, raise_on_reject=True),
+        task.item(Order("d"), throttle=THROTTLE, raise_on_reject=True),
+        task.item(Order("e"), job_id="last"),
+    ]
+    with pytest.raises(DuplicateJobError) as caught:
+        surface.do(task.dispatch_many(items))
+    assert caught.value.__notes__ == ["item 5 of a batch of 7, all of which was sent"]
+    assert surface.do(task.job("last").state()) == "waiting"
 
 
 EXCLUSIVE: list[tuple[dict[str, Any], tuple[str, ...]]] = [

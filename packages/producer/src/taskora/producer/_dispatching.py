@@ -14,7 +14,7 @@ from taskora.contracts import (
     check_job_id,
     to_milliseconds,
 )
-from taskora.producer._flow_control import FlowOptions, control
+from taskora.producer._flow_control import FlowOptions, control, rejection
 from taskora.producer._payload import Payloads
 from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Verdict, random_id
 
@@ -189,6 +189,26 @@ def data_and_options(item: I | DispatchItem[I]) -> tuple[I, DispatchOptions]:
         chosen = cast("DispatchItem[I]", item)
         return chosen.data, chosen.options
     return item, {}
+
+
+def raise_rejection(task: str, job: AnyJob, admission: Admission) -> None:
+    """Raises what flow control has against a dispatch, if anything."""
+    rejected = rejection(task, job, admission)
+    if rejected is not None:
+        raise rejected
+
+
+def raise_first_rejection(
+    task: str, items: Sequence[I | DispatchItem[I]], jobs: Sequence[AnyJob], admissions: Sequence[Admission]
+) -> None:
+    """Raises the first rejection of a batch's item that asked for it."""
+    for position, (item, job, admission) in enumerate(zip(items, jobs, admissions, strict=True), start=1):
+        if not data_and_options(item)[1].get("raise_on_reject", False):
+            continue
+        rejected = rejection(task, job, admission)
+        if rejected is not None:
+            rejected.add_note(f"item {position} of a batch of {len(items)}, all of which was sent")
+            raise rejected
 
 
 def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Enqueue | EnqueueControlled:

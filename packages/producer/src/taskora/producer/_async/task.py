@@ -26,6 +26,8 @@ from taskora.producer._dispatching import (
     build_job,
     build_jobs,
     data_and_options,
+    raise_first_rejection,
+    raise_rejection,
 )
 from taskora.producer._flow_control import rejection
 from taskora.producer._payload import Payloads
@@ -118,13 +120,14 @@ class AsyncBoundTask(Generic[I, O]):
         job = build_job(self.contract, self._payloads, self._rules, data, **options)
         admission = await self._session.enqueue(self.contract, job)
         if options.get("raise_on_reject", False):
-            self._raise_rejection(job, admission)
+            raise_rejection(self.name, job, admission)
         return self._admitted(job, admission)
 
     async def dispatch_many(self, items: Iterable[I | DispatchItem[I]]) -> list[AsyncJobHandle[O]]:
         """Enqueues a batch in one round trip; items made by `item` have options of their own.
 
-        Flow control decides about each item in order; rejected ones give handles that say so, never an error.
+        Flow control decides about each item in order. Rejected ones give handles that say so; if an item has
+        `raise_on_reject`, its rejection is raised when the whole batch has been sent, the first one of several.
 
         The whole batch is checked before any of it is sent. More than a thousand jobs, or 8 MiB, are sent in several
         parts: when one fails, those before it stay. Items with a `job_id` make the whole safe to repeat.
@@ -132,14 +135,18 @@ class AsyncBoundTask(Generic[I, O]):
         Raises:
             ValidationError: a payload does not fit the contract; nothing was sent.
             UsageError: an option breaks a rule; nothing was sent.
+            ThrottledError, DuplicateJobError: flow control rejected an item with `raise_on_reject`; the others were
+                sent, and those that were accepted stay.
             BatchFullError: the task collects, and a batch is full; payloads before that one have joined theirs.
             BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
         """
         if self.contract.collect is not None:
             pushes = [self._item(self.contract.collect, *data_and_options(item)) for item in items]
             return [await self._push(operation) for operation in pushes]
-        jobs = build_jobs(self.contract, self._payloads, self._rules, items)
+        batch = list(items)
+        jobs = build_jobs(self.contract, self._payloads, self._rules, batch)
         admissions = await self._session.enqueue_many(self.contract, jobs)
+        raise_first_rejection(self.name, batch, jobs, admissions)
         return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
 
     def _item(self, collect: Collect, data: I, options: DispatchOptions) -> PushCollect:
@@ -182,11 +189,6 @@ class AsyncBoundTask(Generic[I, O]):
     def _admitted(self, job: AnyJob, admission: Admission) -> AsyncJobHandle[O]:
         rejected = rejection(self.name, job, admission) if admission.verdict is Verdict.THROTTLED else None
         return AsyncJobHandle(self._session, self._reader, admission, rejection=rejected)
-
-    def _raise_rejection(self, job: AnyJob, admission: Admission) -> None:
-        rejected = rejection(self.name, job, admission)
-        if rejected is not None:
-            raise rejected
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
