@@ -99,12 +99,13 @@ class Scheduler:
 
     async def stop(self) -> None:
         """Lets the tick end that is under way, and lets another scheduler lead at once."""
-        if self._ticking is not None and not self._ticking.done():
+        if self._ticking is not None:
             await asyncio.wait({self._ticking}, timeout=_STOP_SECONDS)
             self._ticking.cancel()
             await asyncio.gather(self._ticking, return_exceptions=True)
-        with contextlib.suppress(BackendError):  # its time ends by itself
-            await self._backend.run(StepDown(token=self._token))
+        with contextlib.suppress(BackendError, TimeoutError):  # its time ends by itself
+            async with asyncio.timeout(_STOP_SECONDS):
+                await self._backend.run(StepDown(token=self._token))
 
     def give_up(self) -> None:
         """Lets another scheduler lead at once, for those who have no event loop any more."""
