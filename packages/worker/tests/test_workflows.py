@@ -23,7 +23,7 @@ from taskora.contracts import (
     group,
 )
 from taskora.producer import AsyncProducer, AsyncWorkflowHandle, Producer
-from taskora.wire import Keyspace, ListWorkflows, ReadUntold
+from taskora.wire import DamagedWorkflowError, Keyspace, ListWorkflows, ReadUntold, drive_async, sweep_workflows
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
 from tests.polling import aeventually
@@ -329,6 +329,24 @@ async def test_workflows_of_other_programs_are_advanced(one_server: Server) -> N
             await aeventually(lambda: client.hget(workflow_key, "state") == b"completed")
         assert client.hget(workflow_key, "result") == b"18"
         assert client.hget(workflow_key, "graph") == graph.encode()
+
+
+async def test_a_damaged_workflow_does_not_keep_others_from_being_repaired(one_server: Server) -> None:
+    running = Keyspace().running_workflows_key
+    async with AsyncProducer(one_server.url) as producer:
+        damaged = await producer.dispatch(double.s(1))
+        forgotten = await producer.dispatch(double.s(2))
+        (root,) = await forgotten.nodes()
+        with one_server.client() as client:
+            client.hset(Keyspace().workflow_key(damaged.id), "graph", "{")
+            client.delete(Keyspace().task("double").job_key(root.job_id))
+            client.zadd(running, {damaged.id: 1, forgotten.id: 2})
+            backend = open_backend(one_server.url)
+            with pytest.raises(DamagedWorkflowError):
+                await drive_async(sweep_workflows(), backend.run)
+            await backend.close()
+        assert await producer.register(double).job(root.job_id).state() is JobState.WAITING
+        assert [info.id for info in await producer.inspector.workflows()] == [forgotten.id]
 
 
 async def test_a_handler_in_a_process_spawns_too(memory: str) -> None:

@@ -9,6 +9,7 @@ from taskora.contracts import JobCancelledError, JobFailedError, UnknownJobError
 from taskora.producer._inspection import check_page, plain_value
 from taskora.producer._workflow_building import Plan
 from taskora.wire import (
+    DamagedWorkflowError,
     Flow,
     ListWorkflows,
     ReadWorkflow,
@@ -131,7 +132,7 @@ def list_workflows(state: WorkflowState | None, limit: int, offset: int) -> Flow
             for workflow_id in ids:
                 if len(found) >= limit:
                     return found
-                record = yield from read_workflow(workflow_id)
+                record = yield from _readable(workflow_id)
                 if record is None or (state is not None and record.state != state):
                     continue
                 if skipped < offset:
@@ -139,6 +140,14 @@ def list_workflows(state: WorkflowState | None, limit: int, offset: int) -> Flow
                 elif all(info.id != workflow_id for info in found):
                     found.append(workflow_info(record))
     return found
+
+
+def _readable(workflow_id: str) -> Flow[WorkflowRecord | None]:
+    """A listing must survive whatever one record holds."""
+    try:
+        return (yield from read_workflow(workflow_id))
+    except DamagedWorkflowError:
+        return None
 
 
 def workflow_info(record: WorkflowRecord) -> WorkflowInfo:

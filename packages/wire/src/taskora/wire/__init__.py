@@ -164,7 +164,7 @@ from taskora.wire._version import (
     check_meta,
 )
 from taskora.wire._workflow_flows import cancel_workflow, create_workflow, settle_steps, time_out
-from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep, decode_graph
+from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, WorkflowStep, decode_graph
 from taskora.wire._workflow_record import WorkflowRecord, WorkflowStatus, read_workflow, read_workflow_status
 from taskora.wire._workflow_repair import repair_workflow, sweep_untold, sweep_workflows
 from taskora.wire._workflow_revision import reopen_workflow, spawn_steps
@@ -204,6 +204,7 @@ __all__ = [
     "CountJobs",
     "CountVersions",
     "CreateWorkflow",
+    "DamagedWorkflowError",
     "DispatchOccurrences",
     "Dispatched",
     "DueTimes",

@@ -17,6 +17,10 @@ _NOTHING: Final = "-"
 _NUMBER: Final = re.compile(rb"\d+")
 
 
+class DamagedWorkflowError(BackendError):
+    """The record of a workflow cannot be read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowStep:
     """One node of the graph.
@@ -118,7 +122,7 @@ def decode_graph(raw: bytes, plans: Sequence[str | None] = ()) -> WorkflowGraph:
     """Reads a graph, with its plans as far as there are any.
 
     Raises:
-        BackendError: it is damaged.
+        DamagedWorkflowError: it is none.
     """
     try:
         body = json.loads(raw)
@@ -127,7 +131,7 @@ def decode_graph(raw: bytes, plans: Sequence[str | None] = ()) -> WorkflowGraph:
         terminal = tuple(int(number) for number in body["terminal"])
         return WorkflowGraph(steps=steps, terminal=terminal, name=str(body.get("name", "")))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
-        raise BackendError(f"the graph of a workflow is damaged ({type(error).__name__}: {error})") from error
+        raise DamagedWorkflowError(f"the graph of a workflow is damaged ({type(error).__name__}: {error})") from error
 
 
 def _step(node: dict[str, Any], plan: str | None) -> WorkflowStep:

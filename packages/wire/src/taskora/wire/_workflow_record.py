@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from taskora.contracts import BackendError
 from taskora.wire._flows import Flow, ask
 from taskora.wire._job import integer_of, text_of
 from taskora.wire._operations import ReadWorkflow, WorkflowFields, WorkflowState, state_named
-from taskora.wire._workflow_graph import WorkflowGraph, decode_graph, numbers_of
+from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, decode_graph, numbers_of
 
 STATUS_FIELDS: Final = ("state", "error", "py:deadline")
 
@@ -76,7 +75,7 @@ def read_workflow(workflow_id: str) -> Flow[WorkflowRecord | None]:
     """Reads a whole workflow; None when there is none.
 
     Raises:
-        BackendError: its record is damaged.
+        DamagedWorkflowError: its record cannot be read.
     """
     stored = yield from ask(ReadWorkflow(workflow_id=workflow_id))
     return decode_workflow(workflow_id, stored)
@@ -89,7 +88,7 @@ def decode_workflow(workflow_id: str, stored: WorkflowFields) -> WorkflowRecord 
     if "graph" not in fields and ("state" in fields or not fields):
         return None
     if state is None:
-        raise BackendError(f"workflow {workflow_id} is damaged: its state is {fields.get('state')!r}")
+        raise DamagedWorkflowError(f"workflow {workflow_id} is damaged: its state is {fields.get('state')!r}")
     count = integer_of(fields.get("py:count")) or 0
     plans = [text_of(fields.get(f"py:plan:{step}")) for step in range(count)]
     return WorkflowRecord(

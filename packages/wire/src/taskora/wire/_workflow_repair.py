@@ -15,6 +15,7 @@ from taskora.wire._workflow_flows import (
     stop,
     time_out,
 )
+from taskora.wire._workflow_graph import DamagedWorkflowError
 from taskora.wire._workflow_record import WorkflowRecord, decode_workflow
 
 _DUE_AT_ONCE: Final = 20
@@ -26,10 +27,21 @@ _LONGEST_LOOK_MS: Final = 600_000
 
 
 def sweep_workflows() -> Flow[int]:
-    """Looks at the workflows whose look is due; tells how many those were."""
+    """Looks at the workflows whose look is due; tells how many those were.
+
+    Raises:
+        DamagedWorkflowError: one of them cannot be read; the others were looked at.
+    """
     due = yield from ask(op.DueWorkflows(limit=_DUE_AT_ONCE, again_ms=FIRST_LOOK_MS))
+    damaged: DamagedWorkflowError | None = None
     for workflow_id in due:
-        yield from repair_workflow(workflow_id)
+        try:
+            yield from repair_workflow(workflow_id)
+        except DamagedWorkflowError as error:
+            damaged = error
+            yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=_LONGEST_LOOK_MS))
+    if damaged is not None:
+        raise damaged
     return len(due)
 
 
@@ -45,7 +57,7 @@ def repair_workflow(workflow_id: str) -> Flow[None]:
     """Looks at one workflow, and finishes whatever was left undone.
 
     Raises:
-        BackendError: its record is damaged.
+        DamagedWorkflowError: its record cannot be read.
     """
     stored = yield from ask(op.ReadWorkflow(workflow_id=workflow_id))
     record = decode_workflow(workflow_id, stored)
