@@ -105,16 +105,21 @@ class RawTask:
 
     def dump(self, *, without: Sequence[str] = ()) -> Dump:
         """Every key of the server. Keys of the task have relative names, others are told in full."""
-        found: Any = self.client.keys("*")
-        keys: list[str] = sorted(key.decode() for key in found)
+        keys = self._keys()
         facts = self._ask([(word, key) for key in keys for word in ("TYPE", "PTTL")])
         kinds = [kind.decode() for kind in facts[::2]]
-        values = self._ask([_READERS[kind](key) for kind, key in zip(kinds, keys, strict=True)])
+        values = self._ask([_READERS[kind](key) for kind, key in zip(kinds, keys, strict=True) if kind in _READERS])
+        if keys != self._keys():
+            return self.dump(without=without)  # a key ended its life between two questions
         dump: Dump = {}
         for key, kind, lifetime_ms, raw in zip(keys, kinds, facts[1::2], values, strict=True):
             value = _DECODERS[kind](raw)
             dump[key.removeprefix(BASE)] = value if lifetime_ms < 0 else Expires(value)
         return {name: value for name, value in dump.items() if name not in without}
+
+    def _keys(self) -> list[str]:
+        found: Any = self.client.keys("*")
+        return sorted(key.decode() for key in found)
 
     def read(self, name: str) -> Any:
         """The value of one key, or None."""
