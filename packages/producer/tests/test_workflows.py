@@ -43,6 +43,10 @@ def test_nothing_is_written_when_something_is_refused(surface: Surface, redis_st
                 surface.do(producer.register(double).chunk(items, size=size))
         with pytest.raises(UsageError, match="ttl must be"):
             surface.do(producer.dispatch(double.s(1), ttl="soon"))
+        names: list[Any] = [3, "\ud800"]
+        for name in names:
+            with pytest.raises(UsageError, match="name must be text"):
+                surface.do(producer.dispatch(double.s(1), name=name))
     assert redis_storage.server is not None
     with redis_storage.server.client() as client:
         assert [key for key in client.keys("*") if key != b"taskora:meta"] == []
@@ -102,3 +106,19 @@ def test_other_serializers_are_refused(surface: Surface, storage: Storage) -> No
     contract: TaskContract[int, int] = double
     with surface.producer(storage.url, serializer=Other()) as producer, pytest.raises(UsageError, match="need JSON"):
         surface.do(producer.dispatch(contract.s(1)))
+
+
+def test_an_existing_workflow_is_found_by_its_id(surface: Surface, storage: Storage) -> None:
+    with surface.producer(storage.url) as producer:
+        made = surface.do(producer.dispatch(double.s(1), ttl="5m", name="mine"))
+        found = surface.do(producer.workflow(made.id, output=int))
+        assert (found.id, found.name, found.ttl) == (made.id, "mine", 300)
+        assert surface.do(found.state()) == "running"
+        with pytest.raises(JobTimeoutError):
+            surface.do(found.result("10ms"))
+        assert surface.do(found.cancel("enough")) is True
+        assert surface.do(made.state()) == "cancelled"
+        with pytest.raises(UnknownJobError):
+            surface.do(producer.workflow("none"))
+        with pytest.raises(UsageError, match="workflow_id must be"):
+            surface.do(producer.workflow("{}"))

@@ -17,6 +17,7 @@ from taskora.contracts import (
     Stall,
     Ttl,
     UsageError,
+    ValidationError,
     chain,
     chord,
     define_task,
@@ -126,6 +127,36 @@ async def test_signatures_give_what_their_types_say(url: str, signature: Any, re
         flow = await producer.dispatch(signature)
         assert await flow.result("20s") == result
         assert await flow.state() == "completed"
+
+
+FOUND: list[tuple[Any, Any, object]] = [
+    (double.s(4) | double.s(), int, 16),
+    (group(double.s(1), label.s(2)), tuple[int, str], (2, "<2>")),
+    (group([double.s(1)]), list[int], [2]),
+    (group(group([double.s(1), double.s(2)]), group([label.s(3)])), tuple[list[int], list[str]], ([2, 4], ["<3>"])),
+]
+
+
+@pytest.mark.parametrize(("signature", "output", "result"), FOUND, ids=[str(number) for number in range(len(FOUND))])
+async def test_a_workflow_found_by_its_id_gives_the_same(url: str, signature: Any, output: Any, result: object) -> None:
+    async with opened(url) as (shop, producer):
+        made = await producer.dispatch(signature)
+        async with AsyncProducer(url) as other:
+            found = await other.workflow(made.id, output=output)
+            assert await found.result("20s") == result == await made.result("20s")
+            plain = await (await other.workflow(made.id)).result("20s")
+            assert plain == json.loads(json.dumps(result))
+            with pytest.raises(ValidationError, match="output of task 'workflow'"):
+                await (await other.workflow(made.id, output=dict[str, int])).result("20s")
+        batches = await shop.left.register(double).chunk([1, 2, 3], size=2)
+        assert await (await producer.workflow(batches.id)).result("20s") == [2, 4, 6]
+
+
+async def test_the_shape_of_a_result_outlasts_spawning(url: str) -> None:
+    async with opened(url) as (_, producer):
+        made = await producer.dispatch(group([group([spread.s(1)])]))
+        assert await made.result("20s") == [[1]]
+        assert await (await producer.workflow(made.id)).result("20s") == [[1]]
 
 
 async def test_a_result_can_be_waited_for_from_a_thread(url: str) -> None:

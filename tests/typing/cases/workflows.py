@@ -96,6 +96,10 @@ async def dispatch(producer: AsyncProducer, worker: Worker) -> None:
     assert_type(await (await bound.map(["a", "b"])).result(), list[int])
     assert_type(await (await bound.chunk(["a", "b"], size=2)).result(), list[int])
     await bound.map([1, 2])  # E: mypy,pyright
+    assert_type(await producer.workflow("id"), AsyncWorkflowHandle[object])
+    assert_type(await producer.workflow("id", output=list[int]), AsyncWorkflowHandle[list[int]])
+    assert_type(await (await producer.workflow("id", output=tuple[int, str] | None)).result(), tuple[int, str] | None)
+    await producer.workflow(3)  # E: mypy,pyright
     inline = worker.register(show)
     assert_type(await (await producer.dispatch(bound.s("a") | inline.s())).result(), str)
 
@@ -103,6 +107,7 @@ async def dispatch(producer: AsyncProducer, worker: Worker) -> None:
 def dispatch_from_a_thread(producer: Producer) -> None:
     assert_type(producer.dispatch(length.s("a") | show.s()), WorkflowHandle[str])
     assert_type(producer.register(length).map(["a"]).result(), list[int])
+    assert_type(producer.workflow("id", output=int), WorkflowHandle[int])
     producer.dispatch(show.s())  # E: mypy,pyright
 
 

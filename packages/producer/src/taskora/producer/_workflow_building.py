@@ -1,14 +1,15 @@
 """From a signature to the graph that is stored, and to how its result is read."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import Chain, Chord, Group, Signature, Step, TaskContract, UsageError, group, is_signature
 from taskora.producer._dispatching import DispatchRules, encode_payload, is_integer
 from taskora.producer._payload import PayloadCodec, Payloads
-from taskora.wire import WorkflowGraph, WorkflowStep
+from taskora.wire import WorkflowGraph, WorkflowStep, put_together
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -65,6 +66,28 @@ class ManyOutputs:
         return tuple(parts) if self.is_tuple else parts
 
 
+@dataclass(frozen=True, slots=True)
+class WholeOutput:
+    """The output of a workflow that was dispatched elsewhere, of one declared type."""
+
+    graph: WorkflowGraph
+    codec: PayloadCodec[Any]
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that are read."""
+        return tuple(map(int, re.findall(r"\d+", self.shape)))
+
+    @property
+    def shape(self) -> str:
+        """How the output is made of results."""
+        return self.graph.result_shape
+
+    def read(self, results: Mapping[int, bytes]) -> object:
+        """The output, from the encoded results by step."""
+        return self.codec.decode(put_together(self.shape, results.__getitem__))
+
+
 Output: TypeAlias = OneOutput | ManyOutputs
 
 
@@ -73,7 +96,7 @@ class Plan:
     """What is stored of a workflow, and how its result is read."""
 
     graph: WorkflowGraph
-    output: Output
+    output: Output | WholeOutput
 
 
 def plan_workflow(
@@ -97,15 +120,18 @@ def plan_workflow(
     builder = _Builder(payloads_of, rules, is_spawned=is_spawned)
     output = builder.add(signature, None)
     graph = WorkflowGraph(
-        steps=tuple(builder.steps), terminal=output.steps, name=_shortened(name or workflow_name(signature))
+        steps=tuple(builder.steps),
+        terminal=output.steps,
+        name=_shortened(_checked_name(name) or workflow_name(signature)),
+        shape=output.shape,
     )
     return Plan(graph, output)
 
 
 def plan_batches(plan: Plan, payloads: Payloads[Any, Any]) -> Plan:
     """The same workflow, whose result is everything that its steps gave, in order."""
-    outputs = (OneOutput(number, payloads.output) for number in range(len(plan.graph.steps)))
-    return Plan(plan.graph, ManyOutputs(tuple(outputs)))
+    output = ManyOutputs(tuple(OneOutput(number, payloads.output) for number in range(len(plan.graph.steps))))
+    return Plan(replace(plan.graph, shape=output.shape), output)
 
 
 def one_by_one(contract: TaskContract[I, O], items: Iterable[I]) -> Group[object, list[O]]:
@@ -207,6 +233,14 @@ def workflow_name(signature: Signature[Any, Any]) -> str:
         return f"group({_joined(', ', signature.members)})"
     assert isinstance(signature, Chord)
     return f"chord({_joined(', ', signature.header.members)}{_ARROW}{workflow_name(signature.callback)})"
+
+
+def _checked_name(name: object) -> str:
+    if name is None:
+        return ""
+    if not isinstance(name, str) or any("\ud800" <= character <= "\udfff" for character in name):
+        raise UsageError.for_field("name", name, "text, or None")
+    return name
 
 
 def _joined(between: str, parts: Iterable[Signature[Any, Any]]) -> str:

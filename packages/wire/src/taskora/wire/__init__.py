@@ -164,7 +164,7 @@ from taskora.wire._version import (
     check_meta,
 )
 from taskora.wire._workflow_flows import cancel_workflow, create_workflow, settle_steps, time_out
-from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, WorkflowStep, decode_graph
+from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, WorkflowStep, decode_graph, put_together
 from taskora.wire._workflow_record import WorkflowRecord, WorkflowStatus, read_workflow, read_workflow_status
 from taskora.wire._workflow_repair import repair_workflow, sweep_untold, sweep_workflows
 from taskora.wire._workflow_revision import reopen_workflow, spawn_steps
@@ -315,6 +315,7 @@ __all__ = [
     "handshake",
     "labelled",
     "occurrence_id",
+    "put_together",
     "random_id",
     "read_workflow",
     "read_workflow_status",

@@ -54,17 +54,34 @@ class WorkflowStep:
         """The encoded input, made of results where it has no data of its own. An empty result counts as null."""
         if self.data is not None:
             return self.data
-        shape = self.input_shape.encode()
-        return _NUMBER.sub(lambda match: result_of(int(match[0])) or b"null", shape)
+        return put_together(self.input_shape, result_of)
+
+
+def put_together(shape: str, result_of: Callable[[int], bytes]) -> bytes:
+    """A shape with encoded results in place of the numbers of steps. An empty result counts as null."""
+    return _NUMBER.sub(lambda match: result_of(int(match[0])) or b"null", shape.encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowGraph:
-    """All steps, by number; `terminal` are those whose results are the workflow's."""
+    """All steps, by number; `terminal` are those whose results are the workflow's.
+
+    `shape` says how its result is made, as that of a step says it of an input; None for the usual way.
+    """
 
     steps: tuple[WorkflowStep, ...]
     terminal: tuple[int, ...]
     name: str
+    shape: str | None = None
+
+    @property
+    def result_shape(self) -> str:
+        """How the result is made, the usual way included."""
+        return self.shape if self.shape is not None else self._usual_shape
+
+    @property
+    def _usual_shape(self) -> str:
+        return str(self.terminal[0]) if len(self.terminal) == 1 else f"[{_joined(self.terminal)}]"
 
     @property
     def roots(self) -> Iterator[int]:
@@ -91,7 +108,10 @@ class WorkflowGraph:
 
     def encode(self) -> bytes:
         """The JSON text of the graph."""
-        body = {"nodes": [_node(step) for step in self.steps], "terminal": list(self.terminal), "name": self.name}
+        nodes = [_node(step) for step in self.steps]
+        body: dict[str, object] = {"nodes": nodes, "terminal": list(self.terminal), "name": self.name}
+        if self.result_shape != self._usual_shape:
+            body["py:result"] = self.result_shape
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -129,7 +149,13 @@ def decode_graph(raw: bytes, plans: Sequence[str | None] = ()) -> WorkflowGraph:
         lines = (*plans, *(None for _ in body["nodes"][len(plans) :]))
         steps = tuple(_step(node, plan) for node, plan in zip(body["nodes"], lines, strict=True))
         terminal = tuple(int(number) for number in body["terminal"])
-        return WorkflowGraph(steps=steps, terminal=terminal, name=str(body.get("name", "")))
+        shape = body.get("py:result")
+        return WorkflowGraph(
+            steps=steps,
+            terminal=terminal,
+            name=str(body.get("name", "")),
+            shape=shape if isinstance(shape, str) else None,
+        )
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DamagedWorkflowError(f"the graph of a workflow is damaged ({type(error).__name__}: {error})") from error
 

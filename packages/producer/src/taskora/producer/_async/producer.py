@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
-from taskora.contracts import Duration, Signature, TaskContract, UsageError, is_contract
+from taskora.contracts import UNSET, Duration, Signature, TaskContract, UsageError, is_contract
 from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
 from taskora.producer._async.schedules import AsyncSchedules
 from taskora.producer._async.task import AsyncBoundTask
-from taskora.producer._async.workflow import AsyncWorkflowHandle, dispatch_workflow
+from taskora.producer._async.workflow import AsyncWorkflowHandle, dispatch_workflow, find_workflow
 from taskora.producer._async_session import AsyncSession, AsyncTarget
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
 from taskora.producer._payload import Payloads
 from taskora.producer._workflow_building import plan_workflow
 from taskora.wire import Serializer
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -93,6 +96,25 @@ class AsyncProducer:
         """
         plan = plan_workflow(signature, self._payloads_of, self._rules, name=name)
         return await dispatch_workflow(self._session, plan, ttl)
+
+    @overload
+    async def workflow(self, workflow_id: str) -> AsyncWorkflowHandle[object]: ...
+    @overload
+    async def workflow(self, workflow_id: str, *, output: TypeForm[O]) -> AsyncWorkflowHandle[O]: ...
+    async def workflow(self, workflow_id: str, *, output: object = UNSET) -> AsyncWorkflowHandle[Any]:
+        """A handle to a workflow that was dispatched earlier, or elsewhere.
+
+        Args:
+            workflow_id: The `id` of its handle, or of what `inspector.workflows` lists.
+            output: The type of its result, which is validated against it; without it, the result is plain values.
+
+        Raises:
+            UnknownJobError: there is no such workflow, or its record has been pruned.
+            UsageError: this cannot be the id of one.
+            ContractError: the type cannot be validated.
+            BackendError: the server cannot be reached, or the record cannot be read.
+        """
+        return await find_workflow(self._session, workflow_id, output)
 
     def _payloads_of(self, contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:
         return self.register(contract).payloads

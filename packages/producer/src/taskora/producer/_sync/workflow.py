@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final, Generic, TypeVar, cast
 
-from taskora.contracts import Duration, UsageError, to_milliseconds
+from taskora.contracts import Duration, UnknownJobError, UsageError, check_job_id, define_task, to_milliseconds
 from taskora.producer._results import Deadline
 from taskora.producer._session import Session
-from taskora.producer._workflow_building import Plan
+from taskora.producer._workflow_building import Plan, WholeOutput
 from taskora.producer._workflow_results import WorkflowNode, raise_if_stopped, read_nodes, read_output
 from taskora.wire import (
     JsonSerializer,
     WorkflowState,
     cancel_workflow,
     create_workflow,
+    read_workflow,
     read_workflow_status,
     reopen_workflow,
 )
@@ -82,6 +83,16 @@ class WorkflowHandle(Generic[O]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}/{self.id}>"
+
+
+def find_workflow(session: Session, workflow_id: str, output: Any) -> WorkflowHandle[Any]:
+    """A handle to a workflow that exists."""
+    record = session.drive(read_workflow(check_job_id(workflow_id, field="workflow_id")))
+    if record is None:
+        raise UnknownJobError(job_id=workflow_id, task="workflow")
+    codec = session.payloads(define_task("workflow", output=output)).output
+    plan = Plan(record.graph, WholeOutput(record.graph, codec))
+    return WorkflowHandle(session, workflow_id, plan, record.ttl_ms or 0)
 
 
 def dispatch_workflow(session: Session, plan: Plan, ttl: Duration | None) -> WorkflowHandle[Any]:
