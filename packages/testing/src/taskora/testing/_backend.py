@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar, cast
 
+from taskora.testing._clock import VirtualClock
 from taskora.testing._journal import Journal
 from taskora.testing._recording import Listener
 from taskora.wire import (
@@ -25,10 +27,13 @@ from taskora.wire import (
     ReadStatuses,
     ReadUntold,
     Report,
+    ReportEntry,
     ReserveStart,
     StreamEvent,
     SyncBackend,
     TellWorkflowEnd,
+    decode_log,
+    encode_log,
 )
 from taskora.wire.backends import MemoryBackend
 
@@ -80,6 +85,21 @@ class Observer:
             self._on_change(task)
 
 
+def stamped(report: Report, now_ms: int) -> Report:
+    """The same report, with log entries of an instant.
+
+    Handlers write the time of their machine, as they must in threads and processes. While one works, the time of a
+    runner stands still, so the instant at which an entry is stored is the one at which it was written.
+    """
+    return replace(report, entries=[_stamped(entry, now_ms) for entry in report.entries])
+
+
+def _stamped(entry: ReportEntry, now_ms: int) -> ReportEntry:
+    if entry.kind != "log":
+        return entry
+    return replace(entry, payload=encode_log(replace(decode_log(entry.payload), timestamp_ms=now_ms)))
+
+
 class ObservedBackend:
     """A `Backend` over the jobs of a runner. Takes part in its virtual time.
 
@@ -87,8 +107,11 @@ class ObservedBackend:
         listeners: Hear of each operation that comes this way, and its reply.
     """
 
-    def __init__(self, memory: MemoryBackend, observer: Observer, waiting: Waiting, *, by_lane: bool = False) -> None:
+    def __init__(
+        self, memory: MemoryBackend, clock: VirtualClock, observer: Observer, waiting: Waiting, *, by_lane: bool = False
+    ) -> None:
         self._memory: Final = memory
+        self._clock: Final = clock
         self._observer: Final = observer
         self._by_lane: Final = by_lane
         self.waiting_for: Final = waiting
@@ -96,6 +119,8 @@ class ObservedBackend:
 
     async def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `Backend.run`."""
+        if isinstance(operation, Report):
+            operation = cast("Operation[R]", stamped(operation, self._clock.now_ms()))
         reply = await self._memory.run(operation)
         self._observer.done(operation, by_lane=self._by_lane)
         for listener in self.listeners:

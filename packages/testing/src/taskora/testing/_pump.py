@@ -46,6 +46,7 @@ class Pump:
         self._told = len(journal.events_from(0))
         self._ticked: Final[dict[TimeSource, int]] = {}
         self._started: Counter[str] = Counter()
+        self._is_over = False
         self._pruned_ms = clock.now_ms()
 
     def look_at(self, task: str) -> None:
@@ -101,8 +102,7 @@ class Pump:
                 await self._rehearsal.open()
                 await self._rehearsal.be_seen()
                 self._look.update(self._rehearsal.tasks)
-                self._started.clear()
-                self._ticked.clear()
+                self._begin_counting()
                 await work()
                 await self._rehearsal.be_seen()
 
@@ -113,6 +113,7 @@ class Pump:
             if await self._look_once():
                 continue
             if await self._is_quiet():
+                self._check_count()
                 return
             await self._news.wait()
 
@@ -130,21 +131,30 @@ class Pump:
         """Every lane that has something to store, or may find something to run, looks once; whether any did."""
         looked = False
         for task in self._rehearsal.tasks:
-            may_claim = task in self._look and self._rehearsal.can_claim(task)
+            may_claim = not self._is_over and task in self._look and self._rehearsal.can_claim(task)
             if not (may_claim or self._rehearsal.has_outcomes(task)):
                 continue
             looked = True
             if may_claim:
                 self._look.discard(task)
-            reply = await self._rehearsal.look(task)
+            reply = await (self._rehearsal.settle(task) if self._is_over else self._rehearsal.look(task))
             if reply.claims or reply.settlements:
                 self._look.add(task)
             self._count(task, len(reply.claims))
         return looked
 
+    def _begin_counting(self) -> None:
+        self._started.clear()
+        self._ticked.clear()
+        self._is_over = False
+
     def _count(self, task: str, claims: int) -> None:
         self._started[task] += claims
-        if claims and self._started.total() > self._most:
+        self._is_over |= claims > 0 and self._started.total() > self._most
+
+    def _check_count(self) -> None:
+        """Complains once what was started has ended, so that the runner is left in order."""
+        if self._is_over:
             ((most, count),) = self._started.most_common(1)
             raise UsageError(
                 f"jobs make jobs without end: task {most!r} was started {count} times while the time stood still; "
@@ -172,8 +182,7 @@ class Pump:
 
     def _move(self, instant_ms: int) -> None:
         if instant_ms > self._clock.now_ms():
-            self._started.clear()
-            self._ticked.clear()
+            self._begin_counting()
         self._clock.move_to(instant_ms)
         self._memory.notify_time()
         self._look.update(self._rehearsal.tasks)

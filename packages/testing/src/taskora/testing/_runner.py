@@ -249,7 +249,9 @@ class TestRunner:
     # Ending.
 
     def clear(self) -> None:
-        """Forgets all jobs, steps and events; the time stays where it is.
+        """Forgets jobs, workflows, flow control, schedules, steps and events; the time stays where it is.
+
+        The runner is then as a new one at this time: schedules that the worker declares begin now, others are gone.
 
         Raises:
             UsageError: handlers run.

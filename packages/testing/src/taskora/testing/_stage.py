@@ -24,9 +24,11 @@ class Stage:
         self.journal: Final = Journal(self.memory, self._codec_of)
         observer = Observer(self.journal, self._changed)
         self._waits: Final = Waits(self.memory.blocking(), self._notify, self._process)
-        self.backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for)
-        self.own_backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for)
-        self._lanes_backend: Final = ObservedBackend(self.memory, observer, self._waits.waiting_for, by_lane=True)
+        self.backend: Final = ObservedBackend(self.memory, clock, observer, self._waits.waiting_for)
+        self.own_backend: Final = ObservedBackend(self.memory, clock, observer, self._waits.waiting_for)
+        self._lanes_backend: Final = ObservedBackend(
+            self.memory, clock, observer, self._waits.waiting_for, by_lane=True
+        )
         self.reader: Final = self.memory.blocking()
         self.worker: Final = worker or Worker(self.backend)
         self.loan: Final[Loan] = self.worker.lend(self.backend)
@@ -133,15 +135,17 @@ class Stage:
         return self._pump
 
     def clear(self) -> None:
-        """Forgets all jobs.
+        """Forgets everything that was stored.
 
         Raises:
-            UsageError: some of them run.
+            UsageError: jobs run.
         """
         if self._rehearsal is not None and self._rehearsal.unsettled:
             raise UsageError("cannot clear a runner while handlers run: await process_all() first")
         self.memory.clear()
         self.journal.clear()
+        if self._rehearsal is not None:
+            self._rehearsal.declare_anew()
         if self._pump is not None:
             self._pump.forget()
 

@@ -118,9 +118,12 @@ class Lane:
         """Whether attempts ended whose outcomes are not stored yet."""
         return bool(self._ended)
 
-    async def step(self) -> Exchanged:
-        """One round trip, for whoever drives this lane by hand instead of by `run`. What goes wrong is raised."""
-        operation, batch = self._next_exchange()
+    async def step(self, *, most: int = _LARGEST_CLAIM) -> Exchanged:
+        """One round trip that claims at most so many jobs, for whoever drives this lane by hand instead of by `run`.
+
+        What goes wrong is raised.
+        """
+        operation, batch = self._next_exchange(most)
         self.attempts.expect_claims()
         try:
             reply = await self._backend.run(operation)
@@ -184,14 +187,14 @@ class Lane:
         self._start_claims(reply)
         self.attempts.all_claims_known()
 
-    def _next_exchange(self) -> tuple[Exchange, list[Ended]]:
+    def _next_exchange(self, most: int = _LARGEST_CLAIM) -> tuple[Exchange, list[Ended]]:
         self._look = False
         batch, self._ended = self._ended[:_LARGEST_SETTLEMENT], self._ended[_LARGEST_SETTLEMENT:]
         operation = Exchange(
             task=self.task,
             token=random_id(),
             lease_ms=self._lease_ms,
-            slots=self._claim_size(),
+            slots=min(self._claim_size(), most),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
             max_version=self._implementation.version,

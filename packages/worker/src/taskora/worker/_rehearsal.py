@@ -119,6 +119,11 @@ class Rehearsal:
             self._stored.update(declared.schedules)
             await self._scheduler.declare()
 
+    def declare_anew(self) -> None:
+        """Stores the schedules again in a storage that was emptied; they begin now."""
+        if self._scheduler is not None:
+            self._scheduler.declare_at_once()
+
     async def _follow_cancellations(self) -> None:
         if self._canceller is not None:
             await end([self._canceller])
@@ -161,6 +166,10 @@ class Rehearsal:
         reply = await self._lanes[task].step()
         await drive_async(sweep_untold(task, 0), self._backend.run)
         return reply
+
+    async def settle(self, task: str) -> Exchanged:
+        """Stores the outcomes of a task's attempts, and starts nothing."""
+        return await self._lanes[task].step(most=0)
 
     async def prune(self) -> None:
         """Deletes ended jobs that are too old or too many, if the worker was given limits: not by the default ones."""

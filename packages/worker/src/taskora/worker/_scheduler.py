@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any, Final
 
 from taskora.contracts import UNSET, BackendError
-from taskora.producer import AsyncProducer, PayloadCodec
+from taskora.producer import AsyncProducer, PayloadCodec, Producer
 from taskora.wire import (
     MOST_DUE,
     OURS,
@@ -69,6 +69,7 @@ class Scheduler:
         self._declared: Final = declared
         self._tasks: Final = tasks
         self._codec: Final = PayloadCodec[Any]("schedules", "input", UNSET, serializer)
+        self._serializer: Final = serializer
         self._config: Final = config
         self._token: Final = str(uuid.uuid4())
         self._ticking: asyncio.Task[None] | None = None
@@ -86,6 +87,12 @@ class Scheduler:
         for info in await self._producer.schedules.list():
             if info.declared and info.task in self._tasks and info.name not in self._declared:
                 logger.warning("schedule_orphaned", extra={"schedule": info.name, "task": info.task})
+
+    def declare_at_once(self) -> None:
+        """Stores what this worker declares, without an event loop."""
+        schedules = Producer(self._backend.blocking(), serializer=self._serializer).schedules
+        for name, contract, schedule in self._declared.items():
+            schedules.create(name, contract, schedule, declared=True)
 
     async def tick(self) -> None:
         """Dispatches everything that is due. One that was begun ends, also if its caller is cancelled."""

@@ -57,7 +57,7 @@ class MemoryBackend:
         return self._store.make_due(task, job_id)
 
     def clear(self) -> None:
-        """Forgets all jobs and events. Whoever waits, or follows events, goes on to do so."""
+        """Forgets all jobs, workflows, schedules and events. Whoever waits, or follows events, goes on to do so."""
         self._store.clear()
 
     async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:

@@ -90,8 +90,8 @@ class Store:
         self.migration_lock = b""
         self._meta: StoredMeta | None = None
         self._tasks: dict[str, TaskStore] = {}
-        self.schedules: Final = ScheduleBook()
-        self._workflows: Final = Workflows()
+        self.schedules = ScheduleBook()
+        self._workflows = Workflows()
 
     def task(self, name: str) -> TaskStore:
         """What is stored of a task."""
@@ -184,9 +184,11 @@ class Store:
             return True
 
     def clear(self) -> None:
-        """Forgets everything but schedules, who waits, and where the event streams end."""
+        """Forgets everything but the meta record, who waits, and where the event streams end."""
         with self.lock:
             self._tasks = {name: task.emptied() for name, task in self._tasks.items()}
+            self.schedules = ScheduleBook()
+            self._workflows = Workflows()
             self.migration_lock = b""
 
     def notify_time(self) -> None:
