@@ -13,6 +13,7 @@ from taskora.contracts._contract import (
     define_task,
     is_contract,
 )
+from taskora.contracts._cron import canonical_cron
 from taskora.contracts._durations import Duration, format_milliseconds, to_milliseconds, to_seconds
 from taskora.contracts._errors import (
     BackendError,
@@ -111,6 +112,7 @@ __all__ = [
     "WireVersionCode",
     "WireVersionError",
     "WireVersions",
+    "canonical_cron",
     "chain",
     "check_flow_key",
     "check_job_id",

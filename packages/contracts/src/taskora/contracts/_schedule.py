@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, TypeAlias, cast
 from zoneinfo import ZoneInfo
 
-from taskora.contracts._cron import parse_cron
+from taskora.contracts._cron import canonical_cron
 from taskora.contracts._durations import Duration, to_milliseconds
 from taskora.contracts._errors import UsageError
-from taskora.contracts._occurrences import (
-    from_epoch_ms,
-    last_crons,
-    last_intervals,
-    next_cron,
-    next_interval,
-    to_epoch_ms,
-)
 
 OnMissed: TypeAlias = str
 """`"skip"`, `"catch-up"`, or `"catch-up-limit:N"`."""
 
-DEFAULT_ZONE: Final = "UTC"
 SHORTEST_INTERVAL_MS: Final = 100
 # One call to the server must stay short, whatever a long absence left behind.
 MOST_MISSED: Final = 1000
@@ -74,70 +64,6 @@ class Schedule:
         jitter_ms = 0 if self.jitter is None else to_milliseconds(self.jitter, field="schedule.jitter", allow_zero=True)
         object.__setattr__(self, "jitter_ms", jitter_ms)
 
-    def first_due(self, now_ms: int) -> int | None:
-        """When a schedule that begins now is due first, in epoch milliseconds; None when it never is."""
-        if self.every_ms is None:
-            return self.due_after(now_ms, due_ms=now_ms)
-        start_ms = now_ms + self.every_ms if self.start is None else to_epoch_ms(self.start)
-        return self._bounded(start_ms) if start_ms > now_ms else self.due_after(now_ms, due_ms=start_ms)
-
-    def due_after(self, after_ms: int, *, due_ms: int) -> int | None:
-        """When it is due next, after an instant; None when it is over.
-
-        Args:
-            after_ms: The instant, in epoch milliseconds.
-            due_ms: Any instant at which it was or will be due: intervals are counted from there.
-        """
-        if self.start is not None:
-            after_ms = max(after_ms, to_epoch_ms(self.start) - 1)
-        if self.every_ms is not None:
-            return self._bounded(next_interval(self.every_ms, of_ms=due_ms, after_ms=after_ms))
-        return self._bounded(next_cron(parse_cron(self.cron or ""), self._zone, after_ms=after_ms))
-
-    def due_until(self, now_ms: int, *, due_ms: int) -> list[int]:
-        """Which runs are to be made up for when it was due at `due_ms`, as `on_missed` says, oldest first."""
-        if due_ms > now_ms or self._bounded(due_ms) is None:
-            return []
-        until_ms = now_ms if self.end is None else min(now_ms, to_epoch_ms(self.end))
-        if self.every_ms is not None:
-            return last_intervals(self.every_ms, of_ms=due_ms, until_ms=until_ms, limit=self.most_missed)
-        cron = parse_cron(self.cron or "")
-        found = last_crons(cron, self._zone, from_ms=due_ms, until_ms=until_ms, limit=self.most_missed)
-        # Somebody else may have said when it is due: that counts even if the expression does not name it.
-        return found or [due_ms]
-
-    def next_runs(self, count: int, *, after: datetime | None = None) -> Sequence[datetime]:
-        """The next instants at which it is due, in its zone, as if it began at `after`, by default now.
-
-        Raises:
-            UsageError: The count is no integer from 1 to 1000, or `after` has no zone.
-        """
-        if isinstance(count, bool) or not isinstance(cast("object", count), int) or not 1 <= count <= MOST_MISSED:
-            raise UsageError.for_field("count", count, f"an integer from 1 to {MOST_MISSED}")
-        begin = datetime.now(UTC) if after is None else _check_instant("after", after)
-        return self.runs_from(self.first_due(to_epoch_ms(begin)), count)
-
-    def runs_from(self, due_ms: int | None, count: int) -> list[datetime]:
-        """The run that is due at an instant, and those after it, at most `count` in all."""
-        runs: list[datetime] = []
-        while due_ms is not None and len(runs) < count:
-            runs.append(from_epoch_ms(due_ms, self._zone))
-            due_ms = self.due_after(due_ms, due_ms=due_ms)
-        return runs
-
-    def in_zone(self, instant_ms: int) -> datetime:
-        """An instant, in epoch milliseconds, as clocks of its zone show it."""
-        return from_epoch_ms(instant_ms, self._zone)
-
-    @property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone or DEFAULT_ZONE)
-
-    def _bounded(self, due_ms: int | None) -> int | None:
-        if due_ms is None or self.end is None or due_ms <= to_epoch_ms(self.end):
-            return due_ms
-        return None
-
 
 def _interval_ms(every: Duration | None) -> int | None:
     if every is None:
@@ -157,7 +83,7 @@ def _check_cron(cron: object, timezone: object) -> None:
         return
     if not isinstance(cron, str):
         raise UsageError.for_field("schedule.cron", cron, "a cron expression, as text")
-    parse_cron(cron, field="schedule.cron")
+    canonical_cron(cron, field="schedule.cron")
 
 
 def _check_zone(timezone: object) -> None:

@@ -16,6 +16,7 @@ from taskora.producer._dispatching import (
     DispatchOptions,
     DispatchRules,
 )
+from taskora.producer._due import due_after, due_until, next_runs
 from taskora.producer._event_reader import EventReader
 from taskora.producer._events import (
     ActiveEvent,
@@ -108,7 +109,10 @@ __all__ = [
     "WorkflowInfo",
     "WorkflowNode",
     "check_schedule_name",
+    "due_after",
+    "due_until",
     "job_events",
+    "next_runs",
     "plan_workflow",
     "schedule_record",
 ]

@@ -8,10 +8,12 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, TypeAlias, cast
 
 from taskora.contracts import BackendError, ContractError, Schedule, TaskContract, UsageError, check_task_name
+from taskora.producer._due import due_after, first_due, in_zone, runs_from
+from taskora.producer._occurrences import from_epoch_ms, to_epoch_ms
 from taskora.producer._payload import PayloadCodec
 from taskora.wire import (
     Flow,
@@ -30,7 +32,6 @@ logger = logging.getLogger("taskora.producer")
 
 LARGEST_INPUT: Final = 1_048_576
 _TRIES: Final = 20
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Change: TypeAlias = Callable[["Stored"], ScheduleRecord | None]
 
@@ -71,8 +72,7 @@ class ScheduleInfo:
         """
         if self.schedule is None or self.next_run is None:
             return []
-        self.schedule.next_runs(count)  # checks the count
-        return self.schedule.runs_from((self.next_run - _EPOCH) // timedelta(milliseconds=1), count)
+        return runs_from(self.schedule, to_epoch_ms(self.next_run), count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ def put_schedule(name: str, wanted: ScheduleRecord) -> Flow[ScheduleInfo]:
 
 def _merged(stored: Stored, wanted: ScheduleRecord) -> tuple[ScheduleRecord, bool]:
     """What is to be stored, and whether that says anew when it is due."""
-    known, first_ms = stored.record, wanted.schedule.first_due(stored.now_ms)
+    known, first_ms = stored.record, first_due(wanted.schedule, stored.now_ms)
     if known is None:
         return replace(wanted, due_ms=first_ms), True
     merged = replace(
@@ -201,7 +201,7 @@ def resume_schedule(name: str) -> Flow[bool]:
             return False
         record = _readable(stored)
         was_due = stored.due_ms is not None
-        due_ms = record.due_ms if was_due else record.schedule.first_due(stored.now_ms)
+        due_ms = record.due_ms if was_due else first_due(record.schedule, stored.now_ms)
         if (yield from _write(stored, replace(record, paused=False, due_ms=due_ms))):
             if not was_due:
                 yield from ask(SetDue(name=name, expected="any", due_ms=due_ms))
@@ -221,7 +221,7 @@ def update_schedule(name: str, change: Callable[[Schedule], Schedule]) -> Flow[S
         record = _readable(stored)
         schedule = change(record.schedule)
         is_replanned = _times(schedule) != _times(record.schedule)
-        due_ms = schedule.first_due(stored.now_ms) if is_replanned else record.due_ms
+        due_ms = first_due(schedule, stored.now_ms) if is_replanned else record.due_ms
         if (yield from _write(stored, replace(record, schedule=schedule, due_ms=due_ms))):
             if is_replanned and stored.due_ms is not None:
                 yield from ask(SetDue(name=name, expected="any", due_ms=due_ms))
@@ -306,7 +306,7 @@ def info_of(stored: Stored) -> ScheduleInfo:
         _readable(stored)
     except UsageError as error:
         problem = str(error)
-    is_over = record is not None and record.schedule.due_after(stored.now_ms, due_ms=stored.now_ms) is None
+    is_over = record is not None and due_after(record.schedule, stored.now_ms, due_ms=stored.now_ms) is None
     paused = stored.due_ms is None and not is_over
     if record is not None and paused and not record.paused:
         problem = "it is not due, and no program of ours paused it: resume it, or pause it here"
@@ -328,8 +328,8 @@ def _instant(instant_ms: int | None, record: ScheduleRecord | None) -> datetime 
     if instant_ms is None:
         return None
     if record is None:
-        return _EPOCH + timedelta(milliseconds=instant_ms)
-    return record.schedule.in_zone(instant_ms)
+        return from_epoch_ms(instant_ms)
+    return in_zone(record.schedule, instant_ms)
 
 
 def _contended(name: str) -> BackendError:

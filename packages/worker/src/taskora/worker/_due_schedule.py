@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from taskora.contracts import Schedule
-from taskora.producer import PayloadCodec
+from taskora.producer import PayloadCodec, due_after, due_until
 from taskora.wire import (
     Backend,
     Dispatched,
@@ -60,7 +60,7 @@ class DueSchedule:
         if due_ms > self.now_ms:  # a leader died before it could plan what it had stored
             await self._plan(backend, due_ms)
             return due_ms
-        next_ms = record.schedule.due_after(self.now_ms, due_ms=due_ms)
+        next_ms = due_after(record.schedule, self.now_ms, due_ms=due_ms)
         instants = _missed(record, due_ms, self.now_ms)
         after = replace(record, due_ms=next_ms)
         if instants:
@@ -104,7 +104,7 @@ def _due(record: ScheduleRecord, claimed_ms: int, now_ms: int) -> int:
     if record.due_ms is not None:
         return record.due_ms
     if record.last_run_ms is not None:
-        missed_ms = record.schedule.due_after(record.last_run_ms, due_ms=record.last_run_ms)
+        missed_ms = due_after(record.schedule, record.last_run_ms, due_ms=record.last_run_ms)
         if missed_ms is not None and missed_ms <= now_ms:
             return missed_ms
     return claimed_ms
@@ -112,7 +112,7 @@ def _due(record: ScheduleRecord, claimed_ms: int, now_ms: int) -> int:
 
 def _missed(record: ScheduleRecord, due_ms: int, now_ms: int) -> list[int]:
     """The runs to dispatch. Of what another program has planned and nobody ever ran, that is one."""
-    found = record.schedule.due_until(now_ms, due_ms=due_ms)
+    found = due_until(record.schedule, now_ms, due_ms=due_ms)
     return found[-1:] if record.due_ms is None and record.last_run_ms is None else found
 
 

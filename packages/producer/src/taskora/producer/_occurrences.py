@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from taskora.contracts._cron import CronExpression
+from taskora.producer._wall_times import WallTimes, wall_times
 
 # Longer than any zone ever moved its clocks at once.
 _CHANGE: Final = timedelta(hours=25)
@@ -42,17 +42,17 @@ def last_intervals(every_ms: int, *, of_ms: int, until_ms: int, limit: int) -> l
     return [of_ms + every_ms * number for number in range(max(0, count - limit), count)]
 
 
-def next_cron(cron: CronExpression, zone: ZoneInfo, *, after_ms: int) -> int | None:
-    """The first instant after `after_ms`; None when there is none in 40 years."""
-    after = from_epoch_ms(after_ms)
+def next_cron(cron: str, zone: ZoneInfo, *, after_ms: int) -> int | None:
+    """The first instant after `after_ms`; None when there is none in 50 years."""
+    times, after = wall_times(cron), from_epoch_ms(after_ms)
     wall = after.astimezone(zone).replace(tzinfo=None, fold=0)
-    found = [*_ahead(cron, zone, wall, after), *_skipped(cron, zone, wall, after)]
-    if cron.every_hour:
-        found += _repeated(cron, zone, wall, after)
+    found = [*_ahead(times, zone, wall, after), *_skipped(times, zone, wall, after)]
+    if times.every_hour:
+        found += _repeated(times, zone, wall, after)
     return to_epoch_ms(min(found)) if found else None
 
 
-def last_crons(cron: CronExpression, zone: ZoneInfo, *, from_ms: int, until_ms: int, limit: int) -> list[int]:
+def last_crons(cron: str, zone: ZoneInfo, *, from_ms: int, until_ms: int, limit: int) -> list[int]:
     """The last `limit` instants from `from_ms` to `until_ms`, oldest first.
 
     Looks back in windows that double, so that a long absence costs no more than the instants that are wanted.
@@ -66,40 +66,40 @@ def last_crons(cron: CronExpression, zone: ZoneInfo, *, from_ms: int, until_ms: 
         window_ms *= 2
 
 
-def _between(cron: CronExpression, zone: ZoneInfo, start_ms: int, until_ms: int) -> Iterator[int]:
+def _between(cron: str, zone: ZoneInfo, start_ms: int, until_ms: int) -> Iterator[int]:
     instant_ms = next_cron(cron, zone, after_ms=start_ms - 1)
     while instant_ms is not None and instant_ms <= until_ms:
         yield instant_ms
         instant_ms = next_cron(cron, zone, after_ms=instant_ms)
 
 
-def _ahead(cron: CronExpression, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
+def _ahead(times: WallTimes, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
     """Wall-clock times from now on, up to the first that exists; those of a gap may come after it."""
-    candidate = cron.next_after(wall)
+    candidate = times.after(wall)
     while candidate is not None:
         instant = _instant(candidate, zone)
         if instant > after:
             yield instant
             if not _is_skipped(candidate, zone):
                 return
-        candidate = cron.next_after(candidate)
+        candidate = times.after(candidate)
 
 
-def _skipped(cron: CronExpression, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
+def _skipped(times: WallTimes, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
     """The next wall-clock time of a gap that has just been."""
     gap = _offset(zone, after) - _offset(zone, after - _CHANGE)
     if gap > timedelta(0):
-        candidate = cron.next_after(wall - gap)
+        candidate = times.after(wall - gap)
         if candidate is not None and _is_skipped(candidate, zone) and _instant(candidate, zone) > after:
             yield _instant(candidate, zone)
 
 
-def _repeated(cron: CronExpression, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
+def _repeated(times: WallTimes, zone: ZoneInfo, wall: datetime, after: datetime) -> Iterator[datetime]:
     """The next wall-clock time that comes for the second time, if its first time has been."""
     back = max(_offset(zone, after) - _offset(zone, after + _CHANGE), timedelta(0))
     if back and _offset(zone, after + back) == _offset(zone, after):
         return  # what will be repeated comes for the first time first
-    candidate = cron.next_after(wall - back)
+    candidate = times.after(wall - back)
     while candidate is not None:
         first, second = _instant(candidate, zone), _instant(candidate, zone, fold=1)
         if second > first and second > after:
@@ -107,7 +107,7 @@ def _repeated(cron: CronExpression, zone: ZoneInfo, wall: datetime, after: datet
             return
         if candidate > wall:
             return
-        candidate = cron.next_after(candidate)
+        candidate = times.after(candidate)
 
 
 def _instant(wall: datetime, zone: ZoneInfo, *, fold: int = 0) -> datetime:
