@@ -1,5 +1,6 @@
 """When schedules are due."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,6 +27,11 @@ NEXT: list[tuple[str, str, str]] = [
     ("0 0 1 * FRI", "2026-03-06 00:00:00", "2026-03-13 00:00:00"),
     ("0 0 L * *", "2026-03-31 00:00:00", "2026-04-30 00:00:00"),
     ("0 0 15,L * *", "2026-03-15 00:00:00", "2026-03-31 00:00:00"),
+    ("0 0 1 * MON#2", "2026-03-09 00:00:00", "2026-04-01 00:00:00"),
+    ("0 0 * * TUE,WED#2", "2026-03-10 00:00:00", "2026-03-11 00:00:00"),
+    ("0 0 31 2 TUE", "2027-02-02 00:00:00", "2027-02-09 00:00:00"),
+    ("0 0 * * 0-0", "2026-03-08 00:00:00", "2026-03-15 00:00:00"),
+    ("0 0 1-31 * MON", "2026-03-09 00:00:00", "2026-03-16 00:00:00"),
     ("0 0 * * 5L", "2026-03-27 00:00:00", "2026-04-24 00:00:00"),
     ("0 0 * * MON#2", "2026-03-09 00:00:00", "2026-04-13 00:00:00"),
     ("0 0 * * MON#5", "2026-03-30 00:00:00", "2026-06-29 00:00:00"),
@@ -96,6 +102,18 @@ def test_a_skipped_time_runs_once_and_a_repeated_one_too(zone: str, cron: str, b
 def test_instants_are_shown_in_their_zone() -> None:
     (first,) = next_runs(Schedule(cron="0 9 * * *", timezone="Asia/Tokyo"), 1, after=NOON)
     assert first.isoformat() == "2026-03-05T09:00:00+09:00"
+
+
+def test_what_starts_when_calendars_end_is_never_due() -> None:
+    never = Schedule(cron="0 9 * * *", timezone="Asia/Tokyo", start=datetime.max.replace(tzinfo=UTC))
+    assert next_runs(never, 1) == []
+
+
+def test_threads_that_look_at_once_see_what_one_sees() -> None:
+    schedules = [Schedule(cron="*/7 * * * *"), Schedule(cron="0 9 * * MON#2")] * 8
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(lambda number: runs(schedules[number], NOON + timedelta(days=number // 2), 50), range(16)))
+    assert seen == [runs(schedules[number], NOON + timedelta(days=number // 2), 50) for number in range(16)]
 
 
 def test_bounds_are_inclusive() -> None:

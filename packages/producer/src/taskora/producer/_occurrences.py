@@ -8,7 +8,8 @@ names every hour: then it is about intervals, and the second time counts as well
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import MAXYEAR, UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -43,20 +44,28 @@ def last_intervals(every_ms: int, *, of_ms: int, until_ms: int, limit: int) -> l
 
 
 def next_cron(cron: str, zone: ZoneInfo, *, after_ms: int) -> int | None:
-    """The first instant after `after_ms`; None when there is none in 50 years."""
+    """The first instant after `after_ms`; None when there is none in 50 years, or calendars end before."""
     times, after = wall_times(cron), from_epoch_ms(after_ms)
+    if after.year == MAXYEAR:
+        return None
     wall = after.astimezone(zone).replace(tzinfo=None, fold=0)
-    found = [*_ahead(times, zone, wall, after), *_skipped(times, zone, wall, after)]
-    if times.every_hour:
-        found += _repeated(times, zone, wall, after)
+    found = list(_ahead(times, zone, wall, after))
+    if len({_offset(zone, after + away) for away in (-_CHANGE, timedelta(0), _CHANGE)}) > 1:
+        found += _skipped(times, zone, wall, after)
+        if times.every_hour:
+            found += _repeated(times, zone, wall, after)
     return to_epoch_ms(min(found)) if found else None
 
 
 def last_crons(cron: str, zone: ZoneInfo, *, from_ms: int, until_ms: int, limit: int) -> list[int]:
     """The last `limit` instants from `from_ms` to `until_ms`, oldest first.
 
-    Looks back in windows that double, so that a long absence costs no more than the instants that are wanted.
+    Mostly there are no more than are wanted. Else it looks back in windows that double, so that a long absence costs
+    no more than the instants that are wanted.
     """
+    first = list(islice(_between(cron, zone, from_ms, until_ms), limit + 1))
+    if len(first) <= limit:
+        return first
     window_ms = _FIRST_WINDOW_MS
     while True:
         start_ms = max(from_ms, until_ms - window_ms)
