@@ -1,5 +1,6 @@
 """When schedules are due."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -110,10 +111,16 @@ def test_what_starts_when_calendars_end_is_never_due() -> None:
 
 
 def test_threads_that_look_at_once_see_what_one_sees() -> None:
-    schedules = [Schedule(cron="*/7 * * * *"), Schedule(cron="0 9 * * MON#2")] * 8
-    with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda number: runs(schedules[number], NOON + timedelta(days=number // 2), 50), range(16)))
-    assert seen == [runs(schedules[number], NOON + timedelta(days=number // 2), 50) for number in range(16)]
+    begins = [NOON + timedelta(days=number) for number in range(8)]
+    schedule = Schedule(cron="0 9 * * MON#2")
+    expected = [runs(schedule, begin, 100) for begin in begins]
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(len(begins)) as pool:
+            assert list(pool.map(lambda begin: runs(schedule, begin, 100), begins)) == expected
+    finally:
+        sys.setswitchinterval(switching)
 
 
 def test_bounds_are_inclusive() -> None:
