@@ -113,12 +113,16 @@ def test_what_starts_when_calendars_end_is_never_due() -> None:
 def test_threads_that_look_at_once_see_what_one_sees() -> None:
     begins = [NOON + timedelta(days=number) for number in range(8)]
     schedule = Schedule(cron="0 9 * * MON#2")
-    expected = [runs(schedule, begin, 100) for begin in begins]
+
+    def look(begin: datetime) -> list[str]:
+        return runs(schedule, begin, 100)
+
+    expected = [look(begin) for begin in begins]
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with ThreadPoolExecutor(len(begins)) as pool:
-            assert list(pool.map(lambda begin: runs(schedule, begin, 100), begins)) == expected
+            assert list(pool.map(look, begins)) == expected
     finally:
         sys.setswitchinterval(switching)
 
