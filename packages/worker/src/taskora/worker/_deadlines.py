@@ -34,7 +34,8 @@ class Deadlines(Generic[T]):
         self._expire: Final = expire
         self._heap: list[Deadline[T]] = []
         self._tidy_at = _FEW
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None  # not a TimerHandle: uvloop has none for what is due at once
+        self._timer_at = 0.0
 
     def add(self, item: T, delay_ms: int) -> Deadline[T]:
         """Watches an item from now on."""
@@ -43,7 +44,7 @@ class Deadlines(Generic[T]):
         loop = asyncio.get_running_loop()
         deadline = Deadline(loop.time() + delay_ms / 1000, item)
         heapq.heappush(self._heap, deadline)
-        if self._timer is None or deadline.when < self._timer.when():
+        if self._timer is None or deadline.when < self._timer_at:
             self._schedule(loop)
         return deadline
 
@@ -59,7 +60,10 @@ class Deadlines(Generic[T]):
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(self._heap[0].when, self._fire, loop) if self._heap else None
+        self._timer = None
+        if self._heap:
+            self._timer_at = self._heap[0].when
+            self._timer = loop.call_at(self._timer_at, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
