@@ -306,6 +306,16 @@ async def test_closing_fails_what_is_under_way_and_whatever_comes_later() -> Non
                 await asyncio.wait_for(late, SOON_S)
 
 
+async def test_who_comes_when_a_full_conversation_has_just_ended_is_refused_at_once() -> None:
+    async with talking_to(echo) as (multiplexer, _):
+        await multiplexer.request(say(1))
+        conversation: Any = multiplexer._conversation
+        conversation.pause_writing()
+        await conversation.close(redis_errors.ConnectionError("over"))
+        with pytest.raises(redis_errors.ConnectionError, match="over"):
+            await asyncio.wait_for(conversation.ask(say(2)), SOON_S)
+
+
 async def test_credentials_name_and_database_are_said_before_the_first_request() -> None:
     options: dict[str, Any] = {"username": "bob", "password": "secret", "db": 3, "client_name": "shop"}
     async with talking_to(echo, **options) as (multiplexer, server):

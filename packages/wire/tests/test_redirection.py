@@ -1,8 +1,10 @@
 """Sending backends elsewhere for a while."""
 
 import asyncio
+import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from uuid import uuid4
 
 import pytest
@@ -129,3 +131,18 @@ def test_one_redirection_at_a_time() -> None:
 def test_a_bad_url_is_refused_as_ever(url: str) -> None:
     with pytest.raises(UsageError):
         open_backend(url)
+
+
+def test_threads_that_come_first_at_the_same_time_meet_in_one_place() -> None:
+    both, made = threading.Barrier(2), list[MemoryBackend]()
+
+    def make(_prefix: str | None) -> MemoryBackend:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(timeout=0.2)  # whoever asks beside us has the time to
+        made.append(MemoryBackend())
+        return made[-1]
+
+    with redirected(make), ThreadPoolExecutor(2) as threads:
+        operations = [enqueue("a"), enqueue("b")]
+        list(threads.map(open_sync_backend(NOBODY).run, operations))
+    assert [waiting(backend) for backend in made] == [2]

@@ -116,7 +116,8 @@ class Scheduler:
 
     def give_up(self) -> None:
         """Lets another scheduler lead at once, for those who have no event loop any more."""
-        self._backend.blocking().run(StepDown(token=self._token))
+        with contextlib.closing(self._backend.blocking()) as backend:
+            backend.run(StepDown(token=self._token))
 
     async def _tick(self) -> None:
         self.interval = self._config.poll_interval_ms / 1000

@@ -71,11 +71,14 @@ class Conversation(asyncio.Protocol):
         A caller that is cancelled leaves its reply to be read and dropped.
         """
         packed = _pack(request.args)
-        while self._paused or len(self._asked) >= MOST_REQUESTS or self._bytes_asked >= MOST_BYTES:
+        while self._ended is None and self._is_full():
             await self._room()
         if self._ended is not None:
             raise _copy(self._ended)
         return await self._send(packed, request.timeout)
+
+    def _is_full(self) -> bool:
+        return self._paused or len(self._asked) >= MOST_REQUESTS or self._bytes_asked >= MOST_BYTES
 
     def _send(self, packed: bytes, timeout: float) -> asyncio.Future[Any]:
         reply: asyncio.Future[Any] = self._loop.create_future()

@@ -4,6 +4,7 @@ A backend made from a URL or a client asks, with every operation, whether it is 
 it was made, by which module, or whether it has connected yet.
 """
 
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Final, TypeAlias, TypeVar
@@ -25,13 +26,19 @@ class _Redirection:
     def __init__(self, elsewhere: Elsewhere) -> None:
         self._elsewhere: Final = elsewhere
         self._backends: Final[dict[str | None, tuple[Backend, SyncBackend]]] = {}
+        self._asking: Final = threading.Lock()
 
     def find(self, prefix: str | None) -> tuple[Backend, SyncBackend]:
         found = self._backends.get(prefix)
-        if found is None:
-            backend = self._elsewhere(prefix)
-            found = self._backends.setdefault(prefix, (backend, backend.blocking()))
-        return found
+        return found or self._ask(prefix)
+
+    def _ask(self, prefix: str | None) -> tuple[Backend, SyncBackend]:
+        with self._asking:  # threads that come at the same time must meet in one place
+            found = self._backends.get(prefix)
+            if found is None:
+                backend = self._elsewhere(prefix)
+                found = self._backends[prefix] = (backend, backend.blocking())
+            return found
 
     def close(self) -> None:
         for _, sync in self._backends.values():
@@ -148,6 +155,7 @@ class RedirectableSyncBackend:
         self._make: Final = make
         self._prefix: Final = prefix
         self._real = None if lazily else make()
+        self._making: Final = threading.Lock()
         self._is_closed = False
 
     @property
@@ -159,8 +167,14 @@ class RedirectableSyncBackend:
         if self._real is None:
             if self._is_closed:
                 raise closed()
-            self._real = self._make()
+            return self._first()
         return self._real
+
+    def _first(self) -> SyncBackend:
+        with self._making:
+            if self._real is None:
+                self._real = self._make()
+            return self._real
 
     def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `SyncBackend.run`."""
