@@ -13,22 +13,12 @@ from taskora.producer import JobInfo, Producer, TaskStats
 from taskora.wire import Keyspace
 from tests.chaos.fleet import Fleet, fleet, frozen
 from tests.chaos.program import work
-from tests.fixtures import StartServer
 from tests.polling import eventually
 from tests.servers import Server
 
 # Starting a process of Python takes seconds where many tests share a machine.
 PATIENCE_S = 60.0
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
-
-
-@pytest.fixture
-def server(start_server: StartServer) -> Server:
-    """One kind of server is enough: what dies here is something else."""
-    server = start_server("valkey9")
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def counts(producer: Producer) -> TaskStats:

@@ -14,7 +14,6 @@ from taskora.producer import Producer
 from taskora.wire import Keyspace, occurrence_id
 from tests.chaos.clockwork import beat
 from tests.chaos.fleet import Fleet, fleet
-from tests.fixtures import StartServer
 from tests.polling import eventually
 from tests.servers import Server
 
@@ -22,15 +21,6 @@ PATIENCE_S = 60.0
 EVERY_MS = 200
 NAMES = ("a", "b", "c")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
-
-
-@pytest.fixture
-def server(start_server: StartServer) -> Server:
-    """One kind of server is enough: what dies here is something else."""
-    server = start_server("valkey9")
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def leader(team: Fleet, client: redis.Redis, *, besides: int = 0) -> int:

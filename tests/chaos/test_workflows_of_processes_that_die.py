@@ -10,21 +10,11 @@ from taskora.producer import Producer, WorkflowHandle
 from tests.chaos.fleet import fleet
 from tests.chaos.program import sum_up, work
 from tests.chaos.test_processes_that_die import PATIENCE_S, running_in
-from tests.fixtures import StartServer
 from tests.polling import eventually
 from tests.servers import Server
 
 CHORDS, WIDTH, KILLS = 10, 20, 4
 pytestmark = [pytest.mark.timeout(240), pytest.mark.slow]
-
-
-@pytest.fixture
-def server(start_server: StartServer) -> Server:
-    """One kind of server is enough: what dies here is something else."""
-    server = start_server("valkey9")
-    with server.client() as client:
-        client.flushall()
-    return server
 
 
 def test_workflows_end_right_although_workers_are_killed(server: Server, tmp_path: Path) -> None:
