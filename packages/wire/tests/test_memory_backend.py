@@ -96,6 +96,18 @@ async def test_a_lease_ends_by_the_clock_of_the_backend() -> None:
     assert await backend.run(extend) == (LeaseState.LOST,)
 
 
+async def test_a_call_that_is_sent_again_after_its_lease_ended_has_lost_its_claim() -> None:
+    clock = HandClock()
+    backend = MemoryBackend(clock=clock)
+    await backend.run(enqueue("a"))
+    first = exchange()
+    await backend.run(first)
+    clock.at += 999
+    assert [claim.job_id for claim in (await backend.run(first.again())).claims] == ["a"]
+    clock.at += 1000
+    assert (await backend.run(first.again())).claims == ()
+
+
 async def test_an_outcome_after_the_lease_ended_is_lost_and_the_job_is_recovered() -> None:
     clock = HandClock()
     backend = MemoryBackend(clock=clock)
