@@ -110,6 +110,23 @@ async def test_a_token_for_a_task_that_has_left_is_put_back(backend: Backend, re
     await asyncio.wait_for(other, SOON_S)
 
 
+async def test_a_long_wait_is_many_short_blocks(
+    backend: Backend, redis_raw: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_wake_ups, "LONGEST_BLOCK_MS", 20)
+    waits = [wait(backend, number) for number in range(_wake_ups.OWN_CONNECTIONS + 2)]
+
+    def blocks() -> int:
+        stats: Any = redis_raw.info("commandstats")
+        return int(stats.get("cmdstat_bzpopmin", {"calls": 0})["calls"])
+
+    await aeventually(lambda: blocks() > 3 * len(waits))
+    assert not any(waiting.done() for waiting in waits)
+    for number, waiting in enumerate(waits):
+        await backend.run(enqueue(number))
+        await asyncio.wait_for(waiting, SOON_S)
+
+
 @pytest.mark.usefixtures("shared")
 async def test_a_wait_ends_when_its_time_is_over_and_the_others_go_on(backend: Backend, redis_raw: redis.Redis) -> None:
     other = wait(backend, 0)

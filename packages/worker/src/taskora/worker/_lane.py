@@ -17,12 +17,12 @@ from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Set
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
+from taskora.worker._patience import patience_ms
 from taskora.worker._running import RunningAttempts
 from taskora.worker._workflow_teller import WorkflowTeller
 
 logger = logging.getLogger("taskora.worker")
 
-BLOCK_MS: Final = 2000
 _LARGEST_CLAIM: Final = 500
 _LARGEST_SETTLEMENT: Final = 1000
 # From how many on a lane claims in two halves: one runs while the other is fetched.
@@ -71,6 +71,7 @@ class Lane:
         self._wake: Final = wake or asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._clock_offset_ms: float | None = None
+        self._due_ms: int | None = None
         self._failures = 0
         self._teller: Final = WorkflowTeller(
             backend, implementation.task, on_done=self._wake.set, on_trouble=on_trouble
@@ -157,8 +158,10 @@ class Lane:
 
         Taking it obliges to look, even if the lane is full by then: looking puts it back for others.
         """
+        now_ms = self.now_ms or 0
         try:
-            await self._backend.wait_for_work(self.task, timeout_ms=BLOCK_MS, now_ms=self.now_ms or 0)
+            timeout_ms = patience_ms(now_ms, self._due_ms)
+            await self._backend.wait_for_work(self.task, timeout_ms=timeout_ms, now_ms=now_ms)
         except Exception as error:  # noqa: BLE001 - whatever it was, looking again is the answer
             await self._recover(error)
         finally:
@@ -178,6 +181,7 @@ class Lane:
         self._unsent = None
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
+        self._due_ms = reply.due_ms
         self._take_in(batch, reply)
         if 0 < operation.slots == len(reply.claims) and self.free_slots():
             self._look = True  # nothing says that these were all

@@ -11,6 +11,7 @@ from typing import Any, Final
 from taskora.contracts import BackendError
 from taskora.wire import WORKER_LIFETIME_MS, AnnounceWorker, Backend, WorkerRecord, random_id
 from taskora.worker._implementation import Implementation
+from taskora.worker._rounds import for_each, worst
 
 logger = logging.getLogger("taskora.worker")
 
@@ -42,9 +43,10 @@ class Presence:
         ]
 
     async def tick(self) -> None:
-        """Says that the worker is there."""
-        for record in self._records:
-            await self._backend.run(AnnounceWorker(worker=record))
+        """Says that the worker is there, for each task; an error with one task concerns no other."""
+        failed = await for_each(self._records, lambda record: self._backend.run(AnnounceWorker(worker=record)))
+        if failed:
+            raise worst(failed)
 
     async def arrive(self) -> None:
         """Says it for the first time; a server that refuses, being full for instance, is no reason not to work."""

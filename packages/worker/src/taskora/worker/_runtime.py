@@ -23,6 +23,7 @@ from taskora.worker._presence import Presence
 from taskora.worker._processes import ProcessPool
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import Role, end, perform
+from taskora.worker._rounds import for_each, rounds, worst
 from taskora.worker._scheduler import Scheduler
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
@@ -80,8 +81,9 @@ class Runtime:
             BackendError: the server cannot be reached or used.
             WireVersionError: its data and this version do not fit together.
         """
-        for task in self._implementations:
-            await self._backend.run(CountJobs(task=task))
+        unreachable = await for_each(self._implementations, lambda task: self._backend.run(CountJobs(task=task)))
+        if unreachable:
+            raise worst(unreachable)
         self._lanes = {task: self._lane(implementation) for task, implementation in self._implementations.items()}
         books = {task: (lane.attempts.leases, lane.attempts) for task, lane in self._lanes.items()}
         self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms, on_trouble=self._trouble)
@@ -116,10 +118,10 @@ class Runtime:
             running = {task: lane.attempts for task, lane in self._lanes.items()}
             roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
             roles.append(WorkflowSweeper(self._backend, self._lanes))
-        for task, implementation in self._implementations.items():
-            roles.append(StallRecoverer(self._backend, task, implementation.stall))
-            roles.append(RetentionPruner(self._backend, task, self._retention))
-        return roles
+        own = self._implementations
+        sweeps = [StallRecoverer(self._backend, task, implementation.stall) for task, implementation in own.items()]
+        prunings = [RetentionPruner(self._backend, task, self._retention) for task in own]
+        return [*roles, *rounds("stall_recoverer", sweeps), *rounds("retention_pruner", prunings)]
 
     def _now_ms(self) -> int | None:
         return next((lane.now_ms for lane in self._lanes.values() if lane.now_ms is not None), None)

@@ -16,6 +16,9 @@ from taskora.wire.backends._transport import Commands, Connections
 
 # So many waits have connections of their own. They are the cheapest way to wait: nobody has to be asked to let go.
 OWN_CONNECTIONS: Final = 8
+# One command blocks no longer, however long the wait: so soon a dead connection is noticed, and for so long may a
+# server give tokens to a program that is gone.
+LONGEST_BLOCK_MS: Final = 5_000
 _UNBLOCK_PAUSE: Final = 0.001
 _FAILURES: Final = (*_resp.FAILURES, BackendError)
 
@@ -35,10 +38,19 @@ class WakeUps:
             return await self._shared.wait(marker_key, timeout_ms / 1000)
         self._own += 1
         try:
-            token = await self._connections.blocking_request(_resp.marker_request((marker_key,), timeout_ms))
+            return await self._wait_alone(marker_key, timeout_ms)
         finally:
             self._own -= 1
-        return None if token is None else float(token[2])
+
+    async def _wait_alone(self, marker_key: str, timeout_ms: float) -> float | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_ms / 1000
+        while True:
+            request = _resp.marker_request((marker_key,), min(timeout_ms, LONGEST_BLOCK_MS))
+            token = await self._connections.blocking_request(request)
+            timeout_ms = (until - loop.time()) * 1000
+            if token is not None or timeout_ms <= 0:
+                return None if token is None else float(token[2])
 
     async def close(self) -> None:
         """Ends what runs in the background; the connections are closed by now."""
@@ -127,7 +139,7 @@ class _SharedWait:
         keys = tuple(self._waiting)
         left_ms = (self._until - asyncio.get_running_loop().time()) * 1000
         self._blocked_on, self._was_freed = frozenset(keys), False
-        token = await exchange(connection, _resp.marker_request(keys, left_ms))
+        token = await exchange(connection, _resp.marker_request(keys, min(left_ms, LONGEST_BLOCK_MS)))
         self._blocked_on = frozenset()
         if token is not None:
             self._hand_over(token[0].decode(), float(token[2]))
