@@ -6,7 +6,13 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Final
 
+from taskora.producer import JobInfo, Producer
+from tests.chaos.program import work
+
+# Starting a process of Python takes seconds where many tests share a machine.
+PATIENCE_S: Final = 60.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,6 +52,11 @@ def fleet(url: str, directory: Path) -> Generator[Fleet]:
         yield made
     finally:
         made.end()
+
+
+def running_in(producer: Producer, process: "subprocess.Popen[bytes]") -> list[JobInfo]:
+    """The active jobs that a process has begun."""
+    return [info for info in producer.inspector.active(work, limit=100) if info.progress == {"pid": process.pid}]
 
 
 @contextlib.contextmanager

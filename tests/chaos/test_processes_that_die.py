@@ -9,25 +9,18 @@ from typing import Any
 import pytest
 
 from taskora.contracts import JobState
-from taskora.producer import JobInfo, Producer, TaskStats
+from taskora.producer import Producer, TaskStats
 from taskora.wire import Keyspace
-from tests.chaos.fleet import Fleet, fleet, frozen
+from tests.chaos.fleet import PATIENCE_S, Fleet, fleet, frozen, running_in
 from tests.chaos.program import work
 from tests.polling import eventually
 from tests.servers import Server
 
-# Starting a process of Python takes seconds where many tests share a machine.
-PATIENCE_S = 60.0
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 
 
 def counts(producer: Producer) -> TaskStats:
     return producer.inspector.stats(work)["work"]
-
-
-def running_in(producer: Producer, process: "subprocess.Popen[bytes]") -> list[JobInfo]:
-    """The active jobs that a process has begun."""
-    return [info for info in producer.inspector.active(work, limit=100) if info.progress == {"pid": process.pid}]
 
 
 def assert_all_completed_once(server: Server, producer: Producer, job_ids: list[str]) -> None:

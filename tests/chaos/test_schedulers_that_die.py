@@ -13,11 +13,10 @@ from taskora.contracts import Schedule
 from taskora.producer import Producer
 from taskora.wire import Keyspace, occurrence_id
 from tests.chaos.clockwork import beat
-from tests.chaos.fleet import Fleet, fleet
+from tests.chaos.fleet import PATIENCE_S, Fleet, fleet
 from tests.polling import eventually
 from tests.servers import Server
 
-PATIENCE_S = 60.0
 EVERY_MS = 200
 NAMES = ("a", "b", "c")
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]

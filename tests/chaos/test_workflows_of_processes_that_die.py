@@ -7,9 +7,8 @@ import pytest
 
 from taskora.contracts import chord
 from taskora.producer import Producer, WorkflowHandle
-from tests.chaos.fleet import fleet
+from tests.chaos.fleet import PATIENCE_S, fleet, running_in
 from tests.chaos.program import sum_up, work
-from tests.chaos.test_processes_that_die import PATIENCE_S, running_in
 from tests.polling import eventually
 from tests.servers import Server
 
