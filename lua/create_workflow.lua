@@ -1,7 +1,8 @@
 -- create_workflow: (none) -> running
 --
 -- Called by producers, before the first steps are enqueued. An id that exists is left as it is: it was created by an
--- earlier execution of this call, or given up because its creation took too long.
+-- earlier execution of this call, or by somebody else, or given up because its creation took too long. A caller that
+-- has seen when it was given up, and has announced it again since, may create it all the same.
 --
 -- returns: int  1 created, 0 the id was taken
 -- emits: nothing
@@ -11,13 +12,20 @@ local given_now_ms = ARGV[1]       -- clock  epoch milliseconds, or empty for th
 local graph = ARGV[2]              -- bytes  JSON
 local terminal = ARGV[3]           -- str    steps whose results are the workflow's, joined by commas
 local ttl_ms = tonumber(ARGV[4])   -- int    0 for no time limit
-local resend = ARGV[5]             -- flag   this call may have been executed before
-local PLANS = 6                    -- items  (plan)...
+local over = ARGV[5]               -- str    when it was given up, as the caller has seen; empty if it has not
+local resend = ARGV[6]             -- flag   this call may have been executed before
+local PLANS = 7                    -- items  (plan)...
 
 --@include clock
+--@include fields
 
 if redis.call('EXISTS', workflow_key) == 1 then
-  return resend == '1' and redis.call('HGET', workflow_key, 'graph') == graph and 1 or 0
+  local found = fields_of(workflow_key, 'graph', 'state', 'createdAt')
+  local is_given_up = not found[1] and found[2] == 'cancelled'
+  if not (is_given_up and found[3] == over) then
+    return resend == '1' and found[1] == graph and 1 or 0
+  end
+  redis.call('DEL', workflow_key)
 end
 redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
   'py:count', string.format('%d', #ARGV - PLANS + 1))

@@ -1,9 +1,10 @@
 -- file_workflow: index of running workflows -> index of ended ones
 --
 -- Called when a workflow has ended, and nothing is left to be done for it. The list of ended ones is kept short: those
--- whose records have ended leave it, and the oldest of too many.
+-- whose records have ended leave it, and the oldest of too many. One that was given up is left alone if somebody has
+-- announced it again since.
 --
--- returns: int  1
+-- returns: int  1, or 0 if it is to be looked at at another time than the caller knows of
 -- emits: nothing
 local running_workflows_key = KEYS[1]  -- zset   workflows that have not been filed as ended, by when to look at them
 local ended_workflows_key = KEYS[2]    -- zset   workflows by end time
@@ -13,9 +14,13 @@ local workflow_id = ARGV[2]            -- str
 local listed = ARGV[3]                 -- flag   whether it goes on the list of ended ones
 local keep_ms = tonumber(ARGV[4])      -- int    how long ended ones are listed
 local max_items = tonumber(ARGV[5])    -- int    how many ended ones are listed
+local look_at_ms = ARGV[6]             -- str    when the next look is due, as the caller knows; empty if that is all one
 
 --@include clock
 
+if look_at_ms ~= '' and redis.call('ZSCORE', running_workflows_key, workflow_id) ~= look_at_ms then
+  return 0
+end
 redis.call('ZREM', running_workflows_key, workflow_id)
 if listed == '1' then
   redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)

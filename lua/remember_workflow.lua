@@ -1,7 +1,8 @@
 -- remember_workflow: index of running workflows
 --
 -- Called before a workflow is created, so that it is found again whatever happens then, and by those that looked at one,
--- to say when the next look is due.
+-- to say when the next look is due: at an even millisecond. Odd ones are those that sweepers set, who so know whether
+-- anybody has remembered the workflow since.
 --
 -- returns: int  1
 -- emits: nothing
@@ -14,6 +15,7 @@ local look_ms = tonumber(ARGV[3])      -- int    how long until somebody shall l
 
 --@include clock
 
-redis.call('ZADD', running_workflows_key, ms_text(now_ms + look_ms), workflow_id)
+local look_at_ms = now_ms + look_ms
+redis.call('ZADD', running_workflows_key, ms_text(look_at_ms + look_at_ms % 2), workflow_id)
 redis.call('ZREM', ended_workflows_key, workflow_id) -- one that stopped, and runs again
 return 1

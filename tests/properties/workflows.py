@@ -79,9 +79,11 @@ class Workflowing(Pair):
         for task, of_task in groupby(sorted(steps, key=lambda step: step.task), lambda step: step.task):
             self.both(op.EnqueueSteps(task=task, version=1, steps=[*of_task]))
 
-    @rule(made=workflows, resend=st.booleans())
-    def create_workflow_late(self, made: Made, resend: bool) -> None:
-        create = op.CreateWorkflow(workflow_id=made.workflow_id, graph=made.graph)
+    @rule(made=workflows, resend=st.booleans(), knows=st.booleans())
+    def create_workflow_late(self, made: Made, resend: bool, knows: bool) -> None:
+        found = self.both(op.ReadWorkflow(workflow_id=made.workflow_id, names=["createdAt"])).values
+        given_up_ms = int(found["createdAt"]) if knows and found else None
+        create = op.CreateWorkflow(workflow_id=made.workflow_id, graph=made.graph, given_up_ms=given_up_ms)
         if self.both(create.again() if resend else create):
             self._enqueue_roots(made)
 
@@ -159,10 +161,18 @@ class Workflowing(Pair):
             )
         )
 
+    @rule(made=workflows, limit=st.integers(0, 3), since=st.booleans())
+    def forget_workflow(self, made: Made, limit: int, since: bool) -> None:
+        """As a sweeper does with one that was never created, unless somebody has remembered it since."""
+        due = self.both(op.DueWorkflows(limit=limit, again_ms=MINUTE_MS))
+        if since:
+            self.both(op.RememberWorkflow(workflow_id=made.workflow_id, look_ms=MINUTE_MS))
+        self.both(op.FileWorkflow(workflow_id=made.workflow_id, listed=False, look_at_ms=due.again_at_ms))
+
     @rule(task=tasks, limit=st.integers(0, 3), told=st.booleans(), min_age_ms=st.sampled_from([0, MINUTE_MS]))
     def sweep_workflows(self, task: str, limit: int, told: bool, min_age_ms: int) -> None:
         due = self.both(op.DueWorkflows(limit=limit, again_ms=MINUTE_MS))
-        for workflow_id in due:
+        for workflow_id in due.workflow_ids:
             self.both(op.ReadWorkflow(workflow_id=workflow_id, names=["state", "py:deadline", "nothing"]))
         untold = self.both(op.ReadUntold(task=task, min_age_ms=min_age_ms, limit=limit))
         ids = [step.job_id for step in untold]

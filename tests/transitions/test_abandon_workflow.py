@@ -15,3 +15,9 @@ def test_one_that_exists_goes_on(task: RawTask) -> None:
     task.seed({KEY: before})
     assert task.run(AbandonWorkflow(workflow_id=ID)) is False
     assert task.dump() == {KEY: before}
+
+
+def test_given_up_once_more_it_has_another_instant(task: RawTask) -> None:
+    task.run(AbandonWorkflow(workflow_id=ID))
+    assert task.run(AbandonWorkflow(workflow_id=ID), now_ms=NOW + 5) is True
+    assert task.dump() == {KEY: Expires({"state": "cancelled", "createdAt": str(NOW + 5), "error": "never created"})}

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from taskora.wire import CreateWorkflow
+from taskora.wire import AbandonWorkflow, CreateWorkflow
 from tests.transitions.keyspace import NOW, Expires, RawTask
 from tests.transitions.workflows import DIAMOND, ID, KEY, PLANS, record_of
 
@@ -42,3 +42,20 @@ def test_a_repetition_takes_what_the_first_call_did_for_its_own(task: RawTask) -
     assert task.run(CREATE) is False
     assert task.run(CREATE.again(), now_ms=NOW + 5) is True
     assert record_of(task)["createdAt"] == str(NOW)
+
+
+def test_one_that_was_given_up_is_created_by_those_who_have_seen_when(task: RawTask) -> None:
+    task.run(AbandonWorkflow(workflow_id=ID))
+    for given_up_ms in (None, NOW - 1):
+        assert task.run(replace(CREATE, given_up_ms=given_up_ms)) is False
+    late = replace(CREATE, given_up_ms=NOW)
+    assert task.run(late, now_ms=NOW + 5) is True
+    assert (record_of(task)["createdAt"], "error" in record_of(task)) == (str(NOW + 5), False)
+    assert [task.run(late), task.run(late.again())] == [False, True]
+    assert not isinstance(task.dump()[KEY], Expires)
+
+
+def test_what_has_a_graph_was_not_given_up(task: RawTask) -> None:
+    task.run(CREATE)
+    other = replace(CREATE, graph=replace(DIAMOND, name="other"), given_up_ms=NOW)
+    assert [task.run(other), task.run(other.again())] == [False, False]

@@ -18,6 +18,15 @@ def test_one_that_never_was_is_forgotten(task: RawTask) -> None:
     assert task.dump() == {}
 
 
+def test_one_that_was_announced_again_is_not_forgotten(task: RawTask) -> None:
+    task.seed({RUNNING: Scores({ID: NOW + 7})})
+    assert task.run(FileWorkflow(workflow_id=ID, listed=False, look_at_ms=NOW + 6)) is False
+    assert task.dump() == {RUNNING: Scores({ID: NOW + 7})}
+    assert task.run(FileWorkflow(workflow_id=ID, listed=False, look_at_ms=NOW + 7)) is True
+    assert task.run(FileWorkflow(workflow_id=ID, listed=False, look_at_ms=NOW + 7)) is False
+    assert task.dump() == {}
+
+
 def test_old_ones_and_the_oldest_of_too_many_leave_the_list(task: RawTask) -> None:
     task.seed({ENDED: Scores({"old": NOW - 100, "w1": NOW - 9, "w2": NOW - 8})})
     task.run(FileWorkflow(workflow_id="w3", keep_ms=100, max_items=2))

@@ -12,6 +12,12 @@ def test_the_last_word_counts(task: RawTask) -> None:
     assert task.dump() == {RUNNING: Scores({ID: NOW + 10})}
 
 
+def test_the_instant_is_even(task: RawTask) -> None:
+    for look_ms in (9, 10):
+        task.run(RememberWorkflow(workflow_id=ID, look_ms=look_ms))
+        assert task.dump() == {RUNNING: Scores({ID: NOW + 10})}
+
+
 def test_one_that_runs_again_has_not_ended(task: RawTask) -> None:
     task.seed({ENDED: Scores({ID: NOW, "w2": NOW})})
     task.run(RememberWorkflow(workflow_id=ID, look_ms=0))

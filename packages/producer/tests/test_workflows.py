@@ -122,3 +122,47 @@ def test_an_existing_workflow_is_found_by_its_id(surface: Surface, storage: Stor
             surface.do(producer.workflow("none"))
         with pytest.raises(UsageError, match="workflow_id must be"):
             surface.do(producer.workflow("{}"))
+
+
+def test_a_dispatch_under_an_id_that_exists_finds_the_workflow(surface: Surface, storage: Storage) -> None:
+    signature = group(double.s(1), double.s(2)) | define_task("total", input=tuple[int, int], output=int).s()
+    with surface.producer(storage.url) as producer:
+        made = surface.do(producer.dispatch(signature, workflow_id="order-7", ttl="5m", name="mine"))
+        jobs = [node.job_id for node in surface.do(made.nodes())]
+        again = surface.do(producer.dispatch(signature, workflow_id="order-7", name="yours"))
+        assert (again.id, again.name, again.ttl) == ("order-7", "mine", 300)
+        assert [node.job_id for node in surface.do(again.nodes())] == jobs
+        assert len(surface.do(producer.inspector.waiting(double))) == 2
+        assert surface.do(made.cancel("enough")) is True
+        assert surface.do(surface.do(producer.dispatch(signature, workflow_id="order-7")).state()) == "cancelled"
+
+
+def test_map_and_chunk_take_an_id_too(surface: Surface, storage: Storage) -> None:
+    with surface.producer(storage.url) as producer:
+        task = producer.register(double)
+        for _ in range(2):
+            assert surface.do(task.map([1, 2, 3], workflow_id="mapped")).id == "mapped"
+            assert surface.do(task.chunk([1, 2, 3], size=2, workflow_id="chunked")).id == "chunked"
+        assert len(surface.do(producer.inspector.waiting(double))) == 5
+        with pytest.raises(UsageError, match="has as step 2 a job of task 'double' that waits for other steps"):
+            surface.do(task.chunk([1, 2, 3], size=2, workflow_id="mapped"))
+
+
+def test_an_id_of_another_workflow_is_refused(surface: Surface, storage: Storage) -> None:
+    half = define_task("half", input=int, output=int)
+    cases: list[tuple[Any, str]] = [
+        (double.s(2) | double.s(), "has as step 0 a job of task 'double' with other data"),
+        (double.s(1) | half.s(), "has as step 1 a job of task 'double' and not 'half'"),
+        (double.s(1), "has 2 steps and not 1"),
+        (group(double.s(1), double.s(1)), "has as step 1 a job of task 'double' that waits for other steps"),
+        (double.s(1) | double.s(3), "has as step 1 a job of task 'double' with input from elsewhere"),
+    ]
+    with surface.producer(storage.url) as producer:
+        surface.do(producer.dispatch(double.s(1) | double.s(), workflow_id="w"))
+        for signature, message in cases:
+            with pytest.raises(UsageError, match=f"workflow_id must be new, or that of the same workflow .*{message}"):
+                surface.do(producer.dispatch(signature, workflow_id="w"))
+        for wrong in ("", "a:b", "x" * 129, 7):
+            with pytest.raises(UsageError, match="workflow_id must be 1 to 128 characters"):
+                surface.do(producer.dispatch(double.s(1), workflow_id=wrong))
+        assert len(surface.do(producer.inspector.waiting(double))) == 1

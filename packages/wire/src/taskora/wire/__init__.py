@@ -136,6 +136,7 @@ from taskora.wire._operations import (
     VersionCounts,
     WorkerRecord,
     WorkflowFields,
+    WorkflowsDue,
     WorkflowState,
     WriteSchedule,
 )
@@ -163,6 +164,7 @@ from taskora.wire._version import (
     StoredMeta,
     check_meta,
 )
+from taskora.wire._workflow_creation import create_workflow_once
 from taskora.wire._workflow_flows import cancel_workflow, create_workflow, settle_steps, time_out
 from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, WorkflowStep, decode_graph, put_together
 from taskora.wire._workflow_record import WorkflowRecord, WorkflowStatus, read_workflow, read_workflow_status
@@ -297,12 +299,14 @@ __all__ = [
     "WorkflowState",
     "WorkflowStatus",
     "WorkflowStep",
+    "WorkflowsDue",
     "WriteSchedule",
     "WrongSerializerError",
     "ask",
     "cancel_workflow",
     "check_meta",
     "create_workflow",
+    "create_workflow_once",
     "decode_event",
     "decode_graph",
     "decode_log",

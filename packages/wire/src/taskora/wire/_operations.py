@@ -113,6 +113,7 @@ from taskora.wire._workflow_operations import (
     StopWorkflow,
     TellWorkflowEnd,
     WorkflowFields,
+    WorkflowsDue,
     WorkflowState,
     state_named,
 )
@@ -214,6 +215,7 @@ __all__ = [
     "WorkerRecord",
     "WorkflowFields",
     "WorkflowState",
+    "WorkflowsDue",
     "WriteSchedule",
     "decode_worker",
     "encode_worker",

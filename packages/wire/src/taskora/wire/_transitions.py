@@ -10,7 +10,7 @@ from taskora.wire._keys import TaskKeys
 
 ABANDON_WORKFLOW = Script(
     name="abandon_workflow",
-    sha="1c12072877eb1bf04a716d316d190c86100d7aad",
+    sha="a697a0c65437ead9d900fb703f99888a47858dec",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -27,7 +27,13 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
-if redis.call('EXISTS', workflow_key) == 1 then
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local found = fields_of(workflow_key, 'graph', 'state')
+local is_given_up = not found[1] and found[2] == 'cancelled'
+if not is_given_up and redis.call('EXISTS', workflow_key) == 1 then
   return 0
 end
 redis.call('HSET', workflow_key, 'state', 'cancelled', 'createdAt', now, 'error', 'never created')
@@ -950,15 +956,16 @@ def count_versions(
 
 CREATE_WORKFLOW = Script(
     name="create_workflow",
-    sha="e452bf0b1447eca70b6400b80f602093b8098705",
+    sha="d84dca2fb4fbc32704bb497bdb8b58aa69a28a3f",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local graph = ARGV[2]
 local terminal = ARGV[3]
 local ttl_ms = tonumber(ARGV[4])
-local resend = ARGV[5]
-local PLANS = 6
+local over = ARGV[5]
+local resend = ARGV[6]
+local PLANS = 7
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -971,8 +978,17 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 if redis.call('EXISTS', workflow_key) == 1 then
-  return resend == '1' and redis.call('HGET', workflow_key, 'graph') == graph and 1 or 0
+  local found = fields_of(workflow_key, 'graph', 'state', 'createdAt')
+  local is_given_up = not found[1] and found[2] == 'cancelled'
+  if not (is_given_up and found[3] == over) then
+    return resend == '1' and found[1] == graph and 1 or 0
+  end
+  redis.call('DEL', workflow_key)
 end
 redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
   'py:count', string.format('%d', #ARGV - PLANS + 1))
@@ -995,6 +1011,7 @@ def create_workflow(
     graph: bytes,
     terminal: str,
     ttl_ms: int,
+    over: str,
     resend: bool,
     plans: Sequence[Arg],
 ) -> Call[int]:
@@ -1005,7 +1022,7 @@ def create_workflow(
     return Call(
         script=CREATE_WORKFLOW,
         keys=(workflow_key,),
-        args=("" if now_ms is None else now_ms, graph, terminal, ttl_ms, "1" if resend else "0", *plans),
+        args=("" if now_ms is None else now_ms, graph, terminal, ttl_ms, over, "1" if resend else "0", *plans),
     )
 
 
@@ -1180,7 +1197,7 @@ def dispatch_occurrences(
 
 DUE_WORKFLOWS = Script(
     name="due_workflows",
-    sha="8328b8644d29e62ab28283aabbdac78363c73877",
+    sha="5a3f86b7ed3337c6ef49faa289b74f8d9835a98c",
     text="""\
 local running_workflows_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -1199,10 +1216,12 @@ end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local ids = redis.call('ZRANGE', running_workflows_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+local again_at_ms = now_ms + again_ms
+again_at_ms = again_at_ms + 1 - again_at_ms % 2
 for _, id in ipairs(ids) do
-  redis.call('ZADD', running_workflows_key, ms_text(now_ms + again_ms), id)
+  redis.call('ZADD', running_workflows_key, ms_text(again_at_ms), id)
 end
-return ids
+return { again_at_ms, ids }
 """,
 )
 
@@ -1213,7 +1232,7 @@ def due_workflows(
     now_ms: int | None,
     limit: int,
     again_ms: int,
-) -> Call[list[bytes]]:
+) -> Call[tuple[int, list[bytes]]]:
     """due_workflows: index of running workflows"""
     return Call(
         script=DUE_WORKFLOWS,
@@ -2493,7 +2512,7 @@ def extend_leases(
 
 FILE_WORKFLOW = Script(
     name="file_workflow",
-    sha="539a393986be509e75e2867b4fe0fe625188323c",
+    sha="9cdaf491d49c7e807362eefd4cb6e72e4fc7b56d",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -2502,6 +2521,7 @@ local workflow_id = ARGV[2]
 local listed = ARGV[3]
 local keep_ms = tonumber(ARGV[4])
 local max_items = tonumber(ARGV[5])
+local look_at_ms = ARGV[6]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -2514,6 +2534,9 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
+if look_at_ms ~= '' and redis.call('ZSCORE', running_workflows_key, workflow_id) ~= look_at_ms then
+  return 0
+end
 redis.call('ZREM', running_workflows_key, workflow_id)
 if listed == '1' then
   redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)
@@ -2534,12 +2557,13 @@ def file_workflow(
     listed: bool,
     keep_ms: int,
     max_items: int,
+    look_at_ms: str,
 ) -> Call[int]:
     """file_workflow: index of running workflows -> index of ended ones"""
     return Call(
         script=FILE_WORKFLOW,
         keys=(running_workflows_key, ended_workflows_key),
-        args=("" if now_ms is None else now_ms, workflow_id, "1" if listed else "0", keep_ms, max_items),
+        args=("" if now_ms is None else now_ms, workflow_id, "1" if listed else "0", keep_ms, max_items, look_at_ms),
     )
 
 
@@ -3955,7 +3979,7 @@ def recover_stalled(
 
 REMEMBER_WORKFLOW = Script(
     name="remember_workflow",
-    sha="5e864e66750c7a2e6aa7b0bb9cb2b8a5fcbf6e06",
+    sha="9b3dce8472a9f91db932b34632cf5489318ceb03",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -3974,7 +3998,8 @@ local function resolve_now()
 end
 local now_ms = resolve_now()
 local now = ms_text(now_ms)
-redis.call('ZADD', running_workflows_key, ms_text(now_ms + look_ms), workflow_id)
+local look_at_ms = now_ms + look_ms
+redis.call('ZADD', running_workflows_key, ms_text(look_at_ms + look_at_ms % 2), workflow_id)
 redis.call('ZREM', ended_workflows_key, workflow_id)
 return 1
 """,

@@ -20,10 +20,15 @@ def _create_workflow(operation: op.CreateWorkflow, keyspace: Keyspace, now_ms: i
         graph=graph.encode(),
         terminal=graph.terminal_line,
         ttl_ms=operation.ttl_ms,
+        over=_optional(operation.given_up_ms),
         resend=operation.resend,
         plans=graph.plans(),
     )
     return Command(call, bool)
+
+
+def _optional(instant_ms: int | None) -> str:
+    return "" if instant_ms is None else str(instant_ms)
 
 
 @builds(op.AbandonWorkflow)
@@ -130,14 +135,14 @@ def _remember_workflow(operation: op.RememberWorkflow, keyspace: Keyspace, now_m
 
 
 @builds(op.DueWorkflows)
-def _due_workflows(operation: op.DueWorkflows, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[str, ...]]:
+def _due_workflows(operation: op.DueWorkflows, keyspace: Keyspace, now_ms: int | None) -> Command[op.WorkflowsDue]:
     call = lua.due_workflows(
         running_workflows_key=keyspace.running_workflows_key,
         now_ms=now_ms,
         limit=operation.limit,
         again_ms=operation.again_ms,
     )
-    return Command(call, texts)
+    return Command(call, lambda reply: op.WorkflowsDue(again_at_ms=reply[0], workflow_ids=texts(reply[1])))
 
 
 @builds(op.FileWorkflow)
@@ -150,6 +155,7 @@ def _file_workflow(operation: op.FileWorkflow, keyspace: Keyspace, now_ms: int |
         listed=operation.listed,
         keep_ms=operation.keep_ms,
         max_items=operation.max_items,
+        look_at_ms=_optional(operation.look_at_ms),
     )
     return Command(call, bool)
 

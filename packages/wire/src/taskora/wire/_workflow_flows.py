@@ -29,14 +29,21 @@ def create_workflow(workflow_id: str, graph: WorkflowGraph, ttl_ms: int = 0) -> 
     Raises:
         BackendError: its creation took so long that a sweeper gave it up; nothing runs.
     """
-    look_ms = min(FIRST_LOOK_MS, ttl_ms) if ttl_ms else FIRST_LOOK_MS
-    yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=look_ms))
-    created = yield from ask(op.CreateWorkflow(workflow_id=workflow_id, graph=graph, ttl_ms=ttl_ms))
+    created = yield from begin_workflow(op.CreateWorkflow(workflow_id=workflow_id, graph=graph, ttl_ms=ttl_ms))
     if not created:
         raise BackendError(
             f"workflow {workflow_id} could not be created in time, and nothing of it runs: dispatch again"
         )
-    yield from enqueue_steps(_root(workflow_id, graph, number) for number in graph.roots)
+
+
+def begin_workflow(create: op.CreateWorkflow) -> Flow[bool]:
+    """Announces and stores a workflow, and enqueues its first steps; false if it may not be created."""
+    look_ms = min(FIRST_LOOK_MS, create.ttl_ms) if create.ttl_ms else FIRST_LOOK_MS
+    yield from ask(op.RememberWorkflow(workflow_id=create.workflow_id, look_ms=look_ms))
+    created = yield from ask(create)
+    if created:
+        yield from enqueue_steps(_root(create.workflow_id, create.graph, number) for number in create.graph.roots)
+    return created
 
 
 def _root(workflow_id: str, graph: WorkflowGraph, number: int) -> op.StepJob:

@@ -115,6 +115,41 @@ class WorkflowGraph:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def difference(ours: WorkflowGraph, stored: WorkflowGraph) -> str | None:
+    """In what a stored workflow is another one, for people; None if it is the same, apart from names and ids of jobs.
+
+    Steps that were spawned since do not count.
+    """
+    steps = [step for step in stored.steps if step.parent is None]
+    if len(steps) != len(ours.steps):
+        return f"{len(steps)} steps and not {len(ours.steps)}"
+    for number, (mine, theirs) in enumerate(zip(ours.steps, steps, strict=True)):
+        found = _step_difference(mine, theirs)
+        if found is not None:
+            return f"as step {number} {found}"
+    same = (ours.terminal, ours.result_shape) == (stored.terminal, stored.result_shape)
+    return None if same else "a result that is put together in another way"
+
+
+def _step_difference(ours: WorkflowStep, stored: WorkflowStep) -> str | None:
+    if stored.task != ours.task:
+        return f"a job of task {stored.task!r} and not {ours.task!r}"
+    if stored.version != ours.version:
+        return f"a job of task {ours.task!r} with version {stored.version} and not {ours.version}"
+    if stored.deps != ours.deps:
+        return f"a job of task {ours.task!r} that waits for other steps"
+    if (stored.data is None) != (ours.data is None) or (ours.data is None and stored.input_shape != ours.input_shape):
+        return f"a job of task {ours.task!r} with input from elsewhere"
+    if ours.data is not None and stored.data is not None and not _is_same(ours.data, stored.data):
+        return f"a job of task {ours.task!r} with other data"
+    return None
+
+
+def _is_same(ours: bytes, stored: bytes) -> bool:
+    """Whether two encoded inputs mean the same; members of an object have no order."""
+    return ours == stored or bool(json.loads(ours) == json.loads(stored))
+
+
 def numbers_of(line: str) -> tuple[int, ...]:
     """The numbers of a stored list."""
     return tuple(int(number) for number in line.split(",") if number)

@@ -64,11 +64,15 @@ class StepJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateWorkflow(Operation[bool]):
-    """Stores a workflow that runs from now on; false when the id is taken. A `ttl_ms` of 0 sets no limit."""
+    """Stores a workflow that runs from now on; false when the id is taken. A `ttl_ms` of 0 sets no limit.
+
+    `given_up_ms` is when the workflow was given up, for a caller that has seen so, and has announced it again since.
+    """
 
     workflow_id: str
     graph: WorkflowGraph
     ttl_ms: int = 0
+    given_up_ms: int | None = None
     resend: bool = False
 
     def again(self) -> Self:
@@ -166,7 +170,15 @@ class RememberWorkflow(Operation[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DueWorkflows(Operation[tuple[str, ...]]):
+class WorkflowsDue:
+    """Reply of `DueWorkflows`: ids, and when all of them come again, in epoch milliseconds."""
+
+    again_at_ms: int
+    workflow_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueWorkflows(Operation[WorkflowsDue]):
     """Takes the workflows that are to be looked at; they come again after `again_ms`."""
 
     limit: int
@@ -175,12 +187,17 @@ class DueWorkflows(Operation[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileWorkflow(Operation[bool]):
-    """Takes an ended workflow off the list of those to look at; `listed` ones go on the list of ended ones."""
+    """Takes an ended workflow off the list of those to look at; `listed` ones go on the list of ended ones.
+
+    With `look_at_ms`, as `DueWorkflows` told it, only if nobody has remembered it since; the reply is false if somebody
+    has.
+    """
 
     workflow_id: str
     listed: bool = True
     keep_ms: int = KEEP_STOPPED_MS
     max_items: int = LISTED_WORKFLOWS
+    look_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

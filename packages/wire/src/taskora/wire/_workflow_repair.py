@@ -34,15 +34,15 @@ def sweep_workflows() -> Flow[int]:
     """
     due = yield from ask(op.DueWorkflows(limit=_DUE_AT_ONCE, again_ms=FIRST_LOOK_MS))
     damaged: DamagedWorkflowError | None = None
-    for workflow_id in due:
+    for workflow_id in due.workflow_ids:
         try:
-            yield from repair_workflow(workflow_id)
+            yield from repair_workflow(workflow_id, look_at_ms=due.again_at_ms)
         except DamagedWorkflowError as error:
             damaged = error
             yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=_LONGEST_LOOK_MS))
     if damaged is not None:
         raise damaged
-    return len(due)
+    return len(due.workflow_ids)
 
 
 def sweep_untold(task: str, min_age_ms: int = _UNTOLD_AGE_MS) -> Flow[int]:
@@ -53,8 +53,10 @@ def sweep_untold(task: str, min_age_ms: int = _UNTOLD_AGE_MS) -> Flow[int]:
     return len(ended)
 
 
-def repair_workflow(workflow_id: str) -> Flow[None]:
+def repair_workflow(workflow_id: str, *, look_at_ms: int | None = None) -> Flow[None]:
     """Looks at one workflow, and finishes whatever was left undone.
+
+    Sweepers say when its next look is due, so that they can tell a workflow that nobody is about to create.
 
     Raises:
         DamagedWorkflowError: its record cannot be read.
@@ -62,9 +64,11 @@ def repair_workflow(workflow_id: str) -> Flow[None]:
     stored = yield from ask(op.ReadWorkflow(workflow_id=workflow_id))
     record = decode_workflow(workflow_id, stored)
     if record is None:
-        # Announced and never created, or ended long ago. Nobody may create it any more once it is off the list.
+        # Announced and never created, or ended long ago. Nobody may create it once it is off the list, unless they
+        # announce it again: then it stays there.
         yield from ask(op.AbandonWorkflow(workflow_id=workflow_id))
-        yield from ask(op.FileWorkflow(workflow_id=workflow_id, listed=False))
+        if look_at_ms is not None:
+            yield from ask(op.FileWorkflow(workflow_id=workflow_id, listed=False, look_at_ms=look_at_ms))
     elif record.state == "completed":
         yield from file_workflow(workflow_id, record.state, _told_in(record))
     elif record.state != "running":

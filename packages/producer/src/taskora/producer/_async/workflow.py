@@ -15,6 +15,7 @@ from taskora.wire import (
     WorkflowState,
     cancel_workflow,
     create_workflow,
+    create_workflow_once,
     read_workflow,
     read_workflow_status,
     reopen_workflow,
@@ -95,11 +96,19 @@ async def find_workflow(session: AsyncSession, workflow_id: str, output: Any) ->
     return AsyncWorkflowHandle(session, workflow_id, plan, record.ttl_ms or 0)
 
 
-async def dispatch_workflow(session: AsyncSession, plan: Plan, ttl: Duration | None) -> AsyncWorkflowHandle[Any]:
-    """Stores a workflow, and enqueues its first steps."""
+async def dispatch_workflow(
+    session: AsyncSession, plan: Plan, ttl: Duration | None, workflow_id: str | None
+) -> AsyncWorkflowHandle[Any]:
+    """Stores a workflow, and enqueues its first steps; under an id that exists, finds the workflow instead."""
     ttl_ms = 0 if ttl is None else to_milliseconds(ttl, field="ttl")
     if not isinstance(session.plain, JsonSerializer):
         raise UsageError("workflows need JSON: results are put together as text")
-    workflow_id = str(uuid.uuid4())
-    await session.drive(create_workflow(workflow_id, plan.graph, ttl_ms))
-    return AsyncWorkflowHandle(session, workflow_id, plan, ttl_ms)
+    if workflow_id is None:
+        workflow_id = str(uuid.uuid4())
+        await session.drive(create_workflow(workflow_id, plan.graph, ttl_ms))
+        return AsyncWorkflowHandle(session, workflow_id, plan, ttl_ms)
+    check_job_id(workflow_id, field="workflow_id")
+    existing = await session.drive(create_workflow_once(workflow_id, plan.graph, ttl_ms))
+    if existing is None:
+        return AsyncWorkflowHandle(session, workflow_id, plan, ttl_ms)
+    return AsyncWorkflowHandle(session, workflow_id, Plan(existing.graph, plan.output), existing.ttl_ms or 0)

@@ -78,24 +78,34 @@ class Producer:
         return cast("BoundTask[I, O]", bound)
 
     def dispatch(
-        self, signature: Signature[object, O], *, ttl: Duration | None = None, name: str | None = None
+        self,
+        signature: Signature[object, O],
+        *,
+        ttl: Duration | None = None,
+        name: str | None = None,
+        workflow_id: str | None = None,
     ) -> WorkflowHandle[O]:
         """Runs a workflow: a step, or what chain, group and chord made of steps.
 
-        Every payload is checked before anything is sent. Calling this again runs another workflow.
+        Every payload is checked before anything is sent. Calling this again runs another workflow, unless both calls
+        name the same `workflow_id`.
 
         Args:
             signature: What shall run; its first steps have data.
             ttl: How long the whole may take; what has not ended then is cancelled.
             name: For people; by default it tells the tasks.
+            workflow_id: Id of the workflow; by default a random one. Under an id that exists, as it does until the
+                record of its workflow ends, nothing is created: the handle is that of the workflow which is there,
+                whatever its state, with its name and its `ttl`. So a dispatch that failed can be repeated.
 
         Raises:
             ValidationError: a payload does not fit its contract.
-            UsageError: a first step has no data, or a task cannot be part of a workflow.
+            UsageError: a first step has no data, or a task cannot be part of a workflow; or `workflow_id` is that of
+                another workflow, or cannot be an id.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
         plan = plan_workflow(signature, self._payloads_of, self._rules, name=name)
-        return dispatch_workflow(self._session, plan, ttl)
+        return dispatch_workflow(self._session, plan, ttl, workflow_id)
 
     @overload
     def workflow(self, workflow_id: str) -> WorkflowHandle[object]: ...

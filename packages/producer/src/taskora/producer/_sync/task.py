@@ -72,20 +72,33 @@ class BoundTask(Generic[I, O]):
         return self.contract.s() if data is UNSET else self.contract.s(data)
 
     def map(
-        self, items: Iterable[I], *, ttl: Duration | None = None, name: str | None = None
+        self,
+        items: Iterable[I],
+        *,
+        ttl: Duration | None = None,
+        name: str | None = None,
+        workflow_id: str | None = None,
     ) -> WorkflowHandle[list[O]]:
         """Runs a job per item, all side by side, as one workflow; its result is the list of theirs, in order.
 
+        The options are those of `Producer.dispatch`.
+
         Raises:
-            UsageError: there are no items, or too many.
+            UsageError: there are no items, or too many; or `workflow_id` is that of another workflow.
             ValidationError: an item does not fit the contract; nothing was sent.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
         plan = plan_workflow(one_by_one(self.contract, items), self._payloads_of, self._rules, name=name)
-        return dispatch_workflow(self._session, plan, ttl)
+        return dispatch_workflow(self._session, plan, ttl, workflow_id)
 
     def chunk(
-        self, items: Iterable[I], *, size: int, ttl: Duration | None = None, name: str | None = None
+        self,
+        items: Iterable[I],
+        *,
+        size: int,
+        ttl: Duration | None = None,
+        name: str | None = None,
+        workflow_id: str | None = None,
     ) -> WorkflowHandle[list[O]]:
         """Runs a job per item, `size` of them side by side, and the next ones when all of those are done.
 
@@ -93,7 +106,7 @@ class BoundTask(Generic[I, O]):
         """
         batches = in_batches(self.contract, items, size)
         plan = plan_batches(plan_workflow(batches, self._payloads_of, self._rules, name=name), self._payloads)
-        return dispatch_workflow(self._session, plan, ttl)
+        return dispatch_workflow(self._session, plan, ttl, workflow_id)
 
     def _payloads_of(self, _contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:
         return self._payloads

@@ -28,6 +28,7 @@ from taskora.wire import (
     WorkflowRecord,
     WorkflowStep,
     create_workflow,
+    create_workflow_once,
     drive_async,
     read_workflow,
     settle_steps,
@@ -102,6 +103,10 @@ class World:
         self.dispatched.append(workflow_id)
         await self.drive(create_workflow(workflow_id, workflow, ttl_ms))
         return workflow_id
+
+    async def dispatch_once(self, workflow_id: str, workflow: WorkflowGraph) -> None:
+        """Starts a workflow under an id, unless it is there."""
+        await self.drive(create_workflow_once(workflow_id, workflow))
 
     async def work(self, *tasks: str) -> None:
         """A worker that runs all that there is to run, job by job."""

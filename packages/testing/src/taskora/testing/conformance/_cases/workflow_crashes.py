@@ -3,6 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+import pytest
+
+from taskora.contracts import UsageError
 from taskora.testing.conformance._case import Cases
 from taskora.testing.conformance._subject import Subject
 from taskora.testing.conformance._workflows import CrashError, World, fresh, graph, step
@@ -64,6 +67,30 @@ async def _tell(subject: Subject, story: Story, template: WorkflowGraph, check: 
                 check(record)
         if ended:
             assert world.dispatched
+            return
+    raise AssertionError("the story never ends")
+
+
+async def _dispatch_again(subject: Subject, template: WorkflowGraph, check: Check, *, late: bool) -> None:
+    """Ends a dispatch, and the work after it, one operation later each time, and repeats it under the same id."""
+    for operations in range(500):
+        world, workflow_id = World(subject), f"again-{late}-{operations}"
+        world.operations_left = operations
+
+        async def story(world: World, workflow: WorkflowGraph, workflow_id: str = workflow_id) -> None:
+            await world.dispatch_once(workflow_id, workflow)
+            await world.work()
+
+        ended = await _tell_once(world, story, template)
+        world.operations_left = None
+        if late:
+            await world.recover()
+        await world.dispatch_once(workflow_id, fresh(template))
+        await world.recover()
+        record = await world.check_ended(workflow_id)
+        assert record is not None
+        check(record)
+        if ended:
             return
     raise AssertionError("the story never ends")
 
@@ -165,6 +192,24 @@ class TestWorkflowCrashes(Cases):
                 _completed(b"6")(record)
 
         await _tell(subject, story, WIDE, check, failing={"fail"})
+
+    async def test_a_dispatch_that_is_repeated_runs_each_step_once(self, subject: Subject) -> None:
+        await _dispatch_again(subject, NESTED, _completed(b"12"), late=False)
+
+    async def test_a_dispatch_that_is_repeated_late_runs_each_step_once(self, subject: Subject) -> None:
+        await _dispatch_again(subject, NESTED, _completed(b"12"), late=True)
+
+    async def test_an_id_means_one_workflow(self, subject: Subject) -> None:
+        world = World(subject)
+        await world.dispatch_once("one-of-them", fresh(CHAIN))
+        with pytest.raises(UsageError, match="has 3 steps and not 4") as refused:
+            await world.dispatch_once("one-of-them", fresh(WIDE))
+        assert refused.value.field == "workflow_id"
+        await world.work()
+        await world.dispatch_once("one-of-them", fresh(CHAIN))
+        record = await world.check_ended("one-of-them")
+        assert record is not None
+        _completed(b"12")(record)
 
     async def test_a_workflow_that_was_given_up_is_not_created_any_more(self, subject: Subject) -> None:
         world, workflow = World(subject), fresh(CHAIN)

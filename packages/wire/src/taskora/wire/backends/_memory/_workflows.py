@@ -83,7 +83,7 @@ def create_workflow(workflows: Workflows, operation: op.CreateWorkflow, now_ms: 
     """Stores a workflow that runs."""
     graph = operation.graph
     found = workflows.find(operation.workflow_id, now_ms)
-    if found is not None:
+    if found is not None and not _is_given_up_at(found, operation.given_up_ms):
         return operation.resend and found.fields.get("graph") == graph.encode()
     made = StoredWorkflow(graph)
     write(made.fields, state="running", createdAt=now_ms, graph=graph.encode())
@@ -101,12 +101,22 @@ def create_workflow(workflows: Workflows, operation: op.CreateWorkflow, now_ms: 
 
 def abandon_workflow(workflows: Workflows, operation: op.AbandonWorkflow, now_ms: int) -> bool:
     """Prevents a workflow from being created."""
-    if workflows.find(operation.workflow_id, now_ms) is not None:
+    found = workflows.find(operation.workflow_id, now_ms)
+    if found is not None and not _is_given_up(found):
         return False
     made = StoredWorkflow(WorkflowGraph(steps=(), terminal=(), name=""), ends_at_ms=now_ms + operation.keep_ms)
     write(made.fields, state="cancelled", createdAt=now_ms, error="never created")
     workflows.add(operation.workflow_id, made)
     return True
+
+
+def _is_given_up(found: StoredWorkflow) -> bool:
+    """Whether there is nothing but the mark that it must not be created."""
+    return "graph" not in found.fields and state_of(found) == "cancelled"
+
+
+def _is_given_up_at(found: StoredWorkflow, given_up_ms: int | None) -> bool:
+    return _is_given_up(found) and given_up_ms is not None and found.fields.get("createdAt") == encoded(given_up_ms)
 
 
 def stop_workflow(workflows: Workflows, operation: op.StopWorkflow, now_ms: int) -> op.Stopped:
@@ -177,22 +187,28 @@ def read_workflow(workflows: Workflows, operation: op.ReadWorkflow, now_ms: int)
 
 
 def remember_workflow(workflows: Workflows, operation: op.RememberWorkflow, now_ms: int) -> bool:
-    """Says when to look at a workflow."""
-    workflows.running.add(operation.workflow_id, now_ms + operation.look_ms)
+    """Says when to look at a workflow: at an even millisecond."""
+    look_at_ms = now_ms + operation.look_ms
+    workflows.running.add(operation.workflow_id, look_at_ms + look_at_ms % 2)
     workflows.ended.discard(operation.workflow_id)
     return True
 
 
-def due_workflows(workflows: Workflows, operation: op.DueWorkflows, now_ms: int) -> tuple[str, ...]:
-    """Takes those whose look is due."""
+def due_workflows(workflows: Workflows, operation: op.DueWorkflows, now_ms: int) -> op.WorkflowsDue:
+    """Takes those whose look is due; they come again at an odd millisecond."""
     due = workflows.running.take(operation.limit, up_to=now_ms)
+    again_at_ms = now_ms + operation.again_ms
+    again_at_ms += 1 - again_at_ms % 2
     for workflow_id in due:
-        workflows.running.add(workflow_id, now_ms + operation.again_ms)
-    return tuple(due)
+        workflows.running.add(workflow_id, again_at_ms)
+    return op.WorkflowsDue(again_at_ms=again_at_ms, workflow_ids=tuple(due))
 
 
 def file_workflow(workflows: Workflows, operation: op.FileWorkflow, now_ms: int) -> bool:
     """Moves a workflow to the ended ones."""
+    look_at_ms = operation.look_at_ms
+    if look_at_ms is not None and workflows.running.score(operation.workflow_id) != look_at_ms:
+        return False
     workflows.running.discard(operation.workflow_id)
     if operation.listed and operation.workflow_id not in workflows.ended:
         workflows.ended.add(operation.workflow_id, now_ms)
