@@ -6,14 +6,21 @@ Every operation is atomic. Replies that a caller must expect (lease lost, id tak
 """
 
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import ClassVar, Generic, Self, TypeVar
 
 R = TypeVar("R", covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[R]):
-    """One atomic request; `R` is the type of its reply."""
+    """One atomic request; `R` is the type of its reply.
+
+    Attributes:
+        comes_again: Whether it is soon asked again in any case. A server that is silent is then given up early, so that
+            those of its kind for other servers have their turn.
+    """
+
+    comes_again: ClassVar[bool] = False
 
     def again(self) -> Self:
         """The same request, to be sent when it is unknown whether the first one was executed."""

@@ -131,6 +131,7 @@ class LeaseState(Enum):
 class ExtendLeases(Operation[tuple[LeaseState, ...]]):
     """Renews leases from now; the reply has one state per lease, in order."""
 
+    comes_again = True
     task: str
     lease_ms: int
     leases: Sequence[Lease]

@@ -14,10 +14,12 @@ from typing import Final, Protocol
 
 from taskora.contracts import BackendError
 from taskora.wire import ExtendLeases, Lease, LeaseState, SyncBackend
+from taskora.worker._rounds import worst
 
 logger = logging.getLogger("taskora.worker")
 
 _BATCH: Final = 500
+_NAMED_IN_LOGS: Final = 10
 _RETRY_SECONDS: Final = 1.0
 _LAG_WARNING_SECONDS: Final = 1.0
 # How long a worker that closes waits for a renewal that is under way.
@@ -132,18 +134,19 @@ class LeaseRenewer:
     def _renew_all(self, loop: asyncio.AbstractEventLoop, backend: SyncBackend) -> bool:
         """Renews every lease; false if that failed for some. An error with one task concerns no other."""
         self._measure_lag(loop)
-        renewed = True
+        failed: list[tuple[str, Exception]] = []
         for task, (book, holder) in self._books.items():
             if self._stopping:
-                return renewed
+                break
             try:
                 self._renew(loop, backend, task, book, holder)
             except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
-                self._report(loop, error, task=task)
-                renewed = False
-        return renewed
+                failed.append((task, error))
+        if failed:  # said once, for a server that is away fails all of its tasks
+            self._report(loop, worst(failed), failed=len(failed), among=[task for task, _ in failed[:_NAMED_IN_LOGS]])
+        return not failed
 
-    def _report(self, loop: asyncio.AbstractEventLoop, error: Exception, **about: str) -> None:
+    def _report(self, loop: asyncio.AbstractEventLoop, error: Exception, **about: object) -> None:
         unforeseen = None if isinstance(error, BackendError) else error
         logger.warning("lease_renewal_failed", extra={"error": str(error), **about}, exc_info=unforeseen)
         _call(loop, self._on_trouble, error)

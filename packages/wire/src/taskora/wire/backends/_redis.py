@@ -10,9 +10,8 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from taskora.wire._backend import Cancellation, Clock, EventFeed, SyncBackend
-from taskora.wire._call import Call
 from taskora.wire._events import StreamEvent
-from taskora.wire._flows import Flow, Pause, drive_async
+from taskora.wire._flows import Pause, drive_async
 from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
@@ -46,7 +45,7 @@ class RedisBackend:
     ) -> None:
         self._connections: Connections = AsyncConnections(make_connection)
         self._commands: Commands = commands or self._connections
-        self._make: Callable[[Call[Any]], Flow[Any]] = _resp.script_requests
+        self._make: _resp.MakeCall = _resp.script_requests
         self._wake_ups = WakeUps(self._connections, self._commands)
         self._make_blocking = make_blocking
         self._keyspace = keyspace

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from taskora.wire._backend import Clock
-from taskora.wire._call import Call
 from taskora.wire._events import StreamEvent
-from taskora.wire._flows import Flow, Pause, drive
+from taskora.wire._flows import Pause, drive
 from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
@@ -29,7 +28,7 @@ class SyncRedisBackend:
         clock: Clock | None = None,
     ) -> None:
         self._connections: SyncConnections = SyncPool(make_connection)
-        self._make: Callable[[Call[Any]], Flow[Any]] = _resp.script_requests
+        self._make: _resp.MakeCall = _resp.script_requests
         self._keyspace = keyspace
         self._clock = clock
         self._ready = False

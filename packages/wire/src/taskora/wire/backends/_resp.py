@@ -4,9 +4,9 @@ Shared by the asyncio and the synchronous backend, which only know how to perfor
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
 
@@ -26,6 +26,9 @@ REPLY_TIMEOUT: Final = 10.0
 # A blocked read must outlast its block time, or a quiet server would look like a dead one.
 BLOCK_MARGIN: Final = 5.0
 _RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
+# One more try is for a connection that broke while nobody used it.
+_HASTY_PAUSES: Final = (0.0,)
+HASTY_TIMEOUT: Final = 2.0
 _OLDEST_SERVER: Final = (7, 0)
 
 # Failures after which the same request may succeed: the connection broke, or the server is starting or changing roles.
@@ -51,29 +54,40 @@ _REFUSED: Final = (
 )
 
 
+class MakeCall(Protocol):
+    """How calls are made of requests."""
+
+    def __call__(self, call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
+        """Makes a call."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One command to send, and how long to wait for its reply.
 
-    Where there are several servers, `key` says which one is meant; without a key any will do.
+    Where there are several servers, `key` says which one is meant; without a key any will do. A `hasty` one is not sent
+    to a server that did not answer a moment ago.
     """
 
     args: tuple[Arg, ...]
     timeout: float = REPLY_TIMEOUT
     key: str | None = None
+    hasty: bool = False
 
 
-def script_requests(call: Call[Any]) -> Flow[Any]:
+def script_requests(call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
     """Makes a call; sends the whole script to a server that does not know it."""
     operands, key = (len(call.keys), *call.keys, *call.args), call.keys[0]
+    timeout = HASTY_TIMEOUT if hasty else REPLY_TIMEOUT
     try:
-        return (yield Request(("EVALSHA", call.script.sha, *operands), key=key))
+        return (yield Request(("EVALSHA", call.script.sha, *operands), timeout, key, hasty))
     except redis_errors.NoScriptError:
-        return (yield Request(("EVAL", call.script.text, *operands), key=key))
+        return (yield Request(("EVAL", call.script.text, *operands), timeout, key, hasty))
 
 
 def operation_requests(
-    operation: Operation[R], keyspace: Keyspace, clock: Clock | None, make: Callable[[Call[Any]], Flow[Any]]
+    operation: Operation[R], keyspace: Keyspace, clock: Clock | None, make: MakeCall = script_requests
 ) -> Flow[R]:
     """Carries out an operation; sends it again, marked as a repetition, when a connection fails. `make` makes a call.
 
@@ -81,10 +95,11 @@ def operation_requests(
         BackendError: it failed for good.
     """
     last: Exception | None = None
-    for pause in (*_RETRY_PAUSES, None):
+    hasty = operation.comes_again
+    for pause in (*(_HASTY_PAUSES if hasty else _RETRY_PAUSES), None):
         command = command_for(operation, keyspace, None if clock is None else clock.now_ms())
         try:
-            reply = yield from make(command.call)
+            reply = yield from make(command.call, hasty=hasty)
         except BackendError:
             raise
         except Exception as error:

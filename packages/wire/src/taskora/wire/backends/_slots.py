@@ -3,6 +3,7 @@
 Without input or output: flows say what to send where, and a backend for asyncio or for threads sends it.
 """
 
+import time
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,15 @@ from redis.crc import key_slot
 from taskora.contracts import BackendError
 from taskora.wire._call import Call
 from taskora.wire._flows import Flow
-from taskora.wire.backends._resp import FAILURES, Request, is_transient, script_requests
+from taskora.wire.backends._resp import FAILURES, MakeCall, Request, is_transient, script_requests
 
 R = TypeVar("R")
 
 _REDIRECTIONS: Final = 5
+# How long a server that did not answer is spared by requests that come again anyway.
+SILENT_SECONDS: Final = 2.0
+# There are others to ask.
+_INFORMANT_TIMEOUT: Final = 2.0
 _SCAN_COUNT: Final = 1000
 
 
@@ -44,8 +49,10 @@ class ToNode:
 class SlotMap:
     """What is known of a cluster. Replaced as a whole, so that any thread may look."""
 
-    def __init__(self, seeds: Sequence[Address]) -> None:
+    def __init__(self, seeds: Sequence[Address], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._seeds: Final = tuple(seeds)
+        self._clock: Final = clock
+        self._silent: Final[dict[Address, float]] = {}
         self._ranges: tuple[tuple[int, int, Address], ...] = ()
         self._turn = 0
         self.is_stale = True
@@ -57,8 +64,17 @@ class SlotMap:
 
     @property
     def informants(self) -> list[Address]:
-        """Whom to ask about the cluster: those that are known, then those that the user named."""
-        return list(dict.fromkeys((*self.primaries, *self._seeds)))
+        """Whom to ask about the cluster: those that are known, then those that the user named; the silent ones last."""
+        return sorted(dict.fromkeys((*self.primaries, *self._seeds)), key=self.is_silent)
+
+    def note(self, error: Exception, address: Address) -> None:
+        """A request to a server failed; one that breaks connections or refuses them does at least answer."""
+        if isinstance(error, redis_errors.TimeoutError):
+            self._silent[address] = self._clock() + SILENT_SECONDS
+
+    def is_silent(self, address: Address) -> bool:
+        """Whether a server did not answer a moment ago."""
+        return self._silent.get(address, 0.0) > self._clock()
 
     def owner(self, key: str | None) -> Address:
         """The server of a key; for no key any server, another one each time."""
@@ -90,6 +106,8 @@ def routed(request: Request, slots: SlotMap) -> Flow[Any]:
         yield from learned(slots)
     step = ToNode(address=slots.owner(request.key), request=request)
     for _ in range(_REDIRECTIONS):
+        if request.hasty and slots.is_silent(step.address):
+            raise redis_errors.TimeoutError(f"{step.address} did not answer a moment ago")
         try:
             return (yield step)
         except redis_errors.MovedError as error:
@@ -98,6 +116,7 @@ def routed(request: Request, slots: SlotMap) -> Flow[Any]:
         except redis_errors.AskError as error:
             step = ToNode(address=_target(error, step.address), request=request, asking=True)
         except FAILURES as error:
+            slots.note(error, step.address)
             slots.is_stale = slots.is_stale or is_transient(error)  # another server may have taken its place
             raise
     raise redis_errors.ClusterDownError(f"the servers of the cluster sent a request on {_REDIRECTIONS} times")
@@ -112,13 +131,14 @@ def learned(slots: SlotMap) -> Flow[None]:
     last: Exception | None = None
     for address in slots.informants:
         try:
-            reply = yield ToNode(address=address, request=Request(("CLUSTER", "SLOTS")))
+            reply = yield ToNode(address=address, request=Request(("CLUSTER", "SLOTS"), _INFORMANT_TIMEOUT))
             slots.learn(reply, address)
         except FAILURES as error:
             if "cluster support disabled" in str(error):
                 raise BackendError(
                     f"{address} is no cluster: give its URL as redis:// instead of redis+cluster://"
                 ) from error
+            slots.note(error, address)
             last = error
         else:
             return
@@ -126,13 +146,13 @@ def learned(slots: SlotMap) -> Flow[None]:
     raise last or redis_errors.ConnectionError("no server of the cluster is known")
 
 
-def cluster_requests(slots: SlotMap) -> Callable[[Call[Any]], Flow[Any]]:
+def cluster_requests(slots: SlotMap) -> MakeCall:
     """How calls are made: the one that looks at the whole keyspace goes to each server in turn."""
 
-    def requests(call: Call[Any]) -> Flow[Any]:
+    def requests(call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
         if call.script.name == "scan_tasks":
             return _scan(call, slots)
-        return script_requests(call)
+        return script_requests(call, hasty=hasty)
 
     return requests
 
