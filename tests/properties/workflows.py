@@ -180,6 +180,16 @@ class Workflowing(Pair):
         if told:
             assert self.both(op.ForgetUntold(task=task, job_ids=ids)) == len(ids)
 
+    @rule(name=jobs, give_up_ms=st.sampled_from([None, 0, MINUTE_MS]))
+    def postpone_untold(self, name: Name, give_up_ms: int | None) -> None:
+        """Of a job that may be no step, may not have ended, and may not be there."""
+        noted = self.views[name.task].ids("workflow:untold")
+        ids = [name.job_id, *noted[:1]]
+        given_up = self.both(
+            op.PostponeUntold(task=name.task, job_ids=ids, shortest_ms=10, longest_ms=MINUTE_MS, give_up_ms=give_up_ms)
+        )
+        assert set(given_up) <= set(noted)
+
     def _look_at_workflows(self, task: str, ids: Sequence[str], limit: int) -> None:
         self.both(op.ReadLinks(task=task, job_ids=[*ids, "j0"]))
         for ended in (False, True):

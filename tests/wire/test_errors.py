@@ -9,11 +9,22 @@ from typing import Any
 import pytest
 import redis
 from redis import RedisCluster
+from redis import exceptions as redis_errors
 
 from taskora.contracts import BackendError, TaskoraError, UsageError
-from taskora.wire import CountJobs, Enqueue, Exchange, NewJob, Operation, Outcome, OutcomeKind, Settlement
+from taskora.wire import (
+    CountJobs,
+    Enqueue,
+    Exchange,
+    NewJob,
+    Operation,
+    Outcome,
+    OutcomeKind,
+    Settlement,
+    may_pass,
+)
 from taskora.wire.backends import Transport, open_backend, open_sync_backend
-from taskora.wire.backends._resp import Request, check_server
+from taskora.wire.backends._resp import Request, check_server, translate
 from tests.servers import Server
 
 SECRET = "hunter2-s3cret"
@@ -282,3 +293,52 @@ async def test_an_error_of_a_caller_inside_a_subscription_stays_the_callers(serv
 def test_every_error_is_of_the_tree() -> None:
     assert issubclass(BackendError, TaskoraError)
     assert issubclass(UsageError, TaskoraError)
+
+
+def is_permanent(run: Run, url: str, operation: Operation[Any] = COUNT) -> bool:
+    with pytest.raises(BackendError) as caught:
+        run(url, operation)
+    assert may_pass(caught.value) is not caught.value.is_permanent
+    return caught.value.is_permanent
+
+
+def test_a_refusal_will_not_pass(run: Run, server: Server, redis_raw: redis.Redis) -> None:
+    redis_raw.set("taskora:{t}:wait", "no list")
+    assert is_permanent(run, server.url)
+    redis_raw.delete("taskora:{t}:wait")
+
+
+def test_missing_rights_will_not_pass(run: Run, as_user: Callable[..., str]) -> None:
+    assert is_permanent(run, as_user("+@all", "-evalsha", "-eval", "~*"))
+
+
+def test_a_lack_of_memory_and_a_server_that_is_away_may_pass(
+    run: Run, server: Server, configure: Callable[[str, object], None]
+) -> None:
+    run(server.url, COUNT)
+    configure("maxmemory", 1)
+    operation = Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id="j1", data=b"1")])
+    assert not is_permanent(run, server.url, operation)
+    assert not is_permanent(run, "unix:///nowhere/at/all.sock")
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (redis.ResponseError("BUSY Redis is busy running a script"), True),
+        (redis.ResponseError("MISCONF Redis is configured to save snapshots"), True),
+        (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (redis.ConnectionError("gone"), True),
+        (redis.TimeoutError("slow"), True),
+        (redis_errors.ClusterDownError("The cluster is down"), True),
+        (redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
+        (redis.ResponseError("user_script:37: attempt to index a nil value"), False),
+        (redis_errors.NoPermissionError("no"), False),
+    ],
+)
+def test_what_may_pass_is_told_from_what_will_not(error: Exception, passes: bool) -> None:
+    assert may_pass(translate(error)) is passes
+
+
+def test_an_error_that_is_not_the_servers_will_not_pass() -> None:
+    assert not may_pass(ValueError("a reply that makes no sense"))

@@ -276,8 +276,13 @@ class BackendError(TaskoraError):
     """The server is unreachable, refuses us, is out of memory, or is too old.
 
     Passwords in URLs are blotted out of the message.
+
+    Attributes:
+        is_permanent: The same request would fail again: the server understood and refused it, or what is stored is
+            damaged. Otherwise it may succeed later.
     """
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, is_permanent: bool = False) -> None:
         redacted = _URL_CREDENTIALS.sub("***@", message)
         super().__init__(_URL_PASSWORD_PARAMETER.sub("***", redacted))
+        self.is_permanent = is_permanent

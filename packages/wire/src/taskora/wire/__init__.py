@@ -21,6 +21,7 @@ from taskora.wire._flows import (
     ask,
     drive,
     drive_async,
+    may_pass,
 )
 from taskora.wire._handshake import (
     handshake,
@@ -98,6 +99,7 @@ from taskora.wire._operations import (
     Outcome,
     OutcomeKind,
     Pace,
+    PostponeUntold,
     Prune,
     PushCollect,
     ReadCollect,
@@ -165,14 +167,36 @@ from taskora.wire._version import (
     check_meta,
 )
 from taskora.wire._workflow_creation import create_workflow_once
-from taskora.wire._workflow_flows import cancel_workflow, create_workflow, settle_steps, time_out
+from taskora.wire._workflow_flows import (
+    FIRST_LOOK_MS,
+    NotTold,
+    cancel_workflow,
+    create_workflow,
+    ends_by_workflow,
+    has_to_tell,
+    postpone_telling,
+    settle_steps,
+    settle_workflow,
+    time_out,
+)
 from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, WorkflowStep, decode_graph, put_together
 from taskora.wire._workflow_record import WorkflowRecord, WorkflowStatus, read_workflow, read_workflow_status
-from taskora.wire._workflow_repair import repair_workflow, sweep_untold, sweep_workflows
+from taskora.wire._workflow_repair import (
+    DUE_AT_ONCE,
+    UNTOLD_AGE_MS,
+    UNTOLD_AT_ONCE,
+    Unrepaired,
+    look_at_workflow,
+    repair_workflow,
+    sweep_untold,
+    sweep_workflows,
+)
 from taskora.wire._workflow_revision import reopen_workflow, spawn_steps
 
 __all__ = [
+    "DUE_AT_ONCE",
     "FINAL_STATES",
+    "FIRST_LOOK_MS",
     "KEEP_ABANDONED_MS",
     "KEEP_COMPLETED_MS",
     "KEEP_STOPPED_MS",
@@ -182,6 +206,8 @@ __all__ = [
     "NEWEST",
     "NO_PACE",
     "OURS",
+    "UNTOLD_AGE_MS",
+    "UNTOLD_AT_ONCE",
     "WIRE_VERSION",
     "WORKER_LIFETIME_MS",
     "AbandonWorkflow",
@@ -241,6 +267,7 @@ __all__ = [
     "LogLevel",
     "Meta",
     "NewJob",
+    "NotTold",
     "Occurrence",
     "OnExpire",
     "Operation",
@@ -249,6 +276,7 @@ __all__ = [
     "Pace",
     "ParkedReason",
     "Pause",
+    "PostponeUntold",
     "Prune",
     "PushCollect",
     "ReadCollect",
@@ -290,6 +318,7 @@ __all__ = [
     "TaskKeys",
     "TaskPage",
     "TellWorkflowEnd",
+    "Unrepaired",
     "Verdict",
     "VersionCounts",
     "WorkerRecord",
@@ -316,9 +345,14 @@ __all__ = [
     "dump_json",
     "encode_log",
     "encode_schedule",
+    "ends_by_workflow",
     "handshake",
+    "has_to_tell",
     "labelled",
+    "look_at_workflow",
+    "may_pass",
     "occurrence_id",
+    "postpone_telling",
     "put_together",
     "random_id",
     "read_workflow",
@@ -326,6 +360,7 @@ __all__ = [
     "reopen_workflow",
     "repair_workflow",
     "settle_steps",
+    "settle_workflow",
     "spawn_steps",
     "sweep_untold",
     "sweep_workflows",

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
+from taskora.contracts import BackendError
 from taskora.wire._operations import Operation
 
 R = TypeVar("R")
@@ -55,3 +56,11 @@ async def drive_async(flow: Flow[R], perform: Callable[[Any], Awaitable[Any]]) -
                 step = flow.send(reply)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # StopIteration carries the flow's R untyped
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether what failed may succeed later, as it is: the server could not be reached, or could not do it now.
+
+    Anything else would fail again: the request was refused, or what is stored is damaged.
+    """
+    return isinstance(error, BackendError) and not error.is_permanent

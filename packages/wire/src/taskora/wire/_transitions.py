@@ -2924,6 +2924,80 @@ def list_workflows(
     )
 
 
+POSTPONE_UNTOLD = Script(
+    name="postpone_untold",
+    sha="cda662246bc0bf38ece5542a7b2d9a98c3909b7a",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local shortest_ms = tonumber(ARGV[2])
+local longest_ms = tonumber(ARGV[3])
+local give_up_ms = tonumber(ARGV[4])
+local JOB_IDS = 5
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function resolve_now()
+  if given_now_ms ~= '' then
+    return tonumber(given_now_ms)
+  end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local now_ms = resolve_now()
+local now = ms_text(now_ms)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local UNTOLD = prefix .. 'workflow:untold'
+local function note_end(id, workflow_id)
+  if workflow_id and workflow_id ~= '' then
+    redis.call('ZADD', UNTOLD, now, id)
+  end
+end
+local given_up = {}
+for i = JOB_IDS, #ARGV do
+  local id = ARGV[i]
+  if redis.call('ZSCORE', UNTOLD, id) then
+    local ended_ms = tonumber(fields_of(prefix .. id, 'finishedOn')[1] or '')
+    local age_ms = ended_ms and now_ms - ended_ms
+    if not age_ms then
+      redis.call('ZREM', UNTOLD, id)
+    elseif give_up_ms >= 0 and age_ms >= give_up_ms then
+      redis.call('ZREM', UNTOLD, id)
+      given_up[#given_up + 1] = id
+    else
+      local pause_ms = math.min(math.max(math.floor(age_ms / 4), shortest_ms), longest_ms)
+      redis.call('ZADD', UNTOLD, ms_text(now_ms + pause_ms), id)
+    end
+  end
+end
+return given_up
+""",
+)
+
+
+def postpone_untold(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    shortest_ms: int,
+    longest_ms: int,
+    give_up_ms: int,
+    job_ids: Sequence[Arg],
+) -> Call[list[bytes]]:
+    """postpone_untold: notes of ended jobs of workflows
+
+    `job_ids` is flat: (job_id) repeated.
+    """
+    return Call(
+        script=POSTPONE_UNTOLD,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, shortest_ms, longest_ms, give_up_ms, *job_ids),
+    )
+
+
 PRUNE = Script(
     name="prune",
     sha="58d0daa787eaeaa5ea9d4f12c84c2481ff248196",
@@ -4676,6 +4750,7 @@ SCRIPTS: tuple[Script, ...] = (
     LEAD,
     LIST_JOBS,
     LIST_WORKFLOWS,
+    POSTPONE_UNTOLD,
     PRUNE,
     PUSH_COLLECT,
     READ_COLLECT,

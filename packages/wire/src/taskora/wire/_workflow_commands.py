@@ -225,6 +225,19 @@ def _forget_untold(operation: op.ForgetUntold, keyspace: Keyspace, _now_ms: int 
     return Command(lua.forget_untold(keys=keyspace.task(operation.task), job_ids=operation.job_ids), int)
 
 
+@builds(op.PostponeUntold)
+def _postpone_untold(operation: op.PostponeUntold, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[str, ...]]:
+    call = lua.postpone_untold(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        shortest_ms=operation.shortest_ms,
+        longest_ms=operation.longest_ms,
+        give_up_ms=-1 if operation.give_up_ms is None else operation.give_up_ms,
+        job_ids=operation.job_ids,
+    )
+    return Command(call, texts)
+
+
 @builds(op.TellWorkflowEnd)
 def _tell_workflow_end(operation: op.TellWorkflowEnd, keyspace: Keyspace, _now_ms: int | None) -> Command[bool]:
     call = lua.tell_workflow_end(

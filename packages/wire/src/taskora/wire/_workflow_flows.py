@@ -9,16 +9,20 @@ operations makes sure that whatever was begun is found and finished by somebody:
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from taskora.contracts import BackendError, JobState
 from taskora.wire import _operations as op
-from taskora.wire._flows import Flow, ask
+from taskora.wire._flows import Flow, ask, may_pass
 from taskora.wire._workflow_graph import WorkflowGraph
 
 FIRST_LOOK_MS: Final = 30_000
+LONGEST_LOOK_MS: Final = 600_000
 TIMED_OUT: Final = "workflow timeout"
 
+# A server that is back is not to be kept waiting.
+_LONGEST_OUTAGE_MS: Final = 30_000
 _ENQUEUED_AT_ONCE: Final = 1000
 _ENQUEUED_BYTES: Final = 8 * 1_048_576
 
@@ -80,35 +84,98 @@ def _batches(jobs: Sequence[op.StepJob]) -> Iterable[Sequence[op.StepJob]]:
     yield batch
 
 
-def settle_steps(ended: Sequence[op.EndedStep]) -> Flow[None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotTold:
+    """A workflow that could not be told of the ends of some jobs, and why. Their notes are still there."""
+
+    workflow_id: str
+    steps: tuple[op.EndedStep, ...]
+    error: Exception
+
+
+def settle_steps(ended: Sequence[op.EndedStep]) -> Flow[tuple[NotTold, ...]]:
     """Tells workflows of jobs that have ended, does what follows, and crosses the notes of their ends out.
 
-    A job that has not ended, and one of no workflow, have nothing to tell.
+    A workflow that cannot be told does not keep others from being told; the reply says which those are. A job that has
+    not ended, and one of no workflow, have nothing to tell.
     """
-    by_workflow: dict[str, list[tuple[int, op.EndedStep]]] = {}
+    not_told: list[NotTold] = []
+    told = [step for step in ended if not has_to_tell(step)]
+    for workflow_id, steps in ends_by_workflow(ended).items():
+        try:
+            yield from _settle(workflow_id, steps)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one workflow concerns no other
+            not_told.append(NotTold(workflow_id=workflow_id, steps=tuple(steps), error=error))
+        else:
+            told += steps
+    yield from _forget(told)
+    return tuple(not_told)
+
+
+def settle_workflow(workflow_id: str, ended: Sequence[op.EndedStep]) -> Flow[None]:
+    """As `settle_steps`, of one workflow; raises what keeps it from being told."""
+    yield from _settle(workflow_id, ended)
+    yield from _forget(ended)
+
+
+def has_to_tell(step: op.EndedStep) -> bool:
+    """Whether a job is of a workflow, and has ended."""
+    return step.link is not None and step.state is not None and step.state.is_terminal
+
+
+def ends_by_workflow(ended: Iterable[op.EndedStep]) -> dict[str, list[op.EndedStep]]:
+    """The ends that workflows have to be told of."""
+    found: dict[str, list[op.EndedStep]] = {}
     for step in ended:
-        if step.link is not None and step.state is not None and step.state.is_terminal:
-            by_workflow.setdefault(step.link.workflow_id, []).append((step.link.step, step))
-    for workflow_id, steps in by_workflow.items():
-        yield from _settle(workflow_id, steps)
-    by_task: dict[str, list[str]] = {}
-    for step in ended:
-        by_task.setdefault(step.task, []).append(step.job_id)
-    for task, job_ids in by_task.items():
+        if step.link is not None and has_to_tell(step):
+            found.setdefault(step.link.workflow_id, []).append(step)
+    return found
+
+
+def _forget(told: Iterable[op.EndedStep]) -> Flow[None]:
+    for task, job_ids in ids_by_task(told).items():
         yield from ask(op.ForgetUntold(task=task, job_ids=job_ids))
 
 
-def _settle(workflow_id: str, steps: Sequence[tuple[int, op.EndedStep]]) -> Flow[None]:
-    results = [
-        op.StepResult(step=number, job_id=step.job_id, result=step.result)
-        for number, step in steps
-        if step.state is JobState.COMPLETED
-    ]
+def ids_by_task(steps: Iterable[op.EndedStep]) -> dict[str, list[str]]:
+    """The ids of jobs, by task."""
+    found: dict[str, list[str]] = {}
+    for step in steps:
+        found.setdefault(step.task, []).append(step.job_id)
+    return found
+
+
+def postpone_telling(not_told: NotTold) -> Flow[tuple[str, ...]]:
+    """Puts off telling a workflow; the reply names the jobs whose ends nobody will tell it of any more.
+
+    What may pass is tried again for as long as it takes; a workflow that is damaged, until its record would have ended.
+    """
+    passes = may_pass(not_told.error)
+    given_up: tuple[str, ...] = ()
+    for task, job_ids in ids_by_task(not_told.steps).items():
+        given_up += yield from ask(
+            op.PostponeUntold(
+                task=task,
+                job_ids=job_ids,
+                longest_ms=_LONGEST_OUTAGE_MS if passes else LONGEST_LOOK_MS,
+                give_up_ms=None if passes else op.KEEP_STOPPED_MS,
+            )
+        )
+    return given_up
+
+
+def _settle(workflow_id: str, steps: Sequence[op.EndedStep]) -> Flow[None]:
+    results: list[op.StepResult] = []
+    failures: list[tuple[int, op.EndedStep]] = []
+    for step in steps:
+        if step.link is not None and step.state is JobState.COMPLETED:
+            results.append(op.StepResult(step=step.link.step, job_id=step.job_id, result=step.result))
+        elif step.link is not None and has_to_tell(step):
+            failures.append((step.link.step, step))
     if results:
         yield from advance(workflow_id, results)
-    for number, step in steps:
-        if step.state is not JobState.COMPLETED:
-            yield from _fail(workflow_id, number, step)
+    for number, step in failures:
+        yield from _fail(workflow_id, number, step)
 
 
 def advance(workflow_id: str, results: Sequence[op.StepResult]) -> Flow[None]:

@@ -20,6 +20,9 @@ _NUMBER: Final = re.compile(rb"\d+")
 class DamagedWorkflowError(BackendError):
     """The record of a workflow cannot be read."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_permanent=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowStep:

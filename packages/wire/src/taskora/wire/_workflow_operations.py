@@ -249,6 +249,20 @@ class ForgetUntold(Operation[int]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PostponeUntold(Operation[tuple[str, ...]]):
+    """Puts off telling workflows of the ends of these jobs, longer the longer ago that was, within bounds.
+
+    The notes of those that ended `give_up_ms` ago or more, if that is not None, are crossed out; the reply names them.
+    """
+
+    task: str
+    job_ids: Sequence[str]
+    shortest_ms: int = 10_000
+    longest_ms: int = 600_000
+    give_up_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TellWorkflowEnd(Operation[bool]):
     """Tells those who wait that a workflow has ended, in the events of a task."""
 

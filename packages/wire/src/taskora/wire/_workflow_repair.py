@@ -1,56 +1,77 @@
 """Finding and finishing what somebody began for a workflow and did not finish."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from taskora.wire import _operations as op
-from taskora.wire._flows import Flow, ask
+from taskora.wire._flows import Flow, ask, may_pass
 from taskora.wire._job import JobStatus
 from taskora.wire._workflow_flows import (
     FIRST_LOOK_MS,
+    LONGEST_LOOK_MS,
+    NotTold,
     advance,
     enqueue_steps,
     file_workflow,
+    postpone_telling,
     settle_steps,
+    settle_workflow,
     stop,
     time_out,
 )
-from taskora.wire._workflow_graph import DamagedWorkflowError
 from taskora.wire._workflow_record import WorkflowRecord, decode_workflow
 
-_DUE_AT_ONCE: Final = 20
-_UNTOLD_AT_ONCE: Final = 200
+DUE_AT_ONCE: Final = 20
+UNTOLD_AT_ONCE: Final = 200
 _READ_AT_ONCE: Final = 500
 # What was settled just now is being told by the one who settled it.
-_UNTOLD_AGE_MS: Final = 2000
-_LONGEST_LOOK_MS: Final = 600_000
+UNTOLD_AGE_MS: Final = 2000
 
 
-def sweep_workflows() -> Flow[int]:
-    """Looks at the workflows whose look is due; tells how many those were.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unrepaired:
+    """A workflow whose look failed, and why. The next look at it is due later."""
 
-    Raises:
-        DamagedWorkflowError: one of them cannot be read; the others were looked at.
-    """
-    due = yield from ask(op.DueWorkflows(limit=_DUE_AT_ONCE, again_ms=FIRST_LOOK_MS))
-    damaged: DamagedWorkflowError | None = None
+    workflow_id: str
+    error: Exception
+
+
+def sweep_workflows() -> Flow[tuple[Unrepaired, ...]]:
+    """Looks at the workflows whose look is due, whatever is wrong with some of them; tells which looks failed."""
+    due = yield from ask(op.DueWorkflows(limit=DUE_AT_ONCE, again_ms=FIRST_LOOK_MS))
+    failed: list[Unrepaired] = []
     for workflow_id in due.workflow_ids:
-        try:
-            yield from repair_workflow(workflow_id, look_at_ms=due.again_at_ms)
-        except DamagedWorkflowError as error:
-            damaged = error
-            yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=_LONGEST_LOOK_MS))
-    if damaged is not None:
-        raise damaged
-    return len(due.workflow_ids)
+        unrepaired = yield from look_at_workflow(workflow_id, due.again_at_ms)
+        if unrepaired is not None:
+            failed.append(unrepaired)
+    return tuple(failed)
 
 
-def sweep_untold(task: str, min_age_ms: int = _UNTOLD_AGE_MS) -> Flow[int]:
-    """Tells workflows of jobs of a task that ended, and nobody told of; the reply is how many."""
-    ended = yield from ask(op.ReadUntold(task=task, min_age_ms=min_age_ms, limit=_UNTOLD_AT_ONCE))
-    if ended:
-        yield from settle_steps(ended)
-    return len(ended)
+def look_at_workflow(workflow_id: str, look_at_ms: int) -> Flow[Unrepaired | None]:
+    """Looks at one workflow that was due, and is due again at an instant.
+
+    One that is damaged, or of which the server refuses to know, is put off for long.
+    """
+    try:
+        yield from repair_workflow(workflow_id, look_at_ms=look_at_ms)
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with one workflow concerns no other
+        if not may_pass(error):
+            yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=LONGEST_LOOK_MS))
+        return Unrepaired(workflow_id=workflow_id, error=error)
+    return None
+
+
+def sweep_untold(task: str, min_age_ms: int = UNTOLD_AGE_MS) -> Flow[tuple[NotTold, ...]]:
+    """Tells workflows of jobs of a task that ended, and nobody told of; tells which workflows could not be told.
+
+    Those are put off, so that they do not stand in the way of others.
+    """
+    ended = yield from ask(op.ReadUntold(task=task, min_age_ms=min_age_ms, limit=UNTOLD_AT_ONCE))
+    not_told = (yield from settle_steps(ended)) if ended else ()
+    for workflow in not_told:
+        yield from postpone_telling(workflow)
+    return not_told
 
 
 def repair_workflow(workflow_id: str, *, look_at_ms: int | None = None) -> Flow[None]:
@@ -87,7 +108,7 @@ def _told_in(record: WorkflowRecord) -> str:
 
 def _next_look_ms(record: WorkflowRecord) -> int:
     """The longer a workflow has been running, the longer it can wait; never past its deadline."""
-    look_ms = min(max((record.now_ms - record.created_ms) // 4, FIRST_LOOK_MS), _LONGEST_LOOK_MS)
+    look_ms = min(max((record.now_ms - record.created_ms) // 4, FIRST_LOOK_MS), LONGEST_LOOK_MS)
     return look_ms if record.deadline_ms is None else max(min(look_ms, record.deadline_ms - record.now_ms), 1)
 
 
@@ -101,7 +122,7 @@ def _repair_steps(record: WorkflowRecord) -> Flow[None]:
         elif status.state.is_terminal:
             ended.append(_ended(record, number, status))
     yield from enqueue_steps((yield from _still_open(missing)))
-    yield from settle_steps(ended)
+    yield from settle_workflow(record.workflow_id, ended)
     released = [number for number in range(len(record.graph.steps)) if _could_complete(record, number)]
     if released:
         yield from advance(record.workflow_id, [_result(record, number) for number in released])

@@ -20,6 +20,7 @@ from taskora.worker._implementation import Implementation
 from taskora.worker._patience import patience_ms
 from taskora.worker._running import RunningAttempts
 from taskora.worker._workflow_teller import WorkflowTeller
+from taskora.worker._workflow_troubles import WorkflowTroubles
 
 logger = logging.getLogger("taskora.worker")
 
@@ -55,6 +56,7 @@ class Lane:
         on_failure: FailureListener,
         on_trouble: Callable[[BaseException], None],
         wake: asyncio.Event | None = None,
+        troubles: WorkflowTroubles | None = None,
     ) -> None:
         self.attempts: Final = RunningAttempts(
             backend, implementation, executor, lease_ms=lease_ms, on_end=self._attempt_ended
@@ -73,8 +75,12 @@ class Lane:
         self._clock_offset_ms: float | None = None
         self._due_ms: int | None = None
         self._failures = 0
-        self._teller: Final = WorkflowTeller(
-            backend, implementation.task, on_done=self._wake.set, on_trouble=on_trouble
+        self.teller: Final = WorkflowTeller(
+            backend,
+            implementation.task,
+            on_done=self._wake.set,
+            on_trouble=on_trouble,
+            troubles=troubles or WorkflowTroubles(),
         )
 
     @property
@@ -97,7 +103,7 @@ class Lane:
                     await self._wait()
         finally:
             self.attempts.close()
-            self._teller.close()
+            self.teller.close()
             if self._watch is not None:
                 self._watch.cancel()
 
@@ -112,7 +118,7 @@ class Lane:
             # Leases run out, and whoever sweeps then gives the jobs back.
             logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
             return True
-        return not (self.attempts or self._ended or self._unsent or self._look or self._teller.busy)
+        return not (self.attempts or self._ended or self._unsent or self._look or self.teller.busy)
 
     @property
     def has_outcomes(self) -> bool:
@@ -132,7 +138,7 @@ class Lane:
             self._ended = batch + self._ended
             raise
         self._take_in(batch, reply)
-        await self._teller.flush()
+        await self.teller.flush()
         return reply
 
     def free_slots(self) -> int:
@@ -230,7 +236,7 @@ class Lane:
                 continue
             self.attempts.forget(attempt)
             if attempt.claim.link is not None:
-                self._teller.note(attempt.claim.link, outcome, settlement)
+                self.teller.note(attempt.claim.link, outcome, settlement)
             if settlement is Settlement.LOST:
                 logger.warning("outcome_refused", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
             elif outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRYING):
@@ -241,6 +247,8 @@ class Lane:
         # What a round trip claimed that was under way when the worker was told to stop goes back at once.
         begin = self.attempts.refuse if self._stopping else self.attempts.start
         for claim in reply.claims:
+            if claim.link is not None:
+                self.teller.see()
             begin(claim, reply.now_ms)
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -251,7 +259,7 @@ class Lane:
     def stop_claiming(self) -> None:
         """Takes no more jobs, and puts the wake-up token back if this lane holds it."""
         self._stopped.set()
-        self._teller.stop()
+        self.teller.stop()
         self._failures = 0
         self._look = True
         if self._watch is not None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from taskora.producer import PayloadCodec
@@ -28,6 +29,7 @@ from taskora.worker._scheduler import Scheduler
 from taskora.worker._stall_recoverer import StallRecoverer
 from taskora.worker._threads import ThreadPool
 from taskora.worker._workflow_sweeper import WorkflowSweeper
+from taskora.worker._workflow_troubles import WorkflowTroubles
 
 logger = logging.getLogger("taskora.worker")
 
@@ -69,6 +71,8 @@ class Runtime:
         self._lane_tasks: list[asyncio.Task[None]] = []
         self._role_tasks: list[asyncio.Task[None]] = []
         self._renewer: LeaseRenewer | None = None
+        self._workflow_troubles: Final = WorkflowTroubles()
+        self._sweeper: WorkflowSweeper | None = None
         self._follower: Final = EventFollower(backend, codecs, listeners, now_ms=self._now_ms, on_trouble=self._trouble)
         self._announcements: Final[set[asyncio.Task[None]]] = set()
         self._hurry: Final = asyncio.Event()
@@ -110,6 +114,7 @@ class Runtime:
             lease_ms=self._lease_ms,
             on_failure=FailureLog(self._listeners),
             on_trouble=self._trouble,
+            troubles=self._workflow_troubles,
         )
 
     def _upkeep_roles(self, renewer: LeaseRenewer) -> Sequence[Role]:
@@ -117,11 +122,17 @@ class Runtime:
         if self._lanes:
             running = {task: lane.attempts for task, lane in self._lanes.items()}
             roles.append(Canceller(self._backend, running, on_subscribed=renewer.renew_now))
-            roles.append(WorkflowSweeper(self._backend, self._lanes))
+            tellers = [lane.teller for lane in self._lanes.values()]
+            self._sweeper = WorkflowSweeper(self._backend, tellers, self._workflow_troubles)
+            roles.append(self._sweeper)
         own = self._implementations
-        sweeps = [StallRecoverer(self._backend, task, implementation.stall) for task, implementation in own.items()]
+        sweeps = [self._stall_recoverer(task) for task in own]
         prunings = [RetentionPruner(self._backend, task, self._retention) for task in own]
         return [*roles, *rounds("stall_recoverer", sweeps), *rounds("retention_pruner", prunings)]
+
+    def _stall_recoverer(self, task: str) -> StallRecoverer:
+        tell = partial(self._lanes[task].teller.sweep, 0)
+        return StallRecoverer(self._backend, task, self._implementations[task].stall, on_ended=tell)
 
     def _now_ms(self) -> int | None:
         return next((lane.now_ms for lane in self._lanes.values() if lane.now_ms is not None), None)
@@ -216,6 +227,8 @@ class Runtime:
             last_first.push_async_callback(self._follower.close)
             if self._scheduler is not None:
                 last_first.push_async_callback(self._scheduler.stop)
+            if self._sweeper is not None:
+                last_first.push_async_callback(self._sweeper.close)
             last_first.push_async_callback(end, self._role_tasks)
             last_first.push_async_callback(end, self._lane_tasks)
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -14,11 +15,14 @@ logger = logging.getLogger("taskora.worker")
 class StallRecoverer:
     """Sweeps one task. Any number of workers may do so at once."""
 
-    def __init__(self, backend: Backend, task: str, stall: Stall) -> None:
+    def __init__(
+        self, backend: Backend, task: str, stall: Stall, *, on_ended: Callable[[], None] | None = None
+    ) -> None:
         self.name: Final = f"stall_recoverer:{task}"
         self.interval: Final = stall.interval_ms / 1000
         self._backend: Final = backend
         self._operation: Final = RecoverStalled(task=task, max_count=stall.max_count)
+        self._on_ended: Final = on_ended
 
     async def tick(self) -> None:
         """Recovers what stalled since the last sweep but one."""
@@ -30,7 +34,11 @@ class StallRecoverer:
             cursor = found.cursor
         if counts.total():
             logger.warning("jobs_stalled", extra={"task": self._operation.task, **counts})
-        if (
-            counts["failed"] or counts["cancelled"]
-        ):  # their workflows, if they have any, must not wait for the next sweep
+        if counts["failed"] or counts["cancelled"]:  # their workflows, if they have any, shall hear of it at once
+            await self._tell()
+
+    async def _tell(self) -> None:
+        if self._on_ended is not None:
+            self._on_ended()
+        else:
             await drive_async(sweep_untold(self._operation.task, 0), self._backend.run)

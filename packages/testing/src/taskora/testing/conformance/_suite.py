@@ -32,6 +32,7 @@ from taskora.testing.conformance._cases.versions import TestVersions
 from taskora.testing.conformance._cases.waiting import TestWaiting
 from taskora.testing.conformance._cases.workers import TestWorkers
 from taskora.testing.conformance._cases.workflow_crashes import TestWorkflowCrashes
+from taskora.testing.conformance._cases.workflow_notes import TestWorkflowNotes
 from taskora.testing.conformance._storage import OpenStorage
 from taskora.testing.conformance._subject import Subject, View, opened
 
@@ -75,6 +76,7 @@ class BackendConformance:
     TestWaiting = TestWaiting
     TestWorkers = TestWorkers
     TestWorkflowCrashes = TestWorkflowCrashes
+    TestWorkflowNotes = TestWorkflowNotes
 
     @pytest.fixture
     def open_storage(self) -> OpenStorage:

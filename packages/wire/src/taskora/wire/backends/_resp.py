@@ -44,6 +44,8 @@ TRANSIENT: Final = (
 )
 # Valkey's and Redis 7.0's words; neither has a code of its own when a script runs into the rights of its user.
 _FORBIDDEN_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
+# Words of a server that cannot do this now, and may be able to later.
+_PASSING: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY")
 # What a request may raise in all.
 FAILURES: Final = (*TRANSIENT, redis_errors.RedisError)
 _REFUSED: Final = (
@@ -172,14 +174,14 @@ def translate(error: BaseException | None) -> BackendError:
     if isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
         return BackendError(f"the server refused the credentials ({text}): check user name and password in the URL")
     if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _FORBIDDEN_IN_SCRIPT):
-        return BackendError(f"the user may not do this ({text}): extend its ACL")
+        return BackendError(f"the user may not do this ({text}): extend its ACL", is_permanent=True)
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in text:
         return BackendError(
             f"the server is out of memory ({text}): free memory or raise maxmemory, nothing was written"
         )
     if error is not None and is_transient(error):
         return BackendError(f"the server cannot be reached ({text}): check that it runs and that the address is right")
-    return BackendError(f"the server refused a request ({text})")
+    return BackendError(f"the server refused a request ({text})", is_permanent=not str(error).startswith(_PASSING))
 
 
 def marker_request(marker_keys: Sequence[str], timeout_ms: float) -> Request:

@@ -6,7 +6,7 @@ from taskora.contracts import JobState
 from taskora.wire import _operations as op
 from taskora.wire.backends._memory._creating import create, new_record, wake_for
 from taskora.wire.backends._memory._manage import end_or_request
-from taskora.wire.backends._memory._record import link_of, state, text, write
+from taskora.wire.backends._memory._record import link_of, number, state, text, write
 from taskora.wire.backends._memory._task import TaskStore
 
 
@@ -68,6 +68,26 @@ def _ended_step(task: TaskStore, job_id: str) -> op.EndedStep:
 def forget_untold(task: TaskStore, operation: op.ForgetUntold, _now_ms: int) -> int:
     """Crosses notes out."""
     return sum(task.untold.discard(job_id) for job_id in operation.job_ids)
+
+
+def postpone_untold(task: TaskStore, operation: op.PostponeUntold, now_ms: int) -> tuple[str, ...]:
+    """Puts notes off, by when their jobs ended."""
+    given_up: list[str] = []
+    for job_id in operation.job_ids:
+        if job_id not in task.untold:
+            continue
+        record = task.jobs.get(job_id, {})
+        if "finishedOn" not in record:
+            task.untold.discard(job_id)
+            continue
+        age_ms = now_ms - number(record, "finishedOn")
+        if operation.give_up_ms is not None and age_ms >= operation.give_up_ms:
+            task.untold.discard(job_id)
+            given_up.append(job_id)
+        else:
+            pause_ms = min(max(age_ms // 4, operation.shortest_ms), operation.longest_ms)
+            task.untold.add(job_id, now_ms + pause_ms)
+    return tuple(given_up)
 
 
 def tell_workflow_end(task: TaskStore, operation: op.TellWorkflowEnd, now_ms: int) -> bool:

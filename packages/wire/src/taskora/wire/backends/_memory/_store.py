@@ -57,6 +57,7 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.ReadLinks: _steps.read_links,
     op.ReadUntold: _steps.read_untold,
     op.ForgetUntold: _steps.forget_untold,
+    op.PostponeUntold: _steps.postpone_untold,
     op.TellWorkflowEnd: _steps.tell_workflow_end,
 }
 _WORKFLOW_TRANSITIONS: Final[dict[type[op.Operation[Any]], Callable[[Workflows, Any, int], Any]]] = {
