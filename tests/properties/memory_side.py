@@ -81,8 +81,12 @@ class MemorySide:
     def _workflow_keys(self, keys: Keyspace, now_ms: int) -> Named:
         workflows = self._store._workflows
         for workflow_id, stored in workflows._stored.items():
-            if stored.ends_at_ms is None or now_ms < stored.ends_at_ms:
-                yield keys.workflow_key(workflow_id), Stored(dict(stored.fields), stored.ends_at_ms)
+            ends_at_ms = workflows._ends.score(workflow_id)
+            if ends_at_ms is None or now_ms < ends_at_ms:
+                yield (
+                    keys.workflow_key(workflow_id),
+                    Stored(dict(stored.fields), None if ends_at_ms is None else int(ends_at_ms)),
+                )
         if len(workflows.running):
             yield keys.running_workflows_key, _scores(workflows.running)
         if len(workflows.ended):
@@ -128,8 +132,7 @@ class MemorySide:
         """Drops what has ended and is only not looked at; no step of the clock may bring it back."""
         now_ms = self._store.clock.now_ms()
         self._store.schedules.leader = self._store.schedules.leader_at(now_ms)
-        for workflow_id in [*self._store._workflows._stored]:
-            self._store._workflows.find(workflow_id, now_ms)
+        self._store._workflows.find("", now_ms)
         for task in self._store._tasks.values():
             if self._announced.get(task.name, (None, now_ms))[1] <= now_ms:
                 task.workers.clear()

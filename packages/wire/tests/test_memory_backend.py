@@ -9,8 +9,11 @@ import pytest
 
 from taskora.contracts import BackendError, JobState, UsageError
 from taskora.wire import (
+    KEEP_STOPPED_MS,
+    AdvanceWorkflow,
     Claim,
     CountJobs,
+    CreateWorkflow,
     Enqueue,
     Exchange,
     ExtendLeases,
@@ -22,6 +25,10 @@ from taskora.wire import (
     OutcomeKind,
     RecoverStalled,
     Settlement,
+    StepResult,
+    StopWorkflow,
+    WorkflowGraph,
+    WorkflowStep,
 )
 from taskora.wire.backends import MemoryBackend, open_backend, open_sync_backend
 from taskora.wire.backends._memory import _shared
@@ -307,3 +314,20 @@ async def test_what_was_cleared_is_gone_and_those_who_wait_or_follow_go_on() -> 
     assert [later.job_id for later in await feed.read({TASK: event.position}, block_ms=0)] == ["after"]
     await backend.run(Enqueue(task="other", version=1, max_attempts=1, jobs=[NewJob(job_id="x", data=b"1")]))
     await waiting
+
+
+async def test_the_records_of_ended_workflows_do_not_pile_up() -> None:
+    clock = HandClock()
+    backend = MemoryBackend(clock=clock)
+    for number in range(100):
+        workflow_id, job_id = f"w{number}", f"j{number}"
+        step = WorkflowStep(task=TASK, deps=(), job_id=job_id, version=1, data=b"1")
+        graph = WorkflowGraph(steps=(step,), terminal=(0,), name="test")
+        await backend.run(CreateWorkflow(workflow_id=workflow_id, graph=graph))
+        if number % 2:
+            result = StepResult(step=0, job_id=job_id, result=b"1")
+            await backend.run(AdvanceWorkflow(workflow_id=workflow_id, results=(result,)))
+        else:
+            await backend.run(StopWorkflow(workflow_id=workflow_id, state="cancelled", message="enough"))
+        clock.at += KEEP_STOPPED_MS // 10
+    assert len(backend._store._workflows._stored) == 6  # those of the last seven days that were cancelled, and of one day

@@ -17,17 +17,17 @@ def advance_workflow(workflows: Workflows, operation: op.AdvanceWorkflow, now_ms
     for result in operation.results:
         advance.note(result)
     if advance.anything_completed and found.all_completed(found.graph.terminal):
-        _finish(found, operation.keep_ms, now_ms)
+        _finish(found, now_ms)
+        workflows.keep_until(operation.workflow_id, now_ms + operation.keep_ms)
         return op.Advanced(state="completed", told_in=told_in(found), ready=tuple(advance.ready.values()))
     return op.Advanced(state=state, told_in="", ready=tuple(advance.ready.values()))
 
 
-def _finish(found: StoredWorkflow, keep_ms: int, now_ms: int) -> None:
+def _finish(found: StoredWorkflow, now_ms: int) -> None:
     results = [found.result_of(step) or b"null" for step in found.graph.terminal]
     result = results[0] if len(results) == 1 else b"[" + b",".join(results) + b"]"
     write(found.fields, state="completed", result=result)
     found.fields["py:finishedAt"] = encoded(now_ms)
-    found.ends_at_ms = now_ms + keep_ms
 
 
 class _Advance:

@@ -17,7 +17,6 @@ class StoredWorkflow:
 
     graph: WorkflowGraph
     fields: Record = field(default_factory=dict[str, bytes])
-    ends_at_ms: int | None = None
     _followers: list[list[int]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,20 +62,28 @@ class Workflows:
 
     def __init__(self) -> None:
         self._stored: dict[str, StoredWorkflow] = {}
+        self._ends: Final = SortedIds()
         self.running: Final = SortedIds()
         self.ended: Final = SortedIds()
 
     def find(self, workflow_id: str, now_ms: int) -> StoredWorkflow | None:
         """A workflow, while its record lives."""
-        found = self._stored.get(workflow_id)
-        if found is not None and found.ends_at_ms is not None and found.ends_at_ms <= now_ms:
-            del self._stored[workflow_id]
-            return None
-        return found
+        for ended in self._ends.take(len(self._ends), up_to=now_ms):
+            del self._stored[ended]
+        return self._stored.get(workflow_id)
 
     def add(self, workflow_id: str, workflow: StoredWorkflow) -> None:
         """Stores a workflow."""
         self._stored[workflow_id] = workflow
+        self._ends.discard(workflow_id)
+
+    def keep_until(self, workflow_id: str, ends_at_ms: int) -> None:
+        """Says when the record of a workflow ends."""
+        self._ends.add(workflow_id, ends_at_ms)
+
+    def keep(self, workflow_id: str) -> None:
+        """Lets the record of a workflow stay."""
+        self._ends.discard(workflow_id)
 
 
 def create_workflow(workflows: Workflows, operation: op.CreateWorkflow, now_ms: int) -> bool:
@@ -104,9 +111,10 @@ def abandon_workflow(workflows: Workflows, operation: op.AbandonWorkflow, now_ms
     found = workflows.find(operation.workflow_id, now_ms)
     if found is not None and not _is_given_up(found):
         return False
-    made = StoredWorkflow(WorkflowGraph(steps=(), terminal=(), name=""), ends_at_ms=now_ms + operation.keep_ms)
+    made = StoredWorkflow(WorkflowGraph(steps=(), terminal=(), name=""))
     write(made.fields, state="cancelled", createdAt=now_ms, error="never created")
     workflows.add(operation.workflow_id, made)
+    workflows.keep_until(operation.workflow_id, now_ms + operation.keep_ms)
     return True
 
 
@@ -130,6 +138,7 @@ def stop_workflow(workflows: Workflows, operation: op.StopWorkflow, now_ms: int)
         if step >= 0 and (not found.owns(step, operation.job_id) or found.state_of(step) == "completed"):
             return op.Stopped(state=state, told_in="", jobs=())
         _stop(found, operation, now_ms)
+        workflows.keep_until(operation.workflow_id, now_ms + operation.keep_ms)
         state = operation.state
     elif operation.step >= 0 and f"n:{operation.step}:error" not in found.fields:
         return op.Stopped(state=state, told_in="", jobs=())
@@ -150,7 +159,6 @@ def _stop(found: StoredWorkflow, operation: op.StopWorkflow, now_ms: int) -> Non
     found.fields["py:cascade"] = encoded(",".join(map(str, cascade)))
     if operation.step >= 0:
         found.fields[f"n:{operation.step}:error"] = encoded(operation.message)
-    found.ends_at_ms = now_ms + operation.keep_ms
 
 
 def _may_have_a_job(found: StoredWorkflow, number: int, step: WorkflowStep) -> bool:
@@ -174,7 +182,7 @@ def revise_workflow(workflows: Workflows, operation: op.ReviseWorkflow, now_ms: 
     found.replace(operation.graph)
     write(found.fields, state="running")
     found.fields.update({name: encoded(value) for name, value in operation.fields.items()})
-    found.ends_at_ms = None
+    workflows.keep(operation.workflow_id)
     return True
 
 
