@@ -95,6 +95,34 @@ EXAMPLES: list[tuple[TaskoraError, str, dict[str, object]]] = [
         "Job j1 of task 't' was cancelled: user left",
         {"job_id": "j1", "task": "t", "reason": "user left"},
     ),
+    (
+        JobTimeoutError(job_id="w1", task="a", timeout_ms=200, during="wait", workflow_id="w1"),
+        "Workflow w1 did not complete within 200ms; the workflow goes on; wait for longer, or look at its state",
+        {"workflow_id": "w1"},
+    ),
+    (
+        JobFailedError(job_id="j1", task="t", error="boom", workflow_id="w1"),
+        "Workflow w1 failed at job j1 of task 't': boom",
+        {"job_id": "j1", "workflow_id": "w1"},
+    ),
+    (
+        JobFailedError(job_id="w1", task="a", error="boom", workflow_id="w1"),
+        "Workflow w1 failed: boom",
+        {"workflow_id": "w1"},
+    ),
+    (
+        JobCancelledError(job_id="w1", task="a", reason="enough", workflow_id="w1"),
+        "Workflow w1 was cancelled: enough",
+        {"workflow_id": "w1"},
+    ),
+    (
+        UnknownJobError(job_id="w1", workflow_id="w1"),
+        (
+            "No workflow 'w1': it was never dispatched, or its record is gone "
+            "(a day after it completed, seven after another end); check the id and the prefix"
+        ),
+        {"job_id": "w1", "task": None, "workflow_id": "w1"},
+    ),
     (JobCancelledError(job_id="j1"), "Job j1 was cancelled: no reason given", {"reason": None}),
     (
         ExpiredError(job_id="j1", task="t"),

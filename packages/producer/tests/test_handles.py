@@ -205,7 +205,7 @@ def test_a_result_arrives_while_it_is_waited_for(name: str, storage: Storage, pl
 def test_every_end_is_noticed_while_it_is_waited_for(
     name: str, kind: str, redis_storage: Storage, redis_player: Player, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("_waiting", "_results"):  # only the event can be what wakes the wait
+    for module in ("_waiting", "_awaiting"):  # only the event can be what wakes the wait
         monkeypatch.setattr(f"taskora.producer.{module}.RECHECK_MS", 60_000)
     begun = threading.Event()
     errors = {"cancel": JobCancelledError, "fail": JobFailedError, "retry": JobFailedError}

@@ -193,7 +193,7 @@ def test_a_wait_outlasts_lost_connections(redis_storage: Storage, redis_player: 
 def test_an_event_that_is_missed_is_found_by_looking_again(
     redis_storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskora.producer._results.RECHECK_MS", 30)
+    monkeypatch.setattr("taskora.producer._awaiting.RECHECK_MS", 30)
     with Producer(redis_storage.url) as producer, redis_storage.raw() as raw:
         handle = producer.register(orders).dispatch(Order("a"))
         wait = in_thread(lambda: handle.result(timeout="30s"))
@@ -205,7 +205,7 @@ def test_an_event_that_is_missed_is_found_by_looking_again(
 def test_a_job_that_is_deleted_ends_the_wait_even_in_a_busy_stream(
     redis_storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskora.producer._results.RECHECK_MS", 30)
+    monkeypatch.setattr("taskora.producer._awaiting.RECHECK_MS", 30)
     with Producer(redis_storage.url) as producer, redis_storage.raw() as raw:
         handle = producer.register(orders).dispatch(Order("a"))
         wait = in_thread(lambda: handle.result(timeout="30s"))
@@ -222,7 +222,7 @@ def test_a_job_that_is_deleted_ends_the_wait_even_in_a_busy_stream(
 
 
 def test_closing_ends_the_waits_of_other_threads(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskora.producer._results.RECHECK_MS", 30)
+    monkeypatch.setattr("taskora.producer._awaiting.RECHECK_MS", 30)
     producer = Producer(storage.url)
     handle = producer.register(orders).dispatch(Order("a"))
     begun = threading.Event()

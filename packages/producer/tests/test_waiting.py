@@ -37,7 +37,7 @@ def worker(producer: AsyncProducer) -> Iterator[Player]:
 
 def recheck_every(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
     monkeypatch.setattr("taskora.producer._waiting.RECHECK_MS", milliseconds)
-    monkeypatch.setattr("taskora.producer._results.RECHECK_MS", milliseconds)
+    monkeypatch.setattr("taskora.producer._awaiting.RECHECK_MS", milliseconds)
 
 
 async def begun(producer: AsyncProducer, *waits: "asyncio.Task[Any]") -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from packages.producer.tests.playing import Storage, Surface
+from packages.producer.tests.playing import Player, Storage, Surface
 from taskora.contracts import (
     Collect,
+    JobCancelledError,
+    JobFailedError,
     JobTimeoutError,
     TaskContract,
     UnknownJobError,
@@ -17,7 +19,7 @@ from taskora.contracts import (
     define_task,
     group,
 )
-from taskora.wire import Keyspace
+from taskora.wire import Keyspace, drive, sweep_untold
 
 double = define_task("double", input=int, output=int)
 batch = define_task("batch", input=int, output=int, collect=Collect(key="k", delay="1s"))
@@ -104,7 +106,8 @@ def test_other_serializers_are_refused(surface: Surface, storage: Storage) -> No
             return raw
 
     contract: TaskContract[int, int] = double
-    with surface.producer(storage.url, serializer=Other()) as producer, pytest.raises(UsageError, match="need JSON"):
+    refused = pytest.raises(UsageError, match="serializer must be a JsonSerializer, or None, to dispatch workflows")
+    with surface.producer(storage.url, serializer=Other()) as producer, refused:
         surface.do(producer.dispatch(contract.s(1)))
 
 
@@ -166,3 +169,40 @@ def test_an_id_of_another_workflow_is_refused(surface: Surface, storage: Storage
             with pytest.raises(UsageError, match="workflow_id must be 1 to 128 characters"):
                 surface.do(producer.dispatch(double.s(1), workflow_id=wrong))
         assert len(surface.do(producer.inspector.waiting(double))) == 1
+
+
+def test_errors_speak_of_workflows(surface: Surface, storage: Storage) -> None:
+    text: Any = "x"
+    with surface.producer(storage.url) as producer:
+        with pytest.raises(UnknownJobError, match="No workflow 'zz': it was never dispatched") as unknown:
+            surface.do(producer.workflow("zz"))
+        assert (unknown.value.workflow_id, unknown.value.task) == ("zz", None)
+        with pytest.raises(ValidationError, match="input of task 'double'") as refused:
+            surface.do(producer.dispatch(double.s(1) | double.s(text)))
+        assert refused.value.__notes__ == ["step 1 of the workflow"]
+        flow = surface.do(producer.dispatch(double.s(1) | double.s(), workflow_id="w1"))
+        for timeout, limit in ((0, "0ms"), ("10ms", "10ms")):
+            with pytest.raises(
+                JobTimeoutError, match=f"Workflow w1 did not complete within {limit}; the workflow goes"
+            ):
+                surface.do(flow.result(timeout))
+        surface.do(flow.cancel("enough"))
+        with pytest.raises(JobCancelledError, match="Workflow w1 was cancelled: enough"):
+            surface.do(flow.result("1s"))
+
+
+def test_errors_name_the_step(surface: Surface, storage: Storage, player: Player) -> None:
+    with surface.producer(storage.url) as producer:
+        flow = surface.do(producer.dispatch(double.s(1), workflow_id="w2"))
+        player.fail(b"boom", task="double")
+        drive(sweep_untold("double", 0), player.backend.run)
+        job_id = surface.do(flow.nodes())[0].job_id
+        with pytest.raises(JobFailedError, match=f"Workflow w2 failed at job {job_id} of task 'double': boom"):
+            surface.do(flow.result("1s"))
+        flow = surface.do(producer.dispatch(double.s(1), workflow_id="w3"))
+        player.complete(b'"no number"', task="double")
+        drive(sweep_untold("double", 0), player.backend.run)
+        with pytest.raises(ValidationError, match="output of step 0 of workflow w3, a job of task 'double'"):
+            surface.do(flow.result("1s"))
+        with pytest.raises(ValidationError, match="Validation failed for the result of workflow w3:"):
+            surface.do(surface.do(producer.workflow("w3", output=int)).result("1s"))

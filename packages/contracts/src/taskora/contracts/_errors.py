@@ -210,22 +210,35 @@ class DuplicateJobError(TaskoraError):
         self.task = task
 
 
+def _unknown(job_id: str, task: str | None) -> str:
+    where = "any task" if task is None else f"task {task!r}"
+    return (
+        f"No job {job_id!r} in {where}: it was never dispatched, or retention has removed it; "
+        "check the id and the prefix, or keep finished jobs for longer"
+    )
+
+
+def _unknown_workflow(workflow_id: str) -> str:
+    return (
+        f"No workflow {workflow_id!r}: it was never dispatched, or its record is gone "
+        "(a day after it completed, seven after another end); check the id and the prefix"
+    )
+
+
 class UnknownJobError(TaskoraError):
-    """No job has this id, or it was removed by retention.
+    """No job, or no workflow, has this id, or it was removed by retention.
 
     Attributes:
         job_id: The id that was asked for.
-        task: Name of the task it was looked for in; None if in all.
+        task: Name of the task it was looked for in; None if in all, and for a workflow.
+        workflow_id: The same id, if it was that of a workflow.
     """
 
-    def __init__(self, *, job_id: str, task: str | None = None) -> None:
-        where = "any task" if task is None else f"task {task!r}"
-        super().__init__(
-            f"No job {job_id!r} in {where}: it was never dispatched, or retention has removed it; "
-            "check the id and the prefix, or keep finished jobs for longer"
-        )
+    def __init__(self, *, job_id: str, task: str | None = None, workflow_id: str | None = None) -> None:
+        super().__init__(_unknown(job_id, task) if workflow_id is None else _unknown_workflow(workflow_id))
         self.job_id = job_id
         self.task = task
+        self.workflow_id = workflow_id
 
 
 WireVersionCode: TypeAlias = Literal["theirs_too_new", "theirs_too_old", "invalid_meta"]

@@ -8,7 +8,9 @@ from taskora.contracts._durations import Duration, format_milliseconds, to_milli
 from taskora.contracts._errors import TaskoraError
 
 
-def _job(job_id: str, task: str | None) -> str:
+def _job(job_id: str, task: str | None, workflow_id: str | None = None) -> str:
+    if workflow_id is not None:
+        return f"Workflow {workflow_id}"
     return f"Job {job_id}" if task is None else f"Job {job_id} of task {task!r}"
 
 
@@ -32,20 +34,29 @@ class JobTimeoutError(TaskoraError, TimeoutError):
     """An attempt ran past its timeout, or somebody waited for a result for as long as they wanted to.
 
     Attributes:
-        job_id: Id of the job.
-        task: Name of its task.
+        job_id: Id of the job, or of the workflow.
+        task: Name of its task; of a workflow, what it is called.
         timeout_ms: The time that was allowed.
-        during: `"run"` if the attempt was ended; `"wait"` if only the waiting was, and the job goes on.
+        during: `"run"` if the attempt was ended; `"wait"` if only the waiting was, and what was awaited goes on.
+        workflow_id: Id of the workflow that was awaited, if it was one.
     """
 
     def __init__(
-        self, *, job_id: str, timeout_ms: int, task: str | None = None, during: Literal["run", "wait"] = "run"
+        self,
+        *,
+        job_id: str,
+        timeout_ms: int,
+        task: str | None = None,
+        during: Literal["run", "wait"] = "run",
+        workflow_id: str | None = None,
     ) -> None:
+        awaited = "job" if workflow_id is None else "workflow"
         remedy = {
             "run": "give the task a longer timeout, or its jobs less to do",
-            "wait": "the job goes on; wait for longer, or look at its state",
+            "wait": f"the {awaited} goes on; wait for longer, or look at its state",
         }[during]
-        super().__init__(f"{_job(job_id, task)} did not complete within {timeout_ms}ms; {remedy}")
+        super().__init__(f"{_job(job_id, task, workflow_id)} did not complete within {timeout_ms}ms; {remedy}")
+        self.workflow_id = workflow_id
         self.job_id = job_id
         self.task = task
         self.timeout_ms = timeout_ms
@@ -53,18 +64,29 @@ class JobTimeoutError(TaskoraError, TimeoutError):
 
 
 class JobFailedError(TaskoraError):
-    """The awaited job failed for good.
+    """The awaited job failed for good, or a step of the awaited workflow.
 
     Attributes:
-        job_id: Id of the job.
+        job_id: Id of the job: of a workflow, that of the step; its own if it is not known which step failed.
         task: Name of its task.
         error: The message of its last error; empty if none was recorded.
         attempts: How many runs it took; None if unknown.
+        workflow_id: Id of the workflow that was awaited, if it was one.
     """
 
-    def __init__(self, *, job_id: str, task: str | None, error: str, attempts: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        task: str | None,
+        error: str,
+        attempts: int | None = None,
+        workflow_id: str | None = None,
+    ) -> None:
         runs = {None: "", 1: " after 1 attempt"}.get(attempts, f" after {attempts} attempts")
-        super().__init__(f"{_job(job_id, task)} failed{runs}: {error or 'no error was recorded'}")
+        place = "" if workflow_id in (None, job_id) else f" at job {job_id} of task {task!r}"
+        super().__init__(f"{_job(job_id, task, workflow_id)} failed{place}{runs}: {error or 'no error was recorded'}")
+        self.workflow_id = workflow_id
         self.job_id = job_id
         self.task = task
         self.error = error
@@ -72,16 +94,20 @@ class JobFailedError(TaskoraError):
 
 
 class JobCancelledError(TaskoraError):
-    """The job was cancelled: raised to whoever awaits it, and inside its handler.
+    """The job, or the workflow, was cancelled: raised to whoever awaits it, and inside the job's handler.
 
     Attributes:
-        job_id: Id of the job.
-        task: Name of its task.
+        job_id: Id of the job, or of the workflow.
+        task: Name of its task; of a workflow, what it is called.
         reason: Why, if the canceller said.
+        workflow_id: Id of the workflow that was awaited, if it was one.
     """
 
-    def __init__(self, *, job_id: str, task: str | None = None, reason: str | None = None) -> None:
-        super().__init__(f"{_job(job_id, task)} was cancelled: {reason or 'no reason given'}")
+    def __init__(
+        self, *, job_id: str, task: str | None = None, reason: str | None = None, workflow_id: str | None = None
+    ) -> None:
+        super().__init__(f"{_job(job_id, task, workflow_id)} was cancelled: {reason or 'no reason given'}")
+        self.workflow_id = workflow_id
         self.job_id = job_id
         self.task = task
         self.reason = reason

@@ -6,14 +6,14 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import TaskContract, UsageError
+from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline
 from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._payload import Payloads, check_serializer
-from taskora.producer._results import AwaitEvents, Deadline
 from taskora.producer._waiting import ResultHub, Seen, closed_error
-from taskora.producer._workflow_waiting import is_running, look_at_workflow
+from taskora.producer._workflow_waiting import has_ended, look_at_workflow
 from taskora.wire import (
     Admission,
     Backend,
@@ -171,18 +171,18 @@ class AsyncSession:
         async with waiting_for(task, job_id):
             return await line.hub.wait(task, job_id, deadline)
 
-    async def workflow_ended(self, workflow_id: str, told_in: str, deadline: Deadline) -> WorkflowStatus | None:
-        """Waits for the end of a workflow, which is told in the events of a task."""
+    async def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> WorkflowStatus | None:
+        """Waits for the end of a workflow."""
         self.check_open()
         line = self._line
         waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
 
         async def look() -> Seen[WorkflowStatus | None] | None:
-            status = await self.drive(look_at_workflow(workflow_id))
-            return None if is_running(status) else Seen(status)
+            status = await self.drive(look_at_workflow(awaited.id))
+            return Seen(status) if has_ended(status) else None
 
-        async with nullcontext() if waiting_for is None else waiting_for(told_in, workflow_id):
-            return await line.hub.wait_until(told_in, workflow_id, look, deadline)
+        async with nullcontext() if waiting_for is None else waiting_for(awaited.told_in, awaited.id):
+            return await line.hub.wait_until(awaited, look, deadline)
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams, to be given back by `close_feed`."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from taskora.contracts import BackendError
+from taskora.producer._awaiting import AwaitEvents
 from taskora.producer._events import AnyJobEvent, job_events, needs_status
 from taskora.producer._payload import PayloadCodec
-from taskora.producer._results import AwaitEvents
 from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, StreamEvent, ask
 
 _BLOCK_MS: Final = 5000

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
+from taskora.producer._awaiting import AwaitEvents
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import PayloadCodec
-from taskora.producer._results import AwaitEvents
 from taskora.wire import Backend, EventFeed, Flow, Operation, Pause, drive_async
 
 

@@ -6,14 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import JobTimeoutError, TaskContract, UsageError
+from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline
 from taskora.producer._bounding import within
 from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
-from taskora.producer._results import LAST_LOOK_S, AwaitEvents, Deadline, wait_until_settled
+from taskora.producer._results import job_ended
 from taskora.producer._waiting import closed_error
-from taskora.producer._workflow_waiting import wait_until_ended
+from taskora.producer._workflow_waiting import workflow_ended
 from taskora.wire import (
     Admission,
     Flow,
@@ -116,13 +117,13 @@ class Session:
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""
-        return self._wait(lambda: wait_until_settled(task, job_id, deadline), task, job_id, deadline)
+        return self._wait(lambda: job_ended(task, job_id, deadline), Awaited(task, job_id), deadline)
 
-    def workflow_ended(self, workflow_id: str, told_in: str, deadline: Deadline) -> WorkflowStatus | None:
-        """Waits for the end of a workflow, which is told in the events of a task."""
-        return self._wait(lambda: wait_until_ended(workflow_id, told_in, deadline), told_in, workflow_id, deadline)
+    def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> WorkflowStatus | None:
+        """Waits for the end of a workflow."""
+        return self._wait(lambda: workflow_ended(awaited, deadline), awaited, deadline)
 
-    def _wait(self, waiting: Callable[[], Flow[R]], task: str, about: str, deadline: Deadline) -> R:
+    def _wait(self, waiting: Callable[[], Flow[R]], awaited: Awaited, deadline: Deadline) -> R:
         feed, left_ms = self.open_feed(), deadline.left_ms()
         if not left_ms:  # no deadline, or one look
             return self.drive(waiting(), feed)
@@ -132,7 +133,7 @@ class Session:
         except JobTimeoutError:
             raise
         except TimeoutError as error:
-            raise deadline.error(task, about) from error
+            raise awaited.too_late(deadline) from error
 
     def open_feed(self) -> Feed:
         """A new reader of event streams, to be given back by `close_feed`."""

@@ -10,8 +10,9 @@ from time import monotonic
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, UsageError
+from taskora.producer._awaiting import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Awaited, Deadline
 from taskora.producer._group_commit import GroupCommit
-from taskora.producer._results import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Deadline, expired_status, is_settled
+from taskora.producer._results import expired_status, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
 
 _STATUS_BATCH: Final = 200
@@ -64,21 +65,20 @@ class ResultHub:
             status = await self._check(task, job_id)
             return Seen(status) if is_settled(status) else None
 
-        return await self._in_time(task, job_id, lambda: self._wait(task, job_id), check, deadline)
+        return await self._in_time(Awaited(task, job_id), lambda: self._wait(task, job_id), check, deadline)
 
     async def wait_until(
-        self, task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline
+        self, awaited: Awaited, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline
     ) -> S:
         """What `look` sees, once it sees anything. It looks at every final event about an id, and every two seconds.
 
         Raises as `wait` does.
         """
-        return await self._in_time(task, about, lambda: self._look_until(task, about, look), look, deadline)
+        return await self._in_time(awaited, lambda: self._look_until(awaited, look), look, deadline)
 
     async def _in_time(
         self,
-        task: str,
-        about: str,
+        awaited: Awaited,
         wait: "Callable[[], Awaitable[S]]",
         look: "Callable[[], Awaitable[Seen[S] | None]]",
         deadline: Deadline,
@@ -96,7 +96,7 @@ class ResultHub:
                 if self._closed:
                     raise closed_error() from error
                 raise
-        return await _last_look(task, about, look, deadline)
+        return await _last_look(awaited, look, deadline)
 
     async def _wait(self, task: str, job_id: str) -> JobStatus | None:
         waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -108,8 +108,9 @@ class ResultHub:
         finally:
             self._forget(task, job_id, waiter)
 
-    async def _look_until(self, task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]") -> S:
+    async def _look_until(self, awaited: Awaited, look: "Callable[[], Awaitable[Seen[S] | None]]") -> S:
         """The first look may fail, later ones are made again."""
+        task, about = awaited.told_in, awaited.id
         begun = False
         while True:
             waiter: Waiter = asyncio.get_running_loop().create_future()
@@ -270,7 +271,7 @@ class ResultHub:
         return tasks
 
 
-async def _last_look(task: str, about: str, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline) -> S:
+async def _last_look(awaited: Awaited, look: "Callable[[], Awaitable[Seen[S] | None]]", deadline: Deadline) -> S:
     """What is waited for may have come together with the end of the patience."""
     try:
         async with asyncio.timeout(None if deadline.timeout_ms == 0 else LAST_LOOK_S):
@@ -278,9 +279,9 @@ async def _last_look(task: str, about: str, look: "Callable[[], Awaitable[Seen[S
     except (TimeoutError, BackendError) as error:
         if deadline.timeout_ms == 0:  # this was the first look, too
             raise
-        raise deadline.error(task, about) from error
+        raise awaited.too_late(deadline) from error
     if seen is None:
-        raise deadline.error(task, about)
+        raise awaited.too_late(deadline)
     return seen.value
 
 

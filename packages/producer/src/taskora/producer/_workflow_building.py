@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
-from taskora.contracts import Chain, Chord, Group, Signature, Step, TaskContract, UsageError, group, is_signature
+from taskora.contracts import (
+    Chain,
+    Chord,
+    Group,
+    Signature,
+    Step,
+    TaskContract,
+    UsageError,
+    ValidationError,
+    group,
+    is_signature,
+)
 from taskora.producer._dispatching import DispatchRules, encode_payload, is_integer
 from taskora.producer._payload import PayloadCodec, Payloads
 from taskora.wire import WorkflowGraph, WorkflowStep, put_together
@@ -38,9 +49,13 @@ class OneOutput:
         """How a step after this one is given the output."""
         return str(self.step)
 
-    def read(self, results: Mapping[int, bytes]) -> object:
+    def read(self, workflow_id: str, results: Mapping[int, bytes]) -> object:
         """The output, from the encoded results by step."""
-        return self.codec.decode(results[self.step])
+        try:
+            return self.codec.decode(results[self.step])
+        except ValidationError as error:
+            subject = f"output of step {self.step} of workflow {workflow_id}, a job"
+            raise ValidationError(issues=error.issues, task=error.task, subject=subject) from error.__cause__
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +75,9 @@ class ManyOutputs:
         """How a step after these is given the outputs."""
         return f"[{','.join(part.shape for part in self.parts)}]"
 
-    def read(self, results: Mapping[int, bytes]) -> object:
+    def read(self, workflow_id: str, results: Mapping[int, bytes]) -> object:
         """The outputs, from the encoded results by step."""
-        parts = [part.read(results) for part in self.parts]
+        parts = [part.read(workflow_id, results) for part in self.parts]
         return tuple(parts) if self.is_tuple else parts
 
 
@@ -83,9 +98,12 @@ class WholeOutput:
         """How the output is made of results."""
         return self.graph.result_shape
 
-    def read(self, results: Mapping[int, bytes]) -> object:
+    def read(self, workflow_id: str, results: Mapping[int, bytes]) -> object:
         """The output, from the encoded results by step."""
-        return self.codec.decode(put_together(self.shape, results.__getitem__))
+        try:
+            return self.codec.decode(put_together(self.shape, results.__getitem__))
+        except ValidationError as error:
+            raise ValidationError(issues=error.issues, subject=f"result of workflow {workflow_id}") from error.__cause__
 
 
 Output: TypeAlias = OneOutput | ManyOutputs
@@ -220,7 +238,11 @@ class _Builder:
 
     def _encoded(self, step: Step[Any, Any], payloads: Payloads[Any, Any]) -> bytes:
         checked = self._rules.validate and step.contract.validates_input
-        return encode_payload(step.contract, payloads, self._rules, step.data, checked=checked)
+        try:
+            return encode_payload(step.contract, payloads, self._rules, step.data, checked=checked)
+        except (UsageError, ValidationError) as error:
+            error.add_note(f"step {len(self.steps)} of the workflow")
+            raise
 
 
 def workflow_name(signature: Signature[Any, Any]) -> str:

@@ -64,9 +64,9 @@ def raise_if_stopped(workflow_id: str, name: str, status: WorkflowStatus | None)
         UnknownJobError, JobFailedError, JobCancelledError: what became of it.
     """
     if status is None:
-        raise UnknownJobError(job_id=workflow_id, task=name)
+        raise UnknownJobError(job_id=workflow_id, workflow_id=workflow_id)
     if status.state == "cancelled":
-        raise JobCancelledError(job_id=workflow_id, task=name, reason=status.error or None)
+        raise JobCancelledError(job_id=workflow_id, task=name, reason=status.error or None, workflow_id=workflow_id)
     if status.state == "failed":
         record = yield from read_workflow(workflow_id)
         job_id, task = workflow_id, name
@@ -74,7 +74,7 @@ def raise_if_stopped(workflow_id: str, name: str, status: WorkflowStatus | None)
             failed = (step for number, step in enumerate(record.graph.steps) if f"n:{number}:error" in record.fields)
             for step in failed:
                 job_id, task = step.job_id, step.task
-        raise JobFailedError(job_id=job_id, task=task, error=status.error or "")
+        raise JobFailedError(job_id=job_id, task=task, error=status.error or "", workflow_id=workflow_id)
 
 
 def read_output(workflow_id: str, plan: Plan) -> Flow[object]:
@@ -91,9 +91,9 @@ def read_output(workflow_id: str, plan: Plan) -> Flow[object]:
         names = [f"n:{number}:result" for number in batch]
         stored = yield from ask(ReadWorkflow(workflow_id=workflow_id, names=names))
         if not stored.values:
-            raise UnknownJobError(job_id=workflow_id, task=plan.graph.name)
+            raise UnknownJobError(job_id=workflow_id, workflow_id=workflow_id)
         results.update((number, stored.values.get(name, b"")) for number, name in zip(batch, names, strict=True))
-    return plan.output.read(results)
+    return plan.output.read(workflow_id, results)
 
 
 def read_nodes(workflow_id: str, serializer: Serializer) -> Flow[list[WorkflowNode]]:

@@ -91,11 +91,15 @@ def decode_workflow(workflow_id: str, stored: WorkflowFields) -> WorkflowRecord 
         raise DamagedWorkflowError(f"workflow {workflow_id} is damaged: its state is {fields.get('state')!r}")
     count = integer_of(fields.get("py:count")) or 0
     plans = [text_of(fields.get(f"py:plan:{step}")) for step in range(count)]
+    try:
+        graph = decode_graph(fields["graph"], plans)
+    except DamagedWorkflowError as error:
+        raise DamagedWorkflowError(f"workflow {workflow_id}: {error}") from error.__cause__
     return WorkflowRecord(
         workflow_id=workflow_id,
         now_ms=stored.now_ms,
         state=state,
-        graph=decode_graph(fields["graph"], plans),
+        graph=graph,
         created_ms=integer_of(fields.get("createdAt")) or 0,
         finished_ms=integer_of(fields.get("py:finishedAt")),
         deadline_ms=integer_of(fields.get("py:deadline")),

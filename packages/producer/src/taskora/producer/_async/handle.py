@@ -6,9 +6,10 @@ from typing import Final, Generic, TypeVar
 
 from taskora.contracts import Duration, JobState, TaskoraError
 from taskora.producer._async_session import AsyncSession
+from taskora.producer._awaiting import Deadline
 from taskora.producer._cancelling import cancel_job
 from taskora.producer._inspection import plain_value
-from taskora.producer._results import Deadline, ResultReader
+from taskora.producer._results import ResultReader
 from taskora.wire import Admission, LogEntry, ReadLogs, ReadStatuses, Verdict
 
 O = TypeVar("O")  # noqa: E741 - output

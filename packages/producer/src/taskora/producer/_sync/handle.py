@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final, Generic, TypeVar
 
 from taskora.contracts import Duration, JobState, TaskoraError
+from taskora.producer._awaiting import Deadline
 from taskora.producer._cancelling import cancel_job
 from taskora.producer._inspection import plain_value
-from taskora.producer._results import Deadline, ResultReader
+from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.wire import Admission, LogEntry, ReadLogs, ReadStatuses, Verdict
 

@@ -6,7 +6,7 @@ import uuid
 from typing import Any, Final, Generic, TypeVar, cast
 
 from taskora.contracts import Duration, UnknownJobError, UsageError, check_job_id, define_task, to_milliseconds
-from taskora.producer._results import Deadline
+from taskora.producer._awaiting import Awaited, Deadline
 from taskora.producer._session import Session
 from taskora.producer._workflow_building import Plan, WholeOutput
 from taskora.producer._workflow_results import WorkflowNode, raise_if_stopped, read_nodes, read_output
@@ -55,7 +55,8 @@ class WorkflowHandle(Generic[O]):
         """
         graph = self._plan.graph
         told_in = graph.steps[graph.terminal[0]].task
-        status = self._session.workflow_ended(self.id, told_in, Deadline.after(timeout))
+        awaited = Awaited(told_in, self.id, workflow=self.name)
+        status = self._session.workflow_ended(awaited, Deadline.after(timeout))
         self._session.drive(raise_if_stopped(self.id, self.name, status))
         return cast("O", self._session.drive(read_output(self.id, self._plan)))
 
@@ -90,7 +91,7 @@ def find_workflow(session: Session, workflow_id: str, output: Any) -> WorkflowHa
     """A handle to a workflow that exists."""
     record = session.drive(read_workflow(check_job_id(workflow_id, field="workflow_id")))
     if record is None:
-        raise UnknownJobError(job_id=workflow_id, task="workflow")
+        raise UnknownJobError(job_id=workflow_id, workflow_id=workflow_id)
     codec = session.payloads(define_task("workflow", output=output)).output
     plan = Plan(record.graph, WholeOutput(record.graph, codec))
     return WorkflowHandle(session, workflow_id, plan, record.ttl_ms or 0)
@@ -102,7 +103,8 @@ def dispatch_workflow(
     """Stores a workflow, and enqueues its first steps; under an id that exists, finds the workflow instead."""
     ttl_ms = 0 if ttl is None else to_milliseconds(ttl, field="ttl")
     if not isinstance(session.plain, JsonSerializer):
-        raise UsageError("workflows need JSON: results are put together as text")
+        rule = "a JsonSerializer, or None, to dispatch workflows: the results of steps are put together as text"
+        raise UsageError.for_field("serializer", session.plain, rule)
     if workflow_id is None:
         workflow_id = str(uuid.uuid4())
         session.drive(create_workflow(workflow_id, plan.graph, ttl_ms))
