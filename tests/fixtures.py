@@ -7,7 +7,9 @@ import pytest
 import redis
 
 from tests import servers
+from tests.sentinels import Watched, watched
 from tests.servers import SERVER_KINDS, Cluster, Server, ServerMissingError
+from tests.tls import Certificates, OpensslMissingError, make_certificates, tls_front
 
 StartServer = Callable[[str], Server]
 
@@ -38,6 +40,33 @@ def cluster() -> Iterator[Cluster]:
         except ServerMissingError as error:
             pytest.skip(str(error))
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def sentinels() -> Iterator[Watched]:
+    """Return the one watched pair of servers of this test process; any test may make the other one the master."""
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(watched("valkey9"))
+        except ServerMissingError as error:
+            pytest.skip(str(error))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Return certificates of this test process."""
+    try:
+        return make_certificates(tmp_path_factory.mktemp("tls"))
+    except OpensslMissingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def tls_url(start_server: StartServer, certificates: Certificates) -> Iterator[str]:
+    """Return the URL of the Valkey server of this test process over TLS, with the authority to trust."""
+    with tls_front(start_server("valkey9").port, certificates.server_context()) as port:
+        yield f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificates.file('authority')}"
 
 
 @pytest.fixture(scope="session", params=SERVER_KINDS)

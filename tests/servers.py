@@ -75,7 +75,7 @@ def running_cluster(kind: str) -> Generator[Cluster]:
         ServerMissingError: this machine has no such server.
     """
     with contextlib.ExitStack() as stack:
-        buses = [_free_port() for _ in range(3)]
+        buses = [free_port() for _ in range(3)]
         options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port")
         servers = tuple(stack.enter_context(running(kind, *options, str(bus))) for bus in buses)
         _join(servers, buses)
@@ -96,8 +96,10 @@ def _join(servers: tuple[Server, ...], buses: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def running(kind: str, *options: str) -> Generator[Server]:
+def running(kind: str, *options: str, password: str = "") -> Generator[Server]:
     """Run one server of `kind` on a free port of 127.0.0.1, with further command line `options`.
+
+    `password` is what these make it ask for.
 
     Raises:
         ServerMissingError: this machine has no such server.
@@ -108,7 +110,7 @@ def running(kind: str, *options: str) -> Generator[Server]:
             directory = Path(tempfile.mkdtemp(dir=name))
             keeper, port = _launch(binary, directory, options)
             try:
-                server = _wait_until_ready(kind, port, directory)
+                server = _wait_until_ready(kind, port, directory, password)
                 if server is not None:
                     yield server
                     return
@@ -143,21 +145,24 @@ def _redis_binary() -> str:
 
 
 def _launch(binary: str, directory: Path, options: tuple[str, ...]) -> tuple[Keeper, int]:
-    port = _free_port()
+    port = free_port()
     command = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(directory)]
     command += ["--unixsocket", str(directory / "socket"), "--save", "", "--appendonly", "no", *options]
     keeper = Keeper(command, log=directory / "log", ending="KILL")  # nothing on disk is worth saving
     return keeper, port
 
 
-def _wait_until_ready(kind: str, port: int, directory: Path) -> Server | None:
+def _wait_until_ready(kind: str, port: int, directory: Path, password: str) -> Server | None:
     """Return the server, or None when another process took the port first."""
     deadline = time.monotonic() + START_DEADLINE_S
     log = directory / "log"
     while time.monotonic() < deadline:
         if "Address already in use" in _text(log):
             return None
-        with contextlib.suppress(redis.ConnectionError), _connect(port, socket_timeout=5) as client:
+        with (
+            contextlib.suppress(redis.ConnectionError),
+            _connect(port, socket_timeout=5, password=password or None) as client,
+        ):
             if (directory / "socket").exists() and _serves(client, directory):
                 return _describe(kind, port, directory, client.info("server"))
         time.sleep(0.01)
@@ -185,7 +190,8 @@ def _connect(port: int, **options: Any) -> redis.Redis:
     return redis.Redis(host="127.0.0.1", port=port, **options)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -7,9 +7,9 @@ import redis
 
 from taskora.testing.conformance import Storage, StorageClock
 from taskora.wire import Keyspace
-from taskora.wire.backends import MemoryBackend, Transport, open_backend
+from taskora.wire.backends import MemoryBackend, open_backend
 from tests.conformance.tricks import MemoryTricks, RedisTricks
-from tests.servers import Cluster, Server
+from tests.servers import Server
 
 
 @asynccontextmanager
@@ -23,25 +23,19 @@ async def memory_storage() -> AsyncGenerator[Storage]:
 
 
 @asynccontextmanager
-async def redis_storage(server: Server, transport: Transport = "fast") -> AsyncGenerator[Storage]:
+async def redis_storage(server: Server, options: str = "") -> AsyncGenerator[Storage]:
     """A server, emptied before."""
     with server.client() as client:
-        async with _emptied(server.url, client, transport) as storage:
+        async with storage_at(server.url + options, client) as storage:
             yield storage
 
 
 @asynccontextmanager
-async def cluster_storage(cluster: Cluster, client: redis.RedisCluster) -> AsyncGenerator[Storage]:
-    """A cluster, emptied before. Its client is shared: it asks for much before its first command."""
-    async with _emptied(cluster.url, client, "fast") as storage:
-        yield storage
-
-
-@asynccontextmanager
-async def _emptied(url: str, client: redis.Redis | redis.RedisCluster, transport: Transport) -> AsyncGenerator[Storage]:
+async def storage_at(url: str, client: redis.Redis | redis.RedisCluster) -> AsyncGenerator[Storage]:
+    """What a URL leads to, emptied before by a raw client."""
     clock = StorageClock()
     client.flushall()
-    backend = open_backend(url, clock=clock, transport=transport)
+    backend = open_backend(url, clock=clock)
     try:
         yield Storage(backend=backend, clock=clock, tricks=RedisTricks(client, Keyspace()))
     finally:

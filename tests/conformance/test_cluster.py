@@ -7,13 +7,13 @@ import pytest
 import redis
 
 from taskora.testing.conformance import BackendConformance, OpenStorage
-from tests.conformance.storages import cluster_storage
+from tests.conformance.storages import storage_at
 from tests.servers import Cluster
 
 
 @pytest.fixture(scope="module")
 def client(cluster: Cluster) -> Iterator[redis.RedisCluster]:
-    """One raw client for all cases."""
+    """One raw client for all cases: it asks for much before its first command."""
     with cluster.client() as client:
         yield client
 
@@ -21,4 +21,4 @@ def client(cluster: Cluster) -> Iterator[redis.RedisCluster]:
 class TestCluster(BackendConformance):
     @pytest.fixture
     def open_storage(self, cluster: Cluster, client: redis.RedisCluster) -> OpenStorage:
-        return partial(cluster_storage, cluster, client)
+        return partial(storage_at, cluster.url, client)

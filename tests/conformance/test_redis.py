@@ -1,4 +1,7 @@
-"""The suite over real servers."""
+"""The suite over real servers: over one shared connection in RESP 2 and in RESP 3, and over a pool.
+
+Other ways to a server carry the same scripts and replies; `test_ways` has the cases that could tell them apart.
+"""
 
 from functools import partial
 
@@ -18,10 +21,10 @@ class TestValkey9(BackendConformance):
 class TestRedis7(BackendConformance):
     @pytest.fixture
     def open_storage(self, start_server: StartServer) -> OpenStorage:
-        return partial(redis_storage, start_server("redis7"))
+        return partial(redis_storage, start_server("redis7"), "?protocol=3")
 
 
 class TestPool(BackendConformance):
     @pytest.fixture
     def open_storage(self, start_server: StartServer) -> OpenStorage:
-        return partial(redis_storage, start_server("valkey9"), "redis-py")
+        return partial(redis_storage, start_server("valkey9"), "?transport=redis-py")

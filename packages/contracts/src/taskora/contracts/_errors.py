@@ -11,7 +11,7 @@ _PREVIEW_LENGTH: Final = 80
 _LISTED_ISSUES: Final = 10
 # Greedy up to the last "@": a password may itself contain "@" or "/".
 _URL_CREDENTIALS: Final = re.compile(r"(?<=://)\S*@")
-_URL_PASSWORD_PARAMETER: Final = re.compile(r"(?<=[?&]password=)[^&\s]*")
+_URL_PASSWORD_PARAMETER: Final = re.compile(r"(?:(?<=[?&]password=)|(?<=[?&]sentinel_password=))[^&\s]*")
 
 # reprlib, not repr: it never walks the whole of a large payload, and survives a __repr__ that raises.
 _preview = Repr()

@@ -14,10 +14,11 @@ from taskora.wire._flows import Pause, drive_async
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
+from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._cluster_map import SlotMap, ToNode, cluster_requests, learned, located, routed
 from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
-from taskora.wire.backends._slots import Address, SlotMap, ToNode, cluster_requests, learned, located, routed
 from taskora.wire.backends._transport import Commands
 from taskora.wire.backends._wake_ups import WakeUps
 

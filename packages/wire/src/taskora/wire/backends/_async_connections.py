@@ -76,12 +76,12 @@ class AsyncConnections:
         if clean and not self._closed:
             self._idle.append(connection)
         else:
-            await connection.disconnect(nowait=True)
+            await drop(connection)
 
     async def _close_idle(self) -> None:
         connections, self._idle = self._idle, []
         for connection in connections:
-            await connection.disconnect(nowait=True)
+            await drop(connection)
 
     async def close(self) -> None:
         """Closes every connection, also those in use."""
@@ -90,6 +90,14 @@ class AsyncConnections:
         self._idle.clear()
         for connection in connections:
             await connection.disconnect()
+
+
+async def drop(connection: AbstractConnection) -> None:
+    """Closes a connection at once. Over TLS, a polite goodbye would wait for an answer that may never come."""
+    untyped: Any = connection
+    if untyped._writer is not None:
+        untyped._writer.transport.abort()
+    await connection.disconnect(nowait=True)
 
 
 async def connect(connection: AbstractConnection) -> None:
@@ -106,8 +114,8 @@ async def connect(connection: AbstractConnection) -> None:
         raise redis_errors.TimeoutError(f"not connected within {seconds:g}s") from error
 
 
-async def exchange(connection: AbstractConnection, request: Request) -> Any:
-    """One command and its reply, as bytes.
+async def exchange(connection: AbstractConnection, request: Request, *, pushed: bool = False) -> Any:
+    """One command and its reply, as bytes; `pushed` where RESP 3 has a message instead of a reply.
 
     The deadline is ours: redis-py returns None for a read that timed out, which is also a valid reply.
     """
@@ -115,6 +123,6 @@ async def exchange(connection: AbstractConnection, request: Request) -> Any:
     try:
         async with asyncio.timeout(request.timeout):
             await untyped.send_command(*request.args)
-            return await untyped.read_response(disable_decoding=True, timeout=math.inf)
+            return await untyped.read_response(disable_decoding=True, timeout=math.inf, push_request=pushed)
     except TimeoutError as error:
         raise redis_errors.TimeoutError(f"no reply within {request.timeout:g}s") from error

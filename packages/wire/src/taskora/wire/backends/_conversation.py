@@ -131,6 +131,8 @@ class Conversation(asyncio.Protocol):
             self._end(redis_errors.ConnectionError("the connection was given up"))
 
     def _resolve(self, answer: Any) -> None:
+        if type(answer) is hiredis.PushNotification:
+            return  # RESP 3: said without being asked, and we have subscribed to nothing
         if not self._asked:
             self._end(redis_errors.ConnectionError("the server answered what nobody asked"))
             return

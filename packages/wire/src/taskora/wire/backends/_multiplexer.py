@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
 
+from taskora.wire.backends._async_connections import drop
 from taskora.wire.backends._conversation import Conversation, converse
 from taskora.wire.backends._resp import Request, closed
 
@@ -73,5 +74,5 @@ async def _open(connection: AbstractConnection) -> Conversation:
     try:
         return await converse(connection)
     except BaseException:
-        await connection.disconnect(nowait=True)
+        await drop(connection)
         raise

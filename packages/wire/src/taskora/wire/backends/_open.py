@@ -2,25 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
-from urllib.parse import urlsplit
 
 import redis
 import redis.asyncio
 from redis import RedisCluster
 from redis.asyncio import RedisCluster as AsyncRedisCluster
-from redis.asyncio import connection as async_connections
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelPool
+from redis.sentinel import SentinelConnectionPool as SyncSentinelPool
 
 from taskora.contracts import UsageError
 from taskora.wire._backend import Backend, Clock, SyncBackend
 from taskora.wire._keys import Keyspace
-from taskora.wire.backends._connection_factory import ASYNC_CLASSES, SYNC_CLASSES, connection_factory
+from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._redirection import RedirectableBackend, RedirectableSyncBackend, is_redirected
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._transport import Transport, is_fast, share_connection, take_transport
+from taskora.wire.backends._url import read_url
 
 B = TypeVar("B")
 
@@ -30,8 +28,9 @@ SyncTarget: TypeAlias = str | Client | SyncBackend
 
 _REDIS_SCHEMES: Final = ("redis", "rediss", "unix")
 _CLUSTER_SCHEMES: Final = ("redis+cluster", "rediss+cluster")
-_LATER_SCHEMES: Final = ("redis+sentinel",)
-_SCHEMES: Final = "redis://, rediss://, unix://, redis+cluster://, memory:// or embedded://"
+_SENTINEL_SCHEMES: Final = ("redis+sentinel", "rediss+sentinel")
+_KNOWN_SCHEMES: Final = (*_REDIS_SCHEMES, *_CLUSTER_SCHEMES, *_SENTINEL_SCHEMES, "memory", "embedded")
+_SCHEMES: Final = "redis://, rediss://, unix://, redis+sentinel://, redis+cluster://, memory:// or embedded://"
 
 
 def open_backend(
@@ -72,7 +71,7 @@ def _maker(
         return lambda: _open_cluster(target, keyspace, clock, transport)
 
     def make() -> Backend:
-        options = _embedded_options(target) if scheme == "embedded" else _url_options(target)
+        options = _options_of(target, scheme)
         fast = is_fast(take_transport(options, transport), borrowed=False)
         return _redis_backend(options, keyspace, clock, fast=fast)
 
@@ -95,67 +94,57 @@ def open_sync_backend(target: SyncTarget, *, prefix: str | None = None, clock: C
 
 def _scheme_of(url: str) -> str:
     scheme, separator, _ = url.partition("://")
-    if scheme in _LATER_SCHEMES:
-        raise UsageError(f"url scheme {scheme + separator!r} is not supported yet; use {_SCHEMES}")
-    if not separator or scheme not in (*_REDIS_SCHEMES, *_CLUSTER_SCHEMES, "memory", "embedded"):
+    if not separator or scheme not in _KNOWN_SCHEMES:
         raise UsageError.for_field("url scheme", scheme + separator if separator else "(none)", _SCHEMES)
     return scheme
 
 
-def _url_options(url: str) -> dict[str, Any]:
-    """What a URL says. Where it cannot be read, nobody knows which part is the password: errors quote nothing."""
-    try:
-        parts = urlsplit(url)
-        port_is_valid = parts.port != 0
-    except ValueError:
-        raise UsageError(
-            "url cannot be read: host and port must be as in redis://localhost:6379/0; "
-            "escape special characters in the password, as %40 for @ and %2F for /"
-        ) from None
-    if not port_is_valid:
-        raise UsageError.for_field("url port", 0, "from 1 to 65535")
-    database = parts.path.strip("/")
-    if parts.scheme != "unix" and database and not database.isdigit():
-        raise UsageError("url path must be a database number, as in redis://localhost:6379/0")
-    try:
-        return dict(async_connections.parse_url(url))
-    except ValueError:
-        raise UsageError("url cannot be read: an option after the ? has a value of the wrong type") from None
+def _options_of(url: str, scheme: str) -> dict[str, Any]:
+    if scheme in _SENTINEL_SCHEMES:
+        return _sentinel_options(url)
+    return _embedded_options(url) if scheme == "embedded" else read_url(url)
 
 
 def _embedded_options(url: str) -> dict[str, Any]:
     from taskora.wire.backends._embedded import join_embedded_server
 
-    return _url_options(join_embedded_server(url))
+    return read_url(join_embedded_server(url))
+
+
+def _sentinel_options(url: str) -> dict[str, Any]:
+    from taskora.wire.backends._open_sentinel import options_of_url
+
+    return options_of_url(url)
 
 
 def _client_options(client: Client) -> dict[str, Any]:
     pool = client.connection_pool
-    options = dict(cast("Mapping[str, Any]", pool.connection_kwargs))
-    options["connection_class"] = pool.connection_class
+    if isinstance(pool, AsyncSentinelPool | SyncSentinelPool):
+        from taskora.wire.backends._open_sentinel import options_of_pool
+
+        options = options_of_pool(pool)
+    else:
+        options = dict(cast("Mapping[str, Any]", pool.connection_kwargs))
+        options["connection_class"] = pool.connection_class
+    options.pop("protocol", None)  # of the client's replies; ours are our business
     return options
 
 
 def _redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None, *, fast: bool) -> RedisBackend:
-    make = connection_factory(options, ASYNC_CLASSES, async_connections.Connection, AsyncRetry(NoBackoff(), 0))
+    make = async_factory(options)
     return RedisBackend(
         make,
-        lambda: _sync_redis_backend(options, keyspace, clock),
+        lambda: SyncRedisBackend(sync_factory(options), keyspace=keyspace, clock=clock),
         keyspace=keyspace,
         clock=clock,
         commands=share_connection(make) if fast else None,
     )
 
 
-def _sync_redis_backend(options: dict[str, Any], keyspace: Keyspace, clock: Clock | None) -> SyncRedisBackend:
-    make = connection_factory(options, SYNC_CLASSES, redis.Connection, Retry(NoBackoff(), 0))
-    return SyncRedisBackend(make, keyspace=keyspace, clock=clock)
-
-
 def _open_cluster(url: str, keyspace: Keyspace, clock: Clock | None, transport: Transport) -> Backend:
     from taskora.wire.backends._open_cluster import open_cluster
 
-    return open_cluster(url, _url_options, keyspace, clock, transport)
+    return open_cluster(url, keyspace, clock, transport)
 
 
 def _shared_memory(url: str, prefix: str | None) -> Backend:

@@ -2,48 +2,35 @@
 
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
-
-import redis
-from redis.asyncio import connection as async_connections
-from redis.asyncio.retry import Retry as AsyncRetry
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from taskora.contracts import UsageError
 from taskora.wire._backend import Backend, Clock
 from taskora.wire._keys import Keyspace
+from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_cluster import AsyncCluster, RedisClusterBackend
-from taskora.wire.backends._connection_factory import ASYNC_CLASSES, SYNC_CLASSES, connection_factory
-from taskora.wire.backends._slots import Address, SlotMap
+from taskora.wire.backends._cluster_map import SlotMap
+from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._sync_cluster import SyncCluster, SyncRedisClusterBackend
 from taskora.wire.backends._transport import Transport, is_fast, share_connection, take_transport
+from taskora.wire.backends._url import read_hosts
 
 _DEFAULT_PORT: Final = 6379
-_MARK: Final = "+cluster"
 
 
-def open_cluster(
-    url: str,
-    read_url: Callable[[str], dict[str, Any]],
-    keyspace: Keyspace,
-    clock: Clock | None,
-    transport: Transport,
-) -> Backend:
+def open_cluster(url: str, keyspace: Keyspace, clock: Clock | None, transport: Transport) -> Backend:
     """A backend of the cluster that some servers of it tell about.
 
     Raises:
         UsageError: the URL cannot be read, or names a database.
     """
-    options, seeds = _options_and_seeds(url, read_url)
+    options, seeds = _options_and_seeds(url)
     fast = is_fast(take_transport(options, transport), borrowed=False)
 
     def make_for(address: Address) -> Callable[[], Any]:
-        retry = AsyncRetry(NoBackoff(), 0)
-        return connection_factory(_at(options, address), ASYNC_CLASSES, async_connections.Connection, retry)
+        return async_factory(_at(options, address))
 
     def make_sync_for(address: Address) -> Callable[[], Any]:
-        return connection_factory(_at(options, address), SYNC_CLASSES, redis.Connection, Retry(NoBackoff(), 0))
+        return sync_factory(_at(options, address))
 
     make_for(seeds[0])  # refuses options that no connection takes
     return RedisClusterBackend(
@@ -54,21 +41,8 @@ def open_cluster(
     )
 
 
-def _options_and_seeds(url: str, read_url: Callable[[str], dict[str, Any]]) -> tuple[dict[str, Any], list[Address]]:
-    scheme, _, rest = url.partition("://")
-    netloc, slash, path = rest.partition("/")
-    credentials, at, hosts = netloc.rpartition("@")
-    hosts, mark, query = hosts.partition("?")
-    plain = scheme.removesuffix(_MARK)
-    seeds: list[Address] = []
-    options: dict[str, Any] = {}
-    for host in hosts.split(","):
-        one = f"{plain}://{credentials}{at}{host}{mark}{query}{slash}{path}"
-        options = read_url(one)
-        parts = urlsplit(one)
-        if not parts.hostname:
-            raise UsageError("url names no host: a cluster is named as in redis+cluster://one:6379,two:6379")
-        seeds.append(Address(parts.hostname, parts.port or _DEFAULT_PORT))
+def _options_and_seeds(url: str) -> tuple[dict[str, Any], list[Address]]:
+    options, seeds = read_hosts(url, port=_DEFAULT_PORT, example="redis+cluster://one:6379,two:6379")
     if options.pop("db", 0):
         raise UsageError("url names a database: a cluster has only database 0")
     return options, seeds

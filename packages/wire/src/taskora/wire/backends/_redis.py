@@ -125,7 +125,7 @@ class RedisBackend:
             connection = await self._connections.acquire()
             try:
                 for channel in channels:
-                    await exchange(connection, Request(("SUBSCRIBE", channel)))
+                    await exchange(connection, Request(("SUBSCRIBE", channel)), pushed=True)
             except BaseException:
                 await self._connections.release(connection, clean=False)
                 raise
@@ -163,7 +163,9 @@ async def _messages(connection: AbstractConnection, channels: Mapping[str, str])
 
 async def _next_message(connection: Any) -> list[bytes]:
     for _ in range(2):
-        message: list[bytes] | None = await connection.read_response(disable_decoding=True, timeout=_QUIET_SECONDS)
+        message: list[bytes] | None = await connection.read_response(
+            disable_decoding=True, timeout=_QUIET_SECONDS, push_request=True
+        )
         if message is not None:
             return message
         await connection.send_command("PING", check_health=False)

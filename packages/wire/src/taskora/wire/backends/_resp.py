@@ -4,7 +4,7 @@ Shared by the asyncio and the synchronous backend, which only know how to perfor
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -198,10 +198,10 @@ def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int,
     return Request(args, timeout=block_ms / 1000 + BLOCK_MARGIN, key=keys[0] if keys else None)
 
 
-def decode_events(keyspace: Keyspace, reply: Sequence[Any] | None) -> list[StreamEvent]:
-    """Decodes the reply to `events_request`."""
+def decode_events(keyspace: Keyspace, reply: Sequence[Any] | Mapping[bytes, Any] | None) -> list[StreamEvent]:
+    """Decodes the reply to `events_request`: pairs, in RESP 3 a map."""
     events: list[StreamEvent] = []
-    for key, entries in reply or ():
+    for key, entries in reply.items() if isinstance(reply, Mapping) else reply or ():
         task = keyspace.task_of(key.decode())
         for position, flat in entries:
             event = decode_event(task, position, flat or ())

@@ -10,9 +10,10 @@ from taskora.wire._flows import Pause, drive
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
+from taskora.wire.backends._address import Address
+from taskora.wire.backends._cluster_map import SlotMap, ToNode, cluster_requests, routed
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import Request
-from taskora.wire.backends._slots import Address, SlotMap, ToNode, cluster_requests, routed
 from taskora.wire.backends._sync_connections import SyncPool, exchange
 
 # How long a thread that reads several streams blocks on each in turn.

@@ -7,7 +7,7 @@ import time
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from redis import exceptions as redis_errors
 from redis.crc import key_slot
@@ -15,6 +15,7 @@ from redis.crc import key_slot
 from taskora.contracts import BackendError
 from taskora.wire._call import Call
 from taskora.wire._flows import Flow
+from taskora.wire.backends._address import Address
 from taskora.wire.backends._resp import FAILURES, MakeCall, Request, is_transient, script_requests
 
 R = TypeVar("R")
@@ -25,16 +26,6 @@ SILENT_SECONDS: Final = 2.0
 # There are others to ask.
 _INFORMANT_TIMEOUT: Final = 2.0
 _SCAN_COUNT: Final = 1000
-
-
-class Address(NamedTuple):
-    """Where a server of the cluster listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
