@@ -9,8 +9,9 @@ from redis import exceptions as redis_errors
 from taskora.contracts import BackendError
 from taskora.wire import CountJobs, ExtendLeases, Keyspace, Lease, Operation
 from taskora.wire._flows import Pause, drive
+from taskora.wire.backends._address import Address
+from taskora.wire.backends._cluster_map import SILENT_SECONDS, SlotMap, ToNode, cluster_requests, routed
 from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, operation_requests
-from taskora.wire.backends._slots import SILENT_SECONDS, Address, SlotMap, ToNode, cluster_requests, routed
 
 HERE, THERE = Address("here", 1), Address("there", 2)
 # Their slots lie in the first and in the second half.
