@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias, cast
-from zoneinfo import ZoneInfo
 
 from taskora.contracts._cron import canonical_cron
 from taskora.contracts._durations import Duration, to_milliseconds
@@ -87,6 +86,8 @@ def _check_cron(cron: object, timezone: object) -> None:
 
 
 def _check_zone(timezone: object) -> None:
+    from zoneinfo import ZoneInfo  # here, since most programs that share contracts have no schedule with a zone
+
     rule = "an IANA time zone that this machine knows (it may need the package tzdata), such as 'Europe/Berlin'"
     if not isinstance(timezone, str) or _ZONE.fullmatch(timezone) is None:
         raise UsageError.for_field("schedule.timezone", timezone, rule)
