@@ -39,7 +39,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=SUITES,
         default="main",
         help="main: dispatching and running (default); flow: what is blocked, and what it costs the others; "
-        "workflow: chords of a thousand steps, chains of a hundred",
+        "workflow: chords of a thousand steps, chains of a hundred; "
+        "scale: backlogs, memory, idle workers and the start of programs; scale-large: a million jobs",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the figures to a file")
     return parser

@@ -33,7 +33,7 @@ async def _running(url: str) -> None:
     await _claim_until_idle(url)
 
 
-async def _blocked_keys(url: str) -> None:
+async def block_keys(url: str) -> None:
     """Every key has a job that runs and one that waits for it."""
     await _dispatch(url, (f"org-{n % KEYS}" for n in range(2 * KEYS)))
     await _claim_until_idle(url)
@@ -108,7 +108,7 @@ class Case:
 CASES: Final = (
     Case(name="flow_none", title="nothing blocked", prepare=_nothing),
     Case(name="flow_running", title="10,000 jobs run", prepare=_running),
-    Case(name="flow_keys", title="10,000 jobs run, 10,000 keys blocked", prepare=_blocked_keys),
+    Case(name="flow_keys", title="10,000 jobs run, 10,000 keys blocked", prepare=block_keys),
     Case(name="flow_jobs", title="100,000 jobs of a key blocked", prepare=_blocked_jobs),
     Case(name="flow_rate_one", title="rate limit per key, 1 key", prepare=_limited_key, limited_keys=1),
     Case(name="flow_rate_many", title="rate limit per key, 10,000 keys", prepare=_limited_keys, limited_keys=KEYS),

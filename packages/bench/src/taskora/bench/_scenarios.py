@@ -10,10 +10,14 @@ from functools import partial
 from statistics import quantiles
 from typing import Final, TypeAlias
 
+from taskora.bench._backlogs import BACKLOGS, LARGE_BACKLOGS, Backlog
+from taskora.bench._backlogs import measure as measure_backlog
 from taskora.bench._drain import KEEP_ALL, NOOP, drain
 from taskora.bench._flow import CASES, measure
-from taskora.bench._rows import ROWS
+from taskora.bench._footprint import IDLE_ROWS, idle, keeps, memory_rows
+from taskora.bench._rows import ROWS, Row
 from taskora.bench._server import ServerProbe
+from taskora.bench._startup import STARTUP_ROWS, startup
 from taskora.bench._workflows import WORKFLOW_ROWS, WORKFLOWS
 from taskora.producer import AsyncProducer
 from taskora.worker import Defaults, Worker
@@ -105,8 +109,21 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "latency": latency,
 }
 FLOW_SCENARIOS: Final[dict[str, Scenario]] = {case.name: partial(measure, case) for case in CASES}
+_MANY_JOBS: Final = 100_000
+_MOST_JOBS: Final = 1_000_000
+
+
+def _scale(backlogs: tuple[Backlog, ...], jobs: int) -> tuple[dict[str, Scenario], tuple[Row, ...]]:
+    scenarios: dict[str, Scenario] = {case.name: partial(measure_backlog, case) for case in backlogs}
+    scenarios[f"keeps_{jobs}"] = partial(keeps, jobs)
+    return scenarios, (*(row for case in backlogs for row in case.rows()), *memory_rows(jobs))
+
+
+_SCALE, _SCALE_ROWS = _scale(BACKLOGS, _MANY_JOBS)
 SUITES: Final = {
     "main": (SCENARIOS, ROWS),
     "workflow": (WORKFLOWS, WORKFLOW_ROWS),
+    "scale": (_SCALE | {"idle": idle, "startup": startup}, (*_SCALE_ROWS, *IDLE_ROWS, *STARTUP_ROWS)),
+    "scale-large": _scale(LARGE_BACKLOGS, _MOST_JOBS),
     "flow": (FLOW_SCENARIOS, tuple(row for case in CASES for row in case.rows())),
 }

@@ -29,6 +29,10 @@ _USED_BY_SCRIPTS: Final = frozenset(
         *("zremrangebyscore",),
     )
 )
+# What workers send. Tokens that are put back are no script's either, and too few to be told apart.
+_SENT_BY_WORKERS: Final = frozenset(
+    (*_SCRIPTS, "bzpopmin", "client|id", "client|unblock", "ping", "xread", "subscribe", "publish")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +42,14 @@ class ServerSample:
     memory_bytes: int
     script_us: int
     script_commands: int
+    requests: int
 
     def __sub__(self, earlier: Self) -> "ServerSample":
         return ServerSample(
             memory_bytes=self.memory_bytes - earlier.memory_bytes,
             script_us=self.script_us - earlier.script_us,
             script_commands=self.script_commands - earlier.script_commands,
+            requests=self.requests - earlier.requests,
         )
 
 
@@ -54,7 +60,10 @@ class ServerProbe:
         self._client: redis.Redis = redis.Redis.from_url(url)
 
     def sample(self) -> ServerSample:
-        """The counters now. Script time is that of EVALSHA and EVAL together; commands are those inside scripts."""
+        """The counters now.
+
+        Script time is that of EVALSHA and EVAL together; commands are those inside scripts, requests those of workers.
+        """
         untyped: Any = self._client
         memory = cast("dict[str, int]", untyped.info("memory"))
         commands = cast("dict[str, dict[str, int]]", untyped.info("commandstats"))
@@ -63,4 +72,10 @@ class ServerProbe:
             memory_bytes=memory["used_memory"],
             script_us=sum(rows[name]["usec"] for name in _SCRIPTS if name in rows),
             script_commands=sum(row["calls"] for name, row in rows.items() if name in _USED_BY_SCRIPTS),
+            requests=sum(row["calls"] for name, row in rows.items() if name in _SENT_BY_WORKERS),
         )
+
+    def connections(self) -> int:
+        """How many programs' connections the server has, this one among them."""
+        untyped: Any = self._client
+        return int(untyped.info("clients")["connected_clients"])
