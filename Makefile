@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport VIRTUAL_ENV
 
-.PHONY: demo test test-long check bench fmt sync clean
+.PHONY: demo test test-long check bench bench-peers fmt sync clean
 
 # The demo on an embedded server, without the development tools.
 demo: $(UV)
@@ -35,6 +35,10 @@ check: $(UV)
 
 bench: $(UV)
 	$(RUN) python -m taskora.bench $(ARGS)
+
+# Side by side with other queues, installed below .tools/peers: make bench-peers ARGS="--peers saq,arq --repeats 1".
+bench-peers: $(UV)
+	$(RUN) python -m taskora.bench.peers --uv $(UV) $(ARGS)
 
 # Format, fix what is safe to fix, and write the generated files again.
 fmt: $(UV)
