@@ -146,7 +146,7 @@ async def test_a_workflow_found_by_its_id_gives_the_same(url: str, signature: An
             assert await found.result("20s") == result == await made.result("20s")
             plain = await (await other.workflow(made.id)).result("20s")
             assert plain == json.loads(json.dumps(result))
-            with pytest.raises(ValidationError, match="output of task 'workflow'"):
+            with pytest.raises(ValidationError, match=f"result of workflow {made.id}"):
                 await (await other.workflow(made.id, output=dict[str, int])).result("20s")
         batches = await shop.left.register(double).chunk([1, 2, 3], size=2)
         assert await (await producer.workflow(batches.id)).result("20s") == [2, 4, 6]
