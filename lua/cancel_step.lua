@@ -24,6 +24,7 @@ local reason = ARGV[3]           -- str      may be empty
 --@include events
 --@include ready
 --@include newer
+--@include parked
 --@include parking
 --@include holdings
 --@include cancelling

@@ -17,7 +17,7 @@ local given_now_ms = ARGV[1]     -- clock   epoch milliseconds, or empty for the
 local version = ARGV[2]          -- int     payload version
 local max_attempts = ARGV[3]     -- int     total number of runs
 local resend = ARGV[4]           -- flag    this call may have been executed before
-local JOBS = 5                   -- items   (job_id, data, delay_ms, priority, ttl_ms)...
+local JOBS = 5                   -- items   (job_id, data, terms: empty, or 'delay_ms priority ttl_ms')...
 
 --@include clock
 --@include batches
@@ -32,25 +32,34 @@ local created = {}
 -- Ids that are taken are rare: one look for the whole batch finds out whether to look at each.
 local function any_taken()
   local job_keys = {}
-  for i = JOBS, #ARGV, 5 do
+  for i = JOBS, #ARGV, 3 do
     job_keys[#job_keys + 1] = prefix .. ARGV[i]
   end
   local taken = 0
-  in_batches(job_keys, function(...)
-    taken = taken + redis.call('EXISTS', ...)
-  end)
+  for first = 1, #job_keys, 1000 do
+    taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
+  end
   return taken > 0
 end
 
+local function enqueue(id, data, terms)
+  if terms == '' then
+    create(id, data, 0, 0, 0, false, NONE)
+  else
+    local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
+    create(id, data, tonumber(delay_ms), tonumber(priority), tonumber(ttl_ms), false, NONE)
+  end
+end
+
 local look_at_each = any_taken()
-for i = JOBS, #ARGV, 5 do
+for i = JOBS, #ARGV, 3 do
   local id = ARGV[i]
   local flag = 1
   if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
     flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
     created[id] = true
-    create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
+    enqueue(id, ARGV[i + 1], ARGV[i + 2])
   end
   flags[#flags + 1] = flag
 end

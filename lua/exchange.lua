@@ -24,76 +24,97 @@ local prefix = KEYS[12]           -- prefix  every key of the task starts with i
 
 local given_now_ms = ARGV[1]      -- clock   epoch milliseconds, or empty for the server's clock
 local token = ARGV[2]             -- str     fencing token of the jobs claimed by this call
-local lease_ms = tonumber(ARGV[3])  -- int   lifetime of a lease
+local lease_ms = ARGV[3]          -- int     lifetime of a lease
 local slots = tonumber(ARGV[4])   -- int     how many jobs the lane can take
 local on_expire = ARGV[5]         -- str     fail | discard
 local resend = ARGV[6]            -- flag    this call may have been executed before
 local max_version = tonumber(ARGV[7])  -- int   newest payload version that this worker understands
-local singleton = ARGV[8]         -- flag    at most one job of the task runs, over all workers
-local rate_max = tonumber(ARGV[9])     -- int   how many jobs may start in a window; 0 for no limit
-local rate_window_ms = tonumber(ARGV[10])  -- int   length of the window
-local rate_key = ARGV[11]         -- str     what is counted apart from the task, or empty
-local key_limit = tonumber(ARGV[12])   -- int   limit of concurrency keys whose dispatch named none; 0 for none
-local default_ttl_ms = tonumber(ARGV[13])  -- int   time to live of jobs whose dispatch gave none; 0 for none
-local OUTCOMES = 14               -- items   (kind, job_id, token, payload, delay_ms)...
+local limits = ARGV[8]            -- str     what few workers ask for, or empty: see the fragment of that name
+local OUTCOMES = 9                -- items   (kind, job_id, token, payload, delay_ms)...
 
 -- Found out in the middle of the work, this would lose the jobs that were just popped.
-if lease_ms < 1 then
+if tonumber(lease_ms) < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
+
+local seldom -- what follows at the end of the definitions
+local moved_delayed = false -- whether the first delayed job may be another than at the beginning
+local paced_until = nil
 
 --@include clock
 --@include batches
 --@include fields
 --@include events
---@include ready
 --@include newer
---@include parking
---@include rechecking
---@include holdings
+--@include parked
+--@include looking_up
 --@include throughput
---@include telling
 --@include settle
---@include expire
---@include promote
---@include collecting
---@include draining
 --@include claim
---@include running
---@include pacing
 
-local lock_keys = {}
-for i = OUTCOMES, #ARGV, 5 do
-  lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
-end
-local holders = lease_holders(lock_keys)
+--@seldom limits ready parking rechecking holdings telling setbacks collecting draining expire hindrances promote
+--@seldom running pacing reclaim
+
 local statuses = {}
-for n = 1, #holders do
-  local i = OUTCOMES + 5 * (n - 1)
-  statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), holders[n])
+if #ARGV >= OUTCOMES then
+  local lock_keys = {}
+  for i = OUTCOMES, #ARGV, 5 do
+    lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
+  end
+  local holders = looked_up(lock_keys, 'MGET')
+  for n = 1, #holders do
+    local i = OUTCOMES + 5 * (n - 1)
+    statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], holders[n])
+  end
 end
-flush_settled()
 
-local next_due = promote_due()
-local parks = parks_anything()
+-- Before anything is claimed: a job given back may be claimed again by this very call.
+if #settled > 0 then
+  in_batches(settled_locks, 'DEL')
+  in_batches(settled, 'SREM', stalled_key)
+  in_batches(completed, 'ZADD', completed_key)
+  count_finished('completed', #completed / 2)
+  if #completed < 2 * #settled then
+    seldom().flush_setbacks()
+  end
+end
+
+-- One look each is enough where nothing is due, and where nothing is parked.
+local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+if next_due[2] and tonumber(next_due[2]) <= now_ms then
+  seldom().promote_due()
+  moved_delayed = true
+end
+local parks = redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
 if parks then
-  take_newer()
-  recheck_parked()
+  seldom().take_newer()
+  seldom().recheck_parked()
 end
 if resend == '1' then
-  reclaim_own()
+  seldom().reclaim_own()
 end
 local reclaimed = #claims
-claim_ready(paced(slots - reclaimed) + reclaimed, parks)
-count_starts(reclaimed + 1)
+if limits ~= '' then
+  slots = seldom().paced(slots - reclaimed) + reclaimed
+end
+-- Priorities are strict: the prioritized set is emptied first, highest priority first.
+claim_from(prioritized_key, slots)
+if parks then
+  seldom().claim_freed(slots)
+end
+claim_from(wait_key, slots)
+in_batches(started, 'LPUSH', active_key)
+if limits ~= '' then
+  seldom().count_starts(reclaimed + 1)
+end
 
 if parks or moved_delayed then
-  next_due = first_delayed()
+  next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
 end
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
 if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
   -- Jobs that may not start before a known instant: looking at once would spin.
-  redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
+  redis.call('ZADD', marker_key, paced_until and ms_text(paced_until) or '0', '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
 end

@@ -27,9 +27,11 @@ local cursor = tonumber(ARGV[3])   -- int     0 for the first call of a sweep, t
 
 --@include clock
 --@include batches
+--@include looking_up
 --@include fields
 --@include events
 --@include ready
+--@include parked
 --@include parking
 --@include holdings
 --@include throughput
@@ -42,17 +44,6 @@ local PARKED_AT_ONCE = 2000
 local LEARNT = prefix .. 'parked:learnt'
 local LEARNT_MS = 60000
 local recovered, failed, cancelled = {}, {}, {}
-
--- Asks for many things at once, as many as a call can take; the answers are in their order.
-local function looked_up(names, look)
-  local found = {}
-  in_batches(names, function(...)
-    for _, value in ipairs(look(...)) do -- what is missing is false, not nil
-      found[#found + 1] = value
-    end
-  end)
-  return found
-end
 
 local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
@@ -83,9 +74,7 @@ local function leases_of(ids)
   for i, id in ipairs(ids) do
     lock_keys[i] = prefix .. id .. ':lock'
   end
-  return looked_up(lock_keys, function(...)
-    return redis.call('MGET', ...)
-  end)
+  return looked_up(lock_keys, 'MGET')
 end
 
 local function recover(id)
@@ -156,16 +145,12 @@ local function learn_keys(ids)
     pairs_of[#pairs_of + 1] = id
     pairs_of[#pairs_of + 1] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
   end
-  in_batches(pairs_of, function(...)
-    redis.call('HSET', LEARNT, ...)
-  end)
+  in_batches(pairs_of, 'HSET', LEARNT)
   redis.call('PEXPIRE', LEARNT, LEARNT_MS)
 end
 
 local function learnt_keys(ids)
-  return looked_up(ids, function(...)
-    return redis.call('HMGET', LEARNT, ...)
-  end)
+  return looked_up(ids, 'HMGET', LEARNT)
 end
 
 -- Returns the key of each active job, or nothing as long as too many have to be learnt.
@@ -217,9 +202,7 @@ local function counters_of(keys)
   for i, key in ipairs(keys) do
     counters[i] = prefix .. 'conc:' .. key
   end
-  return looked_up(counters, function(...)
-    return redis.call('MGET', ...)
-  end)
+  return looked_up(counters, 'MGET')
 end
 
 -- Counters may have lost count when a worker died, or when a job was deleted while it ran. A key that nothing holds
@@ -256,9 +239,7 @@ local function recount_from(page_start)
   recount(active_keys)
   redis.call('DEL', LEARNT)
   redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
-  in_batches(active, function(...)
-    redis.call('SADD', stalled_key, ...)
-  end)
+  in_batches(active, 'SADD', stalled_key)
   return nil
 end
 

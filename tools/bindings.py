@@ -6,6 +6,7 @@ Usage: `python tools/bindings.py` writes the file; `--check` only compares it an
 import hashlib
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ LUA = ROOT / "lua"
 TARGET = ROOT / "packages/wire/src/taskora/wire/_transitions.py"
 
 INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
+SELDOM = re.compile(r"(?:^--@seldom .+\n)+", re.MULTILINE)
 NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 KEY = re.compile(r"^local (\w+) = KEYS\[(\d+)\][ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
 ARG = re.compile(r"^local (\w+) = (?:tonumber\()?ARGV\[(\d+)\]\)?[ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
@@ -112,20 +114,39 @@ def read_items(path: Path, source: str, arg_count: int) -> Slot | None:
 
 
 def expand(path: Path, source: str) -> str:
-    declared = {match[0] for match in KEY.findall(source)} | {match[0] for match in ARG.findall(source)}
+    slots = [match[0] for pattern in (KEY, ARG) for match in pattern.finditer(source)]
+    declared = set(re.findall(r"^local (\w+)", source, re.MULTILINE))
     included: set[str] = set()
 
-    def replace(match: re.Match[str]) -> str:
-        name = match.group(1)
+    def fragment_of(name: str) -> str:
         if name in included:
             raise BindingError(f"{path.name}: fragment {name} is included twice")
         included.add(name)
         fragment = (LUA / "fragments" / f"{name}.lua").read_text()
         check_needs(path, name, fragment, declared)
-        declared.update(re.findall(r"^local (?:function )?(\w+)", fragment, re.MULTILINE))
+        for names in re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", fragment, re.MULTILINE):
+            declared.update(names.split(", "))
         return fragment
 
-    return INCLUDE.sub(replace, source)
+    expanded = INCLUDE.sub(lambda match: fragment_of(match[1]), source)
+    return SELDOM.sub(lambda match: render_seldom(slots, map(fragment_of, words_of(match[0]))), expanded)
+
+
+def words_of(directives: str) -> list[str]:
+    return directives.replace("--@seldom", "").split()
+
+
+def render_seldom(slots: list[str], fragments: Iterable[str]) -> str:
+    """Fragments that most calls do not need, as one function that makes theirs when it is first asked for them.
+
+    Creating a function costs about as much as a small command, and more for each variable of the script that it uses;
+    a script is created anew with every call. Reading a slot again inside costs less than using the one outside.
+    """
+    body = "".join(fragments)
+    names = re.findall(r"^local function (\w+)", body, re.MULTILINE)
+    table = ", ".join(f"{name} = {name}" for name in names)
+    lines = ["local made", "function seldom()", "if made then", "return made", "end"]
+    return "\n".join([*lines, *slots, f"{body}made = {{ {table} }}", "return made", "end", ""])
 
 
 def check_needs(path: Path, name: str, fragment: str, declared: set[str]) -> None:

@@ -7,13 +7,9 @@ local function ms_text(ms)
   return string.format('%.0f', ms)
 end
 
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-
-local now_ms = resolve_now()
 local now = ms_text(now_ms)

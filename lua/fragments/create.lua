@@ -6,13 +6,9 @@ local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
 
--- `extra` holds further fields of the record: name, value, name, value...
-local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-    unpack(extra),
-  }
+-- What few jobs have beside the fields of all, name and value in turn.
+local function more_fields(extra, delay_ms, ttl_ms)
+  local fields = { unpack(extra) }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
     fields[#fields + 1] = ms_text(delay_ms)
@@ -21,7 +17,17 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', prefix .. id, unpack(fields))
+  return fields
+end
+
+-- `extra` holds further fields of the record: name, value, name, value...
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  if delay_ms > 0 or ttl_ms > 0 then
+    extra = more_fields(extra, delay_ms, ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting',
+    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -42,9 +48,7 @@ end
 
 -- Ends the work of `create`, and wakes whoever waits for it.
 local function line_up_created()
-  in_batches(ready_ids, function(...)
-    redis.call('LPUSH', wait_key, ...)
-  end)
+  in_batches(ready_ids, 'LPUSH', wait_key)
   if any_ready then
     wake_now()
   elseif earliest_due then

@@ -1,8 +1,7 @@
 -- How many jobs may start now: at most so many in any window of time, and only one of a singleton.
--- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms
+-- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms, paced_until
 
-local RATE = prefix .. 'rate:' .. rate_key
-local paced_until = nil
+local RATE = prefix .. 'rate:' .. (rate_key or '')
 
 local function paced(slots)
   if singleton == '1' then

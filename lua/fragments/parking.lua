@@ -3,11 +3,9 @@
 -- which claims are served before the wait list: keys take turns, because each release moves one job.
 -- All of it is ours alone: other programs see a waiting job. `parked:keys` orders the keys by when they were last
 -- looked at.
--- needs: prefix, now_ms
+-- needs: prefix, now_ms, fields_of, push_ready, PARKED_KEYS, FREED
 
-local PARKED_KEYS = prefix .. 'parked:keys'
 local PARKED_COUNT = prefix .. 'parked:count'
-local FREED = prefix .. 'parked:freed'
 
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key

@@ -1,20 +1,9 @@
 -- Due jobs become ready, earliest due first, so that the one that waited longest leaves first.
--- needs: delayed_key, prefix, max_version, now_ms, NEWER
+-- needs: delayed_key, prefix, max_version, now_ms, now, fields_of, emit, is_expired, expire, push_ready, NEWER
 
 local PROMOTE_LIMIT = 100
-local moved_delayed = false -- whether the delayed jobs are others than `promote_due` says
 
-local function first_delayed()
-  return redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
-end
-
--- Returns the first of those that are due later: {id, due_ms} or nothing. One look is enough where none is due.
 local function promote_due()
-  local first = first_delayed()
-  if not first[2] or tonumber(first[2]) > now_ms then
-    return first
-  end
-  moved_delayed = true
   local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
   redis.call('ZREM', delayed_key, unpack(due))
   redis.call('ZREM', NEWER, unpack(due))
@@ -29,7 +18,6 @@ local function promote_due()
       emit('promoted', id)
     end
   end
-  return first
 end
 
 -- What older workers left, and this one understands, becomes ready at once.

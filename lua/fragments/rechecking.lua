@@ -4,11 +4,6 @@
 local RECHECKED_KEYS = 3
 local FREED_AT_ONCE = 100
 
--- One look tells a task that parks nothing from the others.
-local function parks_anything()
-  return redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
-end
-
 -- The limit of a job's key: what its dispatch said, or else what this worker says.
 local function limit_of(limit_text, is_default)
   if is_default and key_limit > 0 then

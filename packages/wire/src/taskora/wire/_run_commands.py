@@ -27,12 +27,7 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
         slots=operation.slots,
         on_expire=operation.on_expire,
         max_version=operation.max_version,
-        singleton=operation.pace.singleton,
-        rate_max=operation.pace.max,
-        rate_window_ms=operation.pace.window_ms,
-        rate_key=operation.pace.key,
-        key_limit=operation.key_limit,
-        default_ttl_ms=operation.ttl_ms,
+        limits=_limits(operation),
         resend=operation.resend,
         outcomes=outcomes,
     )
@@ -48,6 +43,13 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
         )
 
     return Command(call, decode)
+
+
+def _limits(operation: op.Exchange) -> str:
+    pace, key_limit, ttl_ms = operation.pace, operation.key_limit, operation.ttl_ms
+    if pace is op.NO_PACE and not (key_limit or ttl_ms):
+        return ""
+    return f"{pace.singleton:d} {pace.max} {pace.window_ms} {key_limit} {ttl_ms} {pace.key}"
 
 
 def _claim(row: Sequence[bytes], token: str) -> op.Claim:

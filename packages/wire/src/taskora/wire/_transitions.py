@@ -10,7 +10,7 @@ from taskora.wire._keys import TaskKeys
 
 ABANDON_WORKFLOW = Script(
     name="abandon_workflow",
-    sha="a697a0c65437ead9d900fb703f99888a47858dec",
+    sha="a6016b54069c84005bef405fcf82ba0d788c9438",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -18,14 +18,11 @@ local keep_ms = tonumber(ARGV[2])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -59,7 +56,7 @@ def abandon_workflow(
 
 ADVANCE_WORKFLOW = Script(
     name="advance_workflow",
-    sha="9a1e18d2f3e8417387dd32bff91b6508868e4bd7",
+    sha="24493d5d38d21e1f1e65bec0a651b202450e087d",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -68,14 +65,11 @@ local STEPS = 3
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -280,7 +274,7 @@ def advance_workflow(
 
 ANNOUNCE_WORKER = Script(
     name="announce_worker",
-    sha="f909479bf445a08844252c50597576f45b8d361a",
+    sha="d30ee8543a8a626ee7081904939ba3328a4ac32d",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -290,14 +284,11 @@ local leaves = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local WORKER_LIFETIME_MS = 30000
 local WORKERS_KEPT_MS = 60000
@@ -345,7 +336,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="7a34dffaf938bda45ad6cbb885244913032c26fc",
+    sha="fcdd171c4fb359dc0615c621b5185b0d545bce7e",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -361,21 +352,24 @@ local reason = ARGV[3]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -402,8 +396,8 @@ local function wake_at(due_ms)
 end
 local NEWER = prefix .. 'parked:newer'
 local PARKED_KEYS = prefix .. 'parked:keys'
-local PARKED_COUNT = prefix .. 'parked:count'
 local FREED = prefix .. 'parked:freed'
+local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
@@ -545,7 +539,7 @@ def cancel(
 
 CANCEL_STEP = Script(
     name="cancel_step",
-    sha="0254d57fa4059177cbe4897fe3511c7ebc5e06f0",
+    sha="6ddb84fac7a8fb469e700ebaef1db895b5431807",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -561,21 +555,24 @@ local reason = ARGV[3]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -602,8 +599,8 @@ local function wake_at(due_ms)
 end
 local NEWER = prefix .. 'parked:newer'
 local PARKED_KEYS = prefix .. 'parked:keys'
-local PARKED_COUNT = prefix .. 'parked:count'
 local FREED = prefix .. 'parked:freed'
+local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
@@ -744,7 +741,7 @@ def cancel_step(
 
 CLAIM_DUE = Script(
     name="claim_due",
-    sha="a14849e989d8b8aad90add06845768788d173993",
+    sha="03aa28006279790a0cfe5a2a59d1aae02b8ff727",
     text="""\
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -753,14 +750,11 @@ local limit = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local due = redis.call('ZRANGE', schedules_next_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 for i = 1, #due, 2 do
@@ -789,7 +783,7 @@ def claim_due(
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="32dcc3b054faa247bdf5ccc8b6f4d21aff36ab7a",
+    sha="418e19bf63795183bd926a4dcc4e018ff8d92401",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -804,14 +798,11 @@ local given_now_ms = ARGV[1]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
@@ -956,7 +947,7 @@ def count_versions(
 
 CREATE_WORKFLOW = Script(
     name="create_workflow",
-    sha="d84dca2fb4fbc32704bb497bdb8b58aa69a28a3f",
+    sha="e9335dea0e8f50120d3feccafaa24bca324226c1",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -969,14 +960,11 @@ local PLANS = 7
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -1028,7 +1016,7 @@ def create_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="7127aff1843adefda4130c8341e2558d4421ee85",
+    sha="adac81bbfdeba133d1948221eaf12ab4912496c3",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1047,23 +1035,32 @@ local JOBS = 8
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -1091,12 +1088,8 @@ end
 local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
-local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-    unpack(extra),
-  }
+local function more_fields(extra, delay_ms, ttl_ms)
+  local fields = { unpack(extra) }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
     fields[#fields + 1] = ms_text(delay_ms)
@@ -1105,7 +1098,15 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', prefix .. id, unpack(fields))
+  return fields
+end
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  if delay_ms > 0 or ttl_ms > 0 then
+    extra = more_fields(extra, delay_ms, ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting',
+    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1124,9 +1125,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
   end
 end
 local function line_up_created()
-  in_batches(ready_ids, function(...)
-    redis.call('LPUSH', wait_key, ...)
-  end)
+  in_batches(ready_ids, 'LPUSH', wait_key)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1197,7 +1196,7 @@ def dispatch_occurrences(
 
 DUE_WORKFLOWS = Script(
     name="due_workflows",
-    sha="5a3f86b7ed3337c6ef49faa289b74f8d9835a98c",
+    sha="38411914dd8f26dd78529daac52cb4957f76984a",
     text="""\
 local running_workflows_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -1206,14 +1205,11 @@ local again_ms = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local ids = redis.call('ZRANGE', running_workflows_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
 local again_at_ms = now_ms + again_ms
@@ -1243,7 +1239,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="f72c404236f51b2933e3febf6c1836d642d25852",
+    sha="96c5a5452debdb790f2ad9ef0df6ecc4f4da0dfe",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1259,23 +1255,32 @@ local JOBS = 5
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -1303,12 +1308,8 @@ end
 local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
-local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-    unpack(extra),
-  }
+local function more_fields(extra, delay_ms, ttl_ms)
+  local fields = { unpack(extra) }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
     fields[#fields + 1] = ms_text(delay_ms)
@@ -1317,7 +1318,15 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', prefix .. id, unpack(fields))
+  return fields
+end
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  if delay_ms > 0 or ttl_ms > 0 then
+    extra = more_fields(extra, delay_ms, ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting',
+    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1336,9 +1345,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
   end
 end
 local function line_up_created()
-  in_batches(ready_ids, function(...)
-    redis.call('LPUSH', wait_key, ...)
-  end)
+  in_batches(ready_ids, 'LPUSH', wait_key)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1350,24 +1357,32 @@ local flags = {}
 local created = {}
 local function any_taken()
   local job_keys = {}
-  for i = JOBS, #ARGV, 5 do
+  for i = JOBS, #ARGV, 3 do
     job_keys[#job_keys + 1] = prefix .. ARGV[i]
   end
   local taken = 0
-  in_batches(job_keys, function(...)
-    taken = taken + redis.call('EXISTS', ...)
-  end)
+  for first = 1, #job_keys, 1000 do
+    taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
+  end
   return taken > 0
 end
+local function enqueue(id, data, terms)
+  if terms == '' then
+    create(id, data, 0, 0, 0, false, NONE)
+  else
+    local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
+    create(id, data, tonumber(delay_ms), tonumber(priority), tonumber(ttl_ms), false, NONE)
+  end
+end
 local look_at_each = any_taken()
-for i = JOBS, #ARGV, 5 do
+for i = JOBS, #ARGV, 3 do
   local id = ARGV[i]
   local flag = 1
   if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
     flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
   else
     created[id] = true
-    create(id, ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4]), false, NONE)
+    enqueue(id, ARGV[i + 1], ARGV[i + 2])
   end
   flags[#flags + 1] = flag
 end
@@ -1388,7 +1403,7 @@ def enqueue(
 ) -> Call[list[int]]:
     """enqueue: (none) -> waiting | delayed
 
-    `jobs` is flat: (job_id, data, delay_ms, priority, ttl_ms) repeated.
+    `jobs` is flat: (job_id, data, terms: empty, or 'delay_ms priority ttl_ms') repeated.
     """
     return Call(
         script=ENQUEUE,
@@ -1399,7 +1414,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="a0ebf884898dee8c376d4ec4758c62ff10268bc8",
+    sha="f1559d5a5da33b7993a1d14e40cb8c1145433e82",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1415,27 +1430,36 @@ local JOBS = 5
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
 end
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -1464,12 +1488,8 @@ local NEWER = prefix .. 'parked:newer'
 local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
-local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-    unpack(extra),
-  }
+local function more_fields(extra, delay_ms, ttl_ms)
+  local fields = { unpack(extra) }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
     fields[#fields + 1] = ms_text(delay_ms)
@@ -1478,7 +1498,15 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', prefix .. id, unpack(fields))
+  return fields
+end
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  if delay_ms > 0 or ttl_ms > 0 then
+    extra = more_fields(extra, delay_ms, ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting',
+    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1497,9 +1525,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
   end
 end
 local function line_up_created()
-  in_batches(ready_ids, function(...)
-    redis.call('LPUSH', wait_key, ...)
-  end)
+  in_batches(ready_ids, 'LPUSH', wait_key)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1661,7 +1687,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="bea827001967b9c721bd2d9ba92a88618612e3be",
+    sha="aea5ba7ba6d964eb50fcb952cdef41df1ed18cb1",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1676,23 +1702,32 @@ local STEPS = 4
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -1720,12 +1755,8 @@ end
 local ready_ids = {}
 local any_ready = false
 local earliest_due = nil
-local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  local fields = {
-    'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting', 'priority', string.format('%d', priority), 'data', data,
-    unpack(extra),
-  }
+local function more_fields(extra, delay_ms, ttl_ms)
+  local fields = { unpack(extra) }
   if delay_ms > 0 then
     fields[#fields + 1] = 'delay'
     fields[#fields + 1] = ms_text(delay_ms)
@@ -1734,7 +1765,15 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
     fields[#fields + 1] = 'expireAt'
     fields[#fields + 1] = ms_text(now_ms + ttl_ms)
   end
-  redis.call('HSET', prefix .. id, unpack(fields))
+  return fields
+end
+local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  if delay_ms > 0 or ttl_ms > 0 then
+    extra = more_fields(extra, delay_ms, ttl_ms)
+  end
+  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+    'state', delay_ms > 0 and 'delayed' or 'waiting',
+    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1753,9 +1792,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
   end
 end
 local function line_up_created()
-  in_batches(ready_ids, function(...)
-    redis.call('LPUSH', wait_key, ...)
-  end)
+  in_batches(ready_ids, 'LPUSH', wait_key)
   if any_ready then
     wake_now()
   elseif earliest_due then
@@ -1798,7 +1835,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="eff9ab37676a3c7b858229ada4e69d292699b5e7",
+    sha="fb4152d06b18b355eeb652cfb5ebf4b1011f2bca",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1814,46 +1851,209 @@ local events_key = KEYS[11]
 local prefix = KEYS[12]
 local given_now_ms = ARGV[1]
 local token = ARGV[2]
-local lease_ms = tonumber(ARGV[3])
+local lease_ms = ARGV[3]
 local slots = tonumber(ARGV[4])
 local on_expire = ARGV[5]
 local resend = ARGV[6]
 local max_version = tonumber(ARGV[7])
-local singleton = ARGV[8]
-local rate_max = tonumber(ARGV[9])
-local rate_window_ms = tonumber(ARGV[10])
-local rate_key = ARGV[11]
-local key_limit = tonumber(ARGV[12])
-local default_ttl_ms = tonumber(ARGV[13])
-local OUTCOMES = 14
-if lease_ms < 1 then
+local limits = ARGV[8]
+local OUTCOMES = 9
+if tonumber(lease_ms) < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
+local seldom
+local moved_delayed = false
+local paced_until = nil
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
 end
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
+local NEWER = prefix .. 'parked:newer'
+local PARKED_KEYS = prefix .. 'parked:keys'
+local FREED = prefix .. 'parked:freed'
+local function looked_up(names, command, key)
+  local BATCH = 1000
+  local found = {}
+  for first = 1, #names, BATCH do
+    local last = math.min(first + BATCH - 1, #names)
+    local values = key and redis.call(command, key, unpack(names, first, last))
+      or redis.call(command, unpack(names, first, last))
+    if #names <= BATCH then
+      return values
+    end
+    for i = 1, #values do
+      found[#found + 1] = values[i]
+    end
+  end
+  return found
+end
+local function count_finished(result, amount)
+  if amount == 0 then
+    return
+  end
+  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
+  if redis.call('INCRBY', counter, amount) == amount then
+    redis.call('EXPIRE', counter, 86400)
+  end
+end
+local running = nil
+local settled = {}
+local settled_locks = {}
+local completed = {}
+local function leave_active(id, job_key)
+  local SHORT_SEARCH = 128
+  running = running or redis.call('LLEN', active_key)
+  local is_recent = running > SHORT_SEARCH and redis.call('LPOS', active_key, id, 'MAXLEN', SHORT_SEARCH)
+  redis.call('LREM', active_key, is_recent and '1' or '-1', id)
+  settled[id] = true
+  settled[#settled + 1] = id
+  settled_locks[#settled_locks + 1] = job_key .. ':lock'
+end
+local function settle(kind, id, token, payload, delay_ms, holder)
+  local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
+  if settled[id] or holder ~= token then
+    return resend == '1' and REPEATED or LOST
+  end
+  local job_key = prefix .. id
+  local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'state', 'concurrencyKey', 'dedupKey', '_wf')
+  if not fields[3] then
+    leave_active(id, job_key)
+    return LOST
+  end
+  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
+    return CANCEL_REQUESTED
+  end
+  leave_active(id, job_key)
+  if fields[4] then
+    seldom().give_slot_back(fields[4])
+  end
+  if kind == 'completed' then
+    redis.call('HSET', job_key, 'state', 'completed', 'finishedOn', now, 'result', payload)
+    completed[#completed + 1] = now
+    completed[#completed + 1] = id
+    if fields[5] or fields[6] then
+      seldom().let_go(id, fields[5], fields[6])
+    end
+    emit('completed', id, 'attempt', fields[1] or '0')
+  else
+    seldom().end_without_result(kind, id, job_key, fields, payload, tonumber(delay_ms))
+  end
+  return SETTLED
+end
+local claims = {}
+local started = {}
+local function start(id, job_key, fields)
+  redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+  if fields[5] or fields[10] then
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now,
+      'py:before', (fields[10] or '') .. ',' .. (fields[5] or ''))
+  else
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
+  end
+  if fields[5] then
+    redis.call('HDEL', job_key, 'expireAt')
+  end
+  local attempt = fields[3] or '0'
+  emit('active', id, 'attempt', attempt)
+  started[#started + 1] = id
+  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', attempt, fields[4] or '0' }
+  if fields[9] then
+    seldom().add_step(claims[#claims], fields[9])
+  end
+end
+local function try_start(id)
+  local job_key = prefix .. id
+  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
+    'collectKey', 'state', '_wf', 'processedOn')
+  local is_plain = fields[8] == 'waiting' and limits == '' and not (fields[5] or fields[6] or fields[7])
+    and (tonumber(fields[2] or '0') or 0) <= max_version
+  if is_plain or seldom().may_start(id, job_key, fields) then
+    start(id, job_key, fields)
+  end
+end
+local function pop(source, count)
+  if source ~= prioritized_key then
+    return redis.call('RPOP', source, count) or {}
+  end
+  local scored = redis.call('ZPOPMIN', source, count)
+  local ids = {}
+  for i = 1, #scored, 2 do
+    ids[#ids + 1] = scored[i]
+  end
+  return ids
+end
+local function claim_from(source, slots)
+  local tries = slots + 1000
+  while #claims < slots and tries > 0 do
+    local ids = pop(source, math.min(slots - #claims, tries))
+    if #ids == 0 then
+      return
+    end
+    tries = tries - #ids
+    for i = 1, #ids do
+      try_start(ids[i])
+    end
+  end
+end
+local made
+function seldom()
+if made then
+return made
+end
+local wait_key = KEYS[1]
+local prioritized_key = KEYS[2]
+local active_key = KEYS[3]
+local delayed_key = KEYS[4]
+local completed_key = KEYS[5]
+local failed_key = KEYS[6]
+local cancelled_key = KEYS[7]
+local expired_key = KEYS[8]
+local stalled_key = KEYS[9]
+local marker_key = KEYS[10]
+local events_key = KEYS[11]
+local prefix = KEYS[12]
+local given_now_ms = ARGV[1]
+local token = ARGV[2]
+local lease_ms = ARGV[3]
+local slots = tonumber(ARGV[4])
+local on_expire = ARGV[5]
+local resend = ARGV[6]
+local max_version = tonumber(ARGV[7])
+local limits = ARGV[8]
+local singleton, rate_max, rate_window_ms, key_limit, default_ttl_ms, rate_key =
+  string.match(limits, '^([01]) (%d+) (%d+) (%d+) (%d+) (.*)$')
+rate_max, rate_window_ms = tonumber(rate_max or '0'), tonumber(rate_window_ms or '0')
+key_limit, default_ttl_ms = tonumber(key_limit or '0'), tonumber(default_ttl_ms or '0')
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
@@ -1877,10 +2077,7 @@ end
 local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
-local NEWER = prefix .. 'parked:newer'
-local PARKED_KEYS = prefix .. 'parked:keys'
 local PARKED_COUNT = prefix .. 'parked:count'
-local FREED = prefix .. 'parked:freed'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
@@ -1932,9 +2129,6 @@ local function free_next(concurrency_key)
 end
 local RECHECKED_KEYS = 3
 local FREED_AT_ONCE = 100
-local function parks_anything()
-  return redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
-end
 local function limit_of(limit_text, is_default)
   if is_default and key_limit > 0 then
     return key_limit
@@ -1978,37 +2172,21 @@ local function release_concurrency(concurrency_key)
   free_next(concurrency_key)
   return true
 end
-local function count_finished(result, amount)
-  if amount == 0 then
-    return
-  end
-  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
-  if redis.call('INCRBY', counter, amount) == amount then
-    redis.call('EXPIRE', counter, 86400)
-  end
-end
 local UNTOLD = prefix .. 'workflow:untold'
 local function note_end(id, workflow_id)
   if workflow_id and workflow_id ~= '' then
     redis.call('ZADD', UNTOLD, now, id)
   end
 end
-local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
-local SHORT_SEARCH = 128
-local running = nil
-local settled = {}
-local settled_ids = {}
-local settled_locks = {}
-local ended = {}
-local finished = { completed = 0, failed = 0 }
-local function finish(id, job_key, state, set_key, fields, ...)
-  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
-  local entries = ended[set_key] or {}
-  entries[#entries + 1] = now
-  entries[#entries + 1] = id
-  ended[set_key] = entries
-  release_dedup(fields[5], id)
-  note_end(id, fields[9])
+local ended = { [failed_key] = {}, [cancelled_key] = {} }
+local function let_go(id, dedup_key, workflow_id)
+  release_dedup(dedup_key, id)
+  note_end(id, workflow_id)
+end
+local function give_slot_back(concurrency_key)
+  if release_concurrency(concurrency_key) then
+    wake_now()
+  end
 end
 local function retry_later(id, job_key, attempt, error_text, delay_ms)
   local next_attempt = string.format('%d', attempt + 1)
@@ -2029,97 +2207,77 @@ local function undo_start(job_key)
     redis.call('HSET', job_key, 'expireAt', expire_at)
   end
 end
-local function give_back(id, job_key, fields, delay_ms)
+local function give_back(id, job_key, delay_ms)
   if delay_ms > 0 then
     redis.call('HSET', job_key, 'state', 'delayed')
     redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
     wake_at(now_ms + delay_ms)
   else
+    local fields = fields_of(job_key, 'priority', 'ts')
     redis.call('HSET', job_key, 'state', 'waiting')
-    push_ready(id, tonumber(fields[6] or '0') or 0, tonumber(fields[7] or now) or now_ms)
+    push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
     wake_now()
     emit('waiting', id)
   end
 end
-local function apply(kind, id, job_key, fields, payload, delay_ms)
+local function finish(id, job_key, state, set_key, fields, ...)
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
+  local entries = ended[set_key]
+  entries[#entries + 1] = now
+  entries[#entries + 1] = id
+  let_go(id, fields[5], fields[6])
+end
+local function end_without_result(kind, id, job_key, fields, payload, delay_ms)
   local attempt = tonumber(fields[1] or '0') or 0
-  local attempt_text = string.format('%d', attempt)
-  if kind == 'completed' then
-    finish(id, job_key, 'completed', completed_key, fields, 'result', payload)
-    finished.completed = finished.completed + 1
-    emit('completed', id, 'attempt', attempt_text)
-  elseif kind == 'retrying' then
+  if kind == 'retrying' then
     retry_later(id, job_key, attempt, payload, delay_ms)
   elseif kind == 'failed' then
     finish(id, job_key, 'failed', failed_key, fields, 'error', payload)
-    finished.failed = finished.failed + 1
-    emit('failed', id, 'attempt', attempt_text, 'error', payload)
+    emit('failed', id, 'attempt', string.format('%d', attempt), 'error', payload)
   elseif kind == 'cancelled' then
     finish(id, job_key, 'cancelled', cancelled_key, fields)
-    emit('cancelled', id, 'reason', fields[3] or '')
+    emit('cancelled', id, 'reason', fields_of(job_key, 'cancelReason')[1] or '')
   else
     if kind == 'declined' then
       undo_start(job_key)
     end
-    give_back(id, job_key, fields, delay_ms)
+    give_back(id, job_key, delay_ms)
   end
 end
-local function remove_active(id)
-  running = running or redis.call('LLEN', active_key)
-  local is_recent = running > SHORT_SEARCH and redis.call('LPOS', active_key, id, 'MAXLEN', SHORT_SEARCH)
-  redis.call('LREM', active_key, is_recent and 1 or -1, id)
-end
-local function leave_active(id, lock_key)
-  remove_active(id)
-  settled[id] = true
-  settled_ids[#settled_ids + 1] = id
-  settled_locks[#settled_locks + 1] = lock_key
-end
-local function lease_holders(lock_keys)
-  local holders = {}
-  in_batches(lock_keys, function(...)
-    for _, holder in ipairs(redis.call('MGET', ...)) do
-      holders[#holders + 1] = holder
-    end
-  end)
-  return holders
-end
-local function settle(kind, id, token, payload, delay_ms, holder)
-  local job_key = prefix .. id
-  local lock_key = job_key .. ':lock'
-  if settled[id] or holder ~= token then
-    return resend == '1' and REPEATED or LOST
-  end
-  local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'cancelReason', 'concurrencyKey', 'dedupKey',
-    'priority', 'ts', 'state', '_wf')
-  if not fields[8] then
-    leave_active(id, lock_key)
-    return LOST
-  end
-  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
-    return CANCEL_REQUESTED
-  end
-  leave_active(id, lock_key)
-  if release_concurrency(fields[4]) then
-    wake_now()
-  end
-  apply(kind, id, job_key, fields, payload, delay_ms)
-  return SETTLED
-end
-local function flush_settled()
-  in_batches(settled_locks, function(...)
-    redis.call('DEL', ...)
-  end)
-  in_batches(settled_ids, function(...)
-    redis.call('SREM', stalled_key, ...)
-  end)
+local function flush_setbacks()
   for set_key, entries in pairs(ended) do
-    in_batches(entries, function(...)
-      redis.call('ZADD', set_key, ...)
-    end)
+    in_batches(entries, 'ZADD', set_key)
   end
-  count_finished('completed', finished.completed)
-  count_finished('failed', finished.failed)
+  count_finished('failed', #ended[failed_key] / 2)
+end
+local function collect_keys(collect_key)
+  local base = prefix .. 'collect:' .. collect_key
+  return base .. ':items', base .. ':meta', base .. ':job'
+end
+local function take_items(collect_key)
+  local items_key, meta_key, pending_key = collect_keys(collect_key)
+  local items = redis.call('LRANGE', items_key, 0, -1)
+  redis.call('DEL', items_key, meta_key, pending_key)
+  if #items == 0 then
+    return nil
+  end
+  return '[' .. table.concat(items, ',') .. ']'
+end
+local function drain(id, job_key, fields)
+  local collect_key = fields[7]
+  if not collect_key then
+    return true
+  end
+  local payload = take_items(collect_key)
+  if not payload then
+    redis.call('DEL', job_key)
+    release_concurrency(fields[6])
+    return false
+  end
+  fields[1] = payload
+  redis.call('HSET', job_key, 'data', payload)
+  redis.call('HDEL', job_key, 'collectKey')
+  return true
 end
 local REMAINS_MS = 600000
 local function is_expired(job_key, expire_at, ts)
@@ -2152,95 +2310,9 @@ local function expire(id, job_key, dedup_key)
   end
   emit('expired', id)
 end
-local PROMOTE_LIMIT = 100
-local moved_delayed = false
-local function first_delayed()
-  return redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
-end
-local function promote_due()
-  local first = first_delayed()
-  if not first[2] or tonumber(first[2]) > now_ms then
-    return first
-  end
-  moved_delayed = true
-  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
-  redis.call('ZREM', delayed_key, unpack(due))
-  redis.call('ZREM', NEWER, unpack(due))
-  for _, id in ipairs(due) do
-    local job_key = prefix .. id
-    local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
-    if is_expired(job_key, fields[1], fields[3]) then
-      expire(id, job_key, fields[5])
-    elseif fields[4] or fields[3] then
-      redis.call('HSET', job_key, 'state', 'waiting')
-      push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
-      emit('promoted', id)
-    end
-  end
-  return first
-end
-local function take_newer()
-  local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
-  if #ids == 0 then
-    return
-  end
-  redis.call('ZREM', NEWER, unpack(ids))
-  for _, id in ipairs(ids) do
-    if redis.call('ZREM', delayed_key, id) == 1 then
-      local fields = fields_of(prefix .. id, 'priority', 'ts')
-      redis.call('HSET', prefix .. id, 'state', 'waiting')
-      push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
-    end
-  end
-end
-local function collect_keys(collect_key)
-  local base = prefix .. 'collect:' .. collect_key
-  return base .. ':items', base .. ':meta', base .. ':job'
-end
-local function take_items(collect_key)
-  local items_key, meta_key, pending_key = collect_keys(collect_key)
-  local items = redis.call('LRANGE', items_key, 0, -1)
-  redis.call('DEL', items_key, meta_key, pending_key)
-  if #items == 0 then
-    return nil
-  end
-  return '[' .. table.concat(items, ',') .. ']'
-end
-local function drain(id, job_key, fields)
-  local collect_key = fields[7]
-  if not collect_key then
-    return true
-  end
-  local payload = take_items(collect_key)
-  if not payload then
-    redis.call('DEL', job_key)
-    release_concurrency(fields[6])
-    return false
-  end
-  fields[1] = payload
-  redis.call('HSET', job_key, 'data', payload)
-  redis.call('HDEL', job_key, 'collectKey')
-  return true
-end
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
-local claims = {}
-local started_ids = {}
 local freed_and_blocked = nil
-local function pop_prioritized(count)
-  local ids = {}
-  local scored = redis.call('ZPOPMIN', prioritized_key, count)
-  for i = 1, #scored, 2 do
-    ids[#ids + 1] = scored[i]
-  end
-  return ids
-end
-local function pop_freed(count)
-  return redis.call('RPOP', FREED, count) or {}
-end
-local function pop_listed(count)
-  return redis.call('RPOP', wait_key, count) or {}
-end
 local function takes_slot(concurrency_key, limit)
   if limit <= 0 then
     return true
@@ -2251,28 +2323,6 @@ local function takes_slot(concurrency_key, limit)
   end
   redis.call('SET', prefix .. 'conc:' .. concurrency_key, string.format('%d', used + 1))
   return true
-end
-local function add_claim(id, fields, workflow_id)
-  local claim = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
-  if workflow_id then
-    claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. id, '_wfNode') or ''
-  end
-  claims[#claims + 1] = claim
-end
-local function start(id, job_key, fields)
-  started_ids[#started_ids + 1] = id
-  redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
-  if fields[5] or fields[10] then
-    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now,
-      'py:before', (fields[10] or '') .. ',' .. (fields[5] or ''))
-  else
-    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
-  end
-  if fields[5] then
-    redis.call('HDEL', job_key, 'expireAt')
-  end
-  emit('active', id, 'attempt', fields[3] or '0')
-  add_claim(id, fields, fields[9])
 end
 local function leave_for_newer(id, job_key, job_version)
   redis.call('HSET', job_key, 'state', 'delayed')
@@ -2291,14 +2341,11 @@ local function key_fields_of(job_key, concurrency_key)
   end
   return nil
 end
-local function try_start(id)
-  local job_key = prefix .. id
-  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf', 'processedOn')
+local function may_start(id, job_key, fields)
   local job_version = tonumber(fields[2] or '0') or 0
   local key_fields = key_fields_of(job_key, fields[6])
   if not fields[1] and not fields[2] then
-    return
+    return false
   end
   if ENDED[fields[8]] then
     pass_on(fields[6], key_fields)
@@ -2315,52 +2362,48 @@ local function try_start(id)
     else
       park(unpack(place))
     end
-  elseif drain(id, job_key, fields) then
-    start(id, job_key, fields)
+  else
+    return drain(id, job_key, fields)
   end
-end
-local function claim_from(pop, slots)
-  local tries = slots + 1000
-  while #claims < slots and tries > 0 do
-    local ids = pop(math.min(slots - #claims, tries))
-    if #ids == 0 then
-      return
-    end
-    tries = tries - #ids
-    for _, id in ipairs(ids) do
-      try_start(id)
-    end
-  end
+  return false
 end
 local function claim_freed(slots)
   freed_and_blocked = {}
-  claim_from(pop_freed, slots)
+  claim_from(FREED, slots)
   for i = #freed_and_blocked, 1, -1 do
     local id, concurrency_key, priority, order_ms = unpack(freed_and_blocked[i])
     park(id, concurrency_key, priority, order_ms, true)
   end
   freed_and_blocked = nil
 end
-local function claim_ready(slots, parks)
-  claim_from(pop_prioritized, slots)
-  if parks then
-    claim_freed(slots)
-  end
-  claim_from(pop_listed, slots)
-  in_batches(started_ids, function(...)
-    redis.call('LPUSH', active_key, ...)
-  end)
-end
-local function reclaim_own()
-  local active = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active, 1, -1 do
-    local id = active[i]
+local PROMOTE_LIMIT = 100
+local function promote_due()
+  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  redis.call('ZREM', delayed_key, unpack(due))
+  redis.call('ZREM', NEWER, unpack(due))
+  for _, id in ipairs(due) do
     local job_key = prefix .. id
-    if redis.call('GET', job_key .. ':lock') == token then
-      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
-      redis.call('SREM', stalled_key, id)
-      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      add_claim(id, fields, fields[5])
+    local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+    if is_expired(job_key, fields[1], fields[3]) then
+      expire(id, job_key, fields[5])
+    elseif fields[4] or fields[3] then
+      redis.call('HSET', job_key, 'state', 'waiting')
+      push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
+      emit('promoted', id)
+    end
+  end
+end
+local function take_newer()
+  local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  if #ids == 0 then
+    return
+  end
+  redis.call('ZREM', NEWER, unpack(ids))
+  for _, id in ipairs(ids) do
+    if redis.call('ZREM', delayed_key, id) == 1 then
+      local fields = fields_of(prefix .. id, 'priority', 'ts')
+      redis.call('HSET', prefix .. id, 'state', 'waiting')
+      push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
     end
   end
 end
@@ -2372,8 +2415,7 @@ local function anything_runs()
   end
   return false
 end
-local RATE = prefix .. 'rate:' .. rate_key
-local paced_until = nil
+local RATE = prefix .. 'rate:' .. (rate_key or '')
 local function paced(slots)
   if singleton == '1' then
     slots = math.min(slots, 1)
@@ -2402,35 +2444,81 @@ local function count_starts(first)
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-local lock_keys = {}
-for i = OUTCOMES, #ARGV, 5 do
-  lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
+local function add_step(claim, workflow_id)
+  claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. claim[1], '_wfNode') or ''
 end
-local holders = lease_holders(lock_keys)
+local function reclaim_own()
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    local job_key = prefix .. id
+    if redis.call('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.call('SREM', stalled_key, id)
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+      if fields[5] then
+        add_step(claims[#claims], fields[5])
+      end
+    end
+  end
+end
+made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts, add_step = add_step, reclaim_own = reclaim_own }
+return made
+end
 local statuses = {}
-for n = 1, #holders do
-  local i = OUTCOMES + 5 * (n - 1)
-  statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], tonumber(ARGV[i + 4]), holders[n])
+if #ARGV >= OUTCOMES then
+  local lock_keys = {}
+  for i = OUTCOMES, #ARGV, 5 do
+    lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
+  end
+  local holders = looked_up(lock_keys, 'MGET')
+  for n = 1, #holders do
+    local i = OUTCOMES + 5 * (n - 1)
+    statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], holders[n])
+  end
 end
-flush_settled()
-local next_due = promote_due()
-local parks = parks_anything()
+if #settled > 0 then
+  in_batches(settled_locks, 'DEL')
+  in_batches(settled, 'SREM', stalled_key)
+  in_batches(completed, 'ZADD', completed_key)
+  count_finished('completed', #completed / 2)
+  if #completed < 2 * #settled then
+    seldom().flush_setbacks()
+  end
+end
+local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+if next_due[2] and tonumber(next_due[2]) <= now_ms then
+  seldom().promote_due()
+  moved_delayed = true
+end
+local parks = redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
 if parks then
-  take_newer()
-  recheck_parked()
+  seldom().take_newer()
+  seldom().recheck_parked()
 end
 if resend == '1' then
-  reclaim_own()
+  seldom().reclaim_own()
 end
 local reclaimed = #claims
-claim_ready(paced(slots - reclaimed) + reclaimed, parks)
-count_starts(reclaimed + 1)
+if limits ~= '' then
+  slots = seldom().paced(slots - reclaimed) + reclaimed
+end
+claim_from(prioritized_key, slots)
+if parks then
+  seldom().claim_freed(slots)
+end
+claim_from(wait_key, slots)
+in_batches(started, 'LPUSH', active_key)
+if limits ~= '' then
+  seldom().count_starts(reclaimed + 1)
+end
 if parks or moved_delayed then
-  next_due = first_delayed()
+  next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
 end
 local due_ms = next_due[2] and tonumber(next_due[2]) or -1
 if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
-  redis.call('ZADD', marker_key, ms_text(paced_until or 0), '0')
+  redis.call('ZADD', marker_key, paced_until and ms_text(paced_until) or '0', '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
 end
@@ -2449,12 +2537,7 @@ def exchange(
     on_expire: str,
     resend: bool,
     max_version: int,
-    singleton: bool,
-    rate_max: int,
-    rate_window_ms: int,
-    rate_key: str,
-    key_limit: int,
-    default_ttl_ms: int,
+    limits: str,
     outcomes: Sequence[Arg],
 ) -> Call[ExchangeReply]:
     """exchange: active -> completed | retrying | failed | cancelled | waiting | delayed
@@ -2464,7 +2547,7 @@ def exchange(
     return Call(
         script=EXCHANGE,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.cancelled_key, keys.expired_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, "1" if singleton else "0", rate_max, rate_window_ms, rate_key, key_limit, default_ttl_ms, *outcomes),
+        args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, limits, *outcomes),
     )
 
 
@@ -2512,7 +2595,7 @@ def extend_leases(
 
 FILE_WORKFLOW = Script(
     name="file_workflow",
-    sha="9cdaf491d49c7e807362eefd4cb6e72e4fc7b56d",
+    sha="7b066bb67e7409016ed3dd103868e8c32aebbc05",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -2525,14 +2608,11 @@ local look_at_ms = ARGV[6]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 if look_at_ms ~= '' and redis.call('ZSCORE', running_workflows_key, workflow_id) ~= look_at_ms then
   return 0
@@ -2600,7 +2680,7 @@ def forget_untold(
 
 HANDSHAKE = Script(
     name="handshake",
-    sha="99d7d48cd596ffdc1b7048df312006da92044353",
+    sha="31959d70837f176df14d4972ba85c63330e3dd36",
     text="""\
 local meta_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -2610,14 +2690,11 @@ local written_by = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -2708,7 +2785,7 @@ def lead(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="408dd574c769c9e243491f6a6993a95f9d7ff61c",
+    sha="b6ba3176edc27b7c28c39baa43b2747ca5a4b823",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2723,14 +2800,11 @@ local limit = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
@@ -2926,7 +3000,7 @@ def list_workflows(
 
 POSTPONE_UNTOLD = Script(
     name="postpone_untold",
-    sha="cda662246bc0bf38ece5542a7b2d9a98c3909b7a",
+    sha="1f81567d9085194254cfb272c35212a5a3b14953",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -2937,14 +3011,11 @@ local JOB_IDS = 5
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -3000,7 +3071,7 @@ def postpone_untold(
 
 PRUNE = Script(
     name="prune",
-    sha="58d0daa787eaeaa5ea9d4f12c84c2481ff248196",
+    sha="d42d72a8186ce130a856d01897fc02f0d484fa9a",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
@@ -3011,14 +3082,11 @@ local limit = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local UNTOLD = prefix .. 'workflow:untold'
 local function note_end(id, workflow_id)
@@ -3071,7 +3139,7 @@ def prune(
 
 PUSH_COLLECT = Script(
     name="push_collect",
-    sha="c902f3f9ebb8e0ebbfcbd634e98c03d2758c856d",
+    sha="99824c34470aff7c7e9019d3a971fc01a05f71a0",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3093,21 +3161,24 @@ local max_items = tonumber(ARGV[11])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -3264,21 +3335,18 @@ def read_collect(
 
 READ_DUE = Script(
     name="read_due",
-    sha="338998a310ab3ca685fecd128ba15a3e1ac9e3f9",
+    sha="68e0aba89bba26de72e5ebb8383c010d9a268a21",
     text="""\
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 return { now_ms, redis.call('ZRANGE', schedules_next_key, 0, -1, 'WITHSCORES') }
 """,
@@ -3342,7 +3410,7 @@ def read_fields(
 
 READ_JOB = Script(
     name="read_job",
-    sha="a9b93820e802fedf6c65d8258c6ab56d72c2dd3b",
+    sha="bece591c7d6c663b95f9e88f35ee9daa7966fbd1",
     text="""\
 local active_key = KEYS[1]
 local delayed_key = KEYS[2]
@@ -3352,14 +3420,11 @@ local job_id = ARGV[2]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
@@ -3518,7 +3583,7 @@ def read_schedules(
 
 READ_UNTOLD = Script(
     name="read_untold",
-    sha="6d12a8d7511b89629540b8678285572c7500b6a7",
+    sha="4219d59cc270fa9b5b32f5efaa0ac0a3efdddf88",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3527,14 +3592,11 @@ local limit = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -3577,21 +3639,18 @@ def read_untold(
 
 READ_WORKERS = Script(
     name="read_workers",
-    sha="d2f7b2fee433f8dcf9623d17edac7c0a46a88f86",
+    sha="4282185fc6aa84b3b637267087ce2f5dcfeeee5d",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local WORKER_LIFETIME_MS = 30000
 local WORKERS_KEPT_MS = 60000
@@ -3628,7 +3687,7 @@ def read_workers(
 
 READ_WORKFLOW = Script(
     name="read_workflow",
-    sha="1584f144abca40d3c280ce328bbd02a78b0826a4",
+    sha="f806f09411b87bb30ac8770b0c6d6c245b45c927",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3636,14 +3695,11 @@ local FIELDS = 2
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 if #ARGV < FIELDS then
   return { now_ms, redis.call('HGETALL', workflow_key) }
@@ -3676,7 +3732,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="89774ef7abed8b191416202707be23745498ecb1",
+    sha="a95ed48cb0c99192e18f8d59da4ea37479ca52cf",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3693,27 +3749,52 @@ local cursor = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
-local BATCH = 1000
-local function in_batches(items, command)
-  for first = 1, #items, BATCH do
-    command(unpack(items, first, math.min(first + BATCH - 1, #items)))
+local function in_batches(items, command, key)
+  local BATCH = 1000
+  local count = #items
+  for first = 1, count, BATCH do
+    local last = first + BATCH > count and count or first + BATCH - 1
+    if key then
+      redis.call(command, key, unpack(items, first, last))
+    else
+      redis.call(command, unpack(items, first, last))
+    end
   end
+end
+local function looked_up(names, command, key)
+  local BATCH = 1000
+  local found = {}
+  for first = 1, #names, BATCH do
+    local last = math.min(first + BATCH - 1, #names)
+    local values = key and redis.call(command, key, unpack(names, first, last))
+      or redis.call(command, unpack(names, first, last))
+    if #names <= BATCH then
+      return values
+    end
+    for i = 1, #values do
+      found[#found + 1] = values[i]
+    end
+  end
+  return found
 end
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -3739,8 +3820,8 @@ local function wake_at(due_ms)
   redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local PARKED_KEYS = prefix .. 'parked:keys'
-local PARKED_COUNT = prefix .. 'parked:count'
 local FREED = prefix .. 'parked:freed'
+local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
@@ -3829,15 +3910,6 @@ local PARKED_AT_ONCE = 2000
 local LEARNT = prefix .. 'parked:learnt'
 local LEARNT_MS = 60000
 local recovered, failed, cancelled = {}, {}, {}
-local function looked_up(names, look)
-  local found = {}
-  in_batches(names, function(...)
-    for _, value in ipairs(look(...)) do
-      found[#found + 1] = value
-    end
-  end)
-  return found
-end
 local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
   redis.call('ZADD', set_key, now, id)
@@ -3863,9 +3935,7 @@ local function leases_of(ids)
   for i, id in ipairs(ids) do
     lock_keys[i] = prefix .. id .. ':lock'
   end
-  return looked_up(lock_keys, function(...)
-    return redis.call('MGET', ...)
-  end)
+  return looked_up(lock_keys, 'MGET')
 end
 local function recover(id)
   local job_key = prefix .. id
@@ -3929,15 +3999,11 @@ local function learn_keys(ids)
     pairs_of[#pairs_of + 1] = id
     pairs_of[#pairs_of + 1] = fields_of(prefix .. id, 'concurrencyKey')[1] or ''
   end
-  in_batches(pairs_of, function(...)
-    redis.call('HSET', LEARNT, ...)
-  end)
+  in_batches(pairs_of, 'HSET', LEARNT)
   redis.call('PEXPIRE', LEARNT, LEARNT_MS)
 end
 local function learnt_keys(ids)
-  return looked_up(ids, function(...)
-    return redis.call('HMGET', LEARNT, ...)
-  end)
+  return looked_up(ids, 'HMGET', LEARNT)
 end
 local function keys_of_active(active)
   local keys, unknown, places = learnt_keys(active), {}, {}
@@ -3983,9 +4049,7 @@ local function counters_of(keys)
   for i, key in ipairs(keys) do
     counters[i] = prefix .. 'conc:' .. key
   end
-  return looked_up(counters, function(...)
-    return redis.call('MGET', ...)
-  end)
+  return looked_up(counters, 'MGET')
 end
 local function recount(active_keys)
   local keys, held = keys_in_use(active_keys)
@@ -4017,9 +4081,7 @@ local function recount_from(page_start)
   recount(active_keys)
   redis.call('DEL', LEARNT)
   redis.call('DEL', stalled_key)
-  in_batches(active, function(...)
-    redis.call('SADD', stalled_key, ...)
-  end)
+  in_batches(active, 'SADD', stalled_key)
   return nil
 end
 local next_cursor
@@ -4053,7 +4115,7 @@ def recover_stalled(
 
 REMEMBER_WORKFLOW = Script(
     name="remember_workflow",
-    sha="9b3dce8472a9f91db932b34632cf5489318ceb03",
+    sha="e979716830f495aa0f4504c9c2e188146ec97161",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -4063,14 +4125,11 @@ local look_ms = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local look_at_ms = now_ms + look_ms
 redis.call('ZADD', running_workflows_key, ms_text(look_at_ms + look_at_ms % 2), workflow_id)
@@ -4129,13 +4188,19 @@ def remove_finished(
 
 REPORT = Script(
     name="report",
-    sha="b77c2766919338168c0b78d9b3499471d78180f9",
+    sha="0a807d964de083a332246183e4e6e07d73c7bce9",
     text="""\
 local events_key = KEYS[1]
 local prefix = KEYS[2]
 local ENTRIES = 1
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local LOG_LIMIT = 10000
 local function write(kind, id, job_key, payload)
@@ -4179,7 +4244,7 @@ def report(
 
 RESERVE_START = Script(
     name="reserve_start",
-    sha="907ddb225d5d296db89232e1d20addb88160c3b3",
+    sha="f0d54a30fdc13f7d76b8b2ad19dd5d19c8ccc157",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4190,14 +4255,11 @@ local rate_window_ms = tonumber(ARGV[5])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local starts = prefix .. 'rate:' .. rate_key
 local reserved = redis.call('ZSCORE', starts, start_id)
@@ -4237,7 +4299,7 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="6b6bb589a97668ce4fac481c602f1a5be2feea72",
+    sha="8fbbf995c30d2f1805512734b1e455f56888b7e4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4251,17 +4313,20 @@ local limit = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
@@ -4481,7 +4546,7 @@ def step_down(
 
 STOP_WORKFLOW = Script(
     name="stop_workflow",
-    sha="2cddac510c1da0fad949450392c911304bd44c45",
+    sha="5a66812556552874c1bb2d3649717c68449a0dc0",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4493,14 +4558,11 @@ local message = ARGV[6]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local function resolve_now()
-  if given_now_ms ~= '' then
-    return tonumber(given_now_ms)
-  end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
-local now_ms = resolve_now()
 local now = ms_text(now_ms)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
@@ -4658,13 +4720,19 @@ def stop_workflow(
 
 TELL_WORKFLOW_END = Script(
     name="tell_workflow_end",
-    sha="5b58b43bc00dfc998c3476af579bc0ea555b6245",
+    sha="f93966b9f0fe9788e7b7775e49687977c87d42f5",
     text="""\
 local events_key = KEYS[1]
 local workflow_id = ARGV[1]
 local state = ARGV[2]
+local is_trimmed = false
 local function emit(name, job_id, ...)
-  redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  if is_trimmed then
+    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  else
+    is_trimmed = true
+    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+  end
 end
 emit('workflow', workflow_id, 'state', state)
 return 1

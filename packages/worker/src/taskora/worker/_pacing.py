@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from taskora.contracts import RateLimit, check_flow_key
-from taskora.wire import Claim, Pace, ReserveStart
+from taskora.wire import NO_PACE, Claim, Pace, ReserveStart
 
 Reserve = Callable[[ReserveStart], Awaitable[int]]
 
@@ -20,7 +20,7 @@ class TooFastError(Exception):
 def pace_of(rate_limit: RateLimit | None, *, singleton: bool) -> Pace:
     """What a claim has to know: limits that do not depend on payloads."""
     if rate_limit is None or callable(rate_limit.key):
-        return Pace(singleton=singleton)
+        return Pace(singleton=True) if singleton else NO_PACE
     return Pace(singleton=singleton, max=rate_limit.max, window_ms=rate_limit.window_ms, key=rate_limit.key or "")
 
 

@@ -1,0 +1,25 @@
+-- The reply to an earlier execution of this call was lost: what it claimed still carries its token. Whoever gets it
+-- now has the whole lease before it, as with any claim.
+-- needs: active_key, stalled_key, prefix, token, lease_ms, fields_of, claims
+
+-- Steps of workflows say of which one, and which step.
+local function add_step(claim, workflow_id)
+  claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. claim[1], '_wfNode') or ''
+end
+
+local function reclaim_own()
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    local job_key = prefix .. id
+    if redis.call('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.call('SREM', stalled_key, id)
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+      if fields[5] then
+        add_step(claims[#claims], fields[5])
+      end
+    end
+  end
+end
