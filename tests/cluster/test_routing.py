@@ -174,6 +174,25 @@ def _blocked(client: Any, count: int) -> None:
     eventually(lambda: client.info("clients")["blocked_clients"] >= count)
 
 
+async def test_a_feed_reads_a_stream_that_is_on_its_way(cluster: Cluster, backend: Backend, sync: SyncBackend) -> None:
+    await backend.run(CountJobs(task="moves"))
+    key = "taskora:{moves}:events"
+    with slot_of(cluster, key) as slot:
+        slot.other.execute_command("CLUSTER", "SETSLOT", slot.number, "IMPORTING", _id(slot.holder))
+        slot.holder.execute_command("CLUSTER", "SETSLOT", slot.number, "MIGRATING", _id(slot.other))
+        with slot.other.pipeline(transaction=False) as pipeline:
+            pipeline.execute_command("ASKING")
+            pipeline.xadd(key, {"event": "waiting", "jobId": "a"}, id="5-1")
+            pipeline.execute()
+        feed = backend.open_feed()
+        for _ in range(3):
+            events = await feed.read({"moves": "0-0"}, block_ms=LONG_MS)
+            assert [(event.name, event.job_id) for event in events] == [("waiting", "a")]
+        assert await feed.read({"moves": "5-1"}, block_ms=50) == []
+        assert len(await asyncio.to_thread(sync.read_events, {"moves": "0-0"}, block_ms=1)) == 1
+        await feed.close()
+
+
 async def test_one_feed_reads_streams_of_all_servers(backend: Backend) -> None:
     feed = backend.open_feed()
     positions = dict.fromkeys(TASKS, "0-0")

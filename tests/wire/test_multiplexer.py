@@ -306,6 +306,61 @@ async def test_closing_fails_what_is_under_way_and_whatever_comes_later() -> Non
                 await asyncio.wait_for(late, SOON_S)
 
 
+async def test_closing_ends_also_a_connection_that_takes_no_more_requests() -> None:
+    async def script(line: Line) -> None:
+        if len(server.lines) > 1:
+            await echo(line)
+        await line.next()
+        line.send(b"-READONLY You can't write against a read only replica.\r\n")
+        await line.next()
+        await line.next()
+
+    async with talking_to(script) as (multiplexer, server):
+        first, held = multiplexer.request(say(1)), asyncio.create_task(multiplexer.request(say("held")))
+        with pytest.raises(redis_errors.ReadOnlyError):
+            await first
+        assert await multiplexer.request(say(2)) == b"2"
+        assert len(server.lines) == 2
+        await multiplexer.close()
+        with pytest.raises(BackendError, match="this backend is closed"):
+            await asyncio.wait_for(held, SOON_S)
+        await aeventually(lambda: all(line.reader.at_eof() for line in server.lines))
+
+
+RESP_3: dict[bytes, Any] = {
+    b"_\r\n": None,
+    b"#t\r\n": True,
+    b",1.5\r\n": 1.5,
+    b"%1\r\n$1\r\na\r\n:7\r\n": {b"a": 7},
+    b"=7\r\ntxt:one\r\n": b"one",
+    b">3\r\n+message\r\n+channel\r\n+text\r\n+one\r\n": b"one",
+    b"+one\r\n>2\r\n+invalidate\r\n_\r\n": b"one",
+}
+
+
+@pytest.mark.parametrize(("said", "heard"), RESP_3.items())
+async def test_types_of_resp_3_are_read_and_what_is_pushed_is_nobodys_reply(said: bytes, heard: object) -> None:
+    async def script(line: Line) -> None:
+        while True:
+            await line.next()
+            line.send(said)
+
+    async with talking_to(script) as (multiplexer, server):
+        assert await all_of(multiplexer, 1, 2, 3) == [heard] * 3
+        assert len(server.lines) == 1
+
+
+async def test_a_request_that_no_server_takes_is_refused_before_it_breaks_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_conversation, "LARGEST_REQUEST", 1000)
+    async with talking_to(echo) as (multiplexer, server):
+        first, large, last = await all_of(multiplexer, 1, "x" * 1000, 2)
+        assert (first, last) == (b"1", b"2")
+        assert isinstance(large, redis_errors.DataError)
+        assert len(server.lines) == 1
+
+
 async def test_who_comes_when_a_full_conversation_has_just_ended_is_refused_at_once() -> None:
     async with talking_to(echo) as (multiplexer, _):
         await multiplexer.request(say(1))

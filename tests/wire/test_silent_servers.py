@@ -10,7 +10,7 @@ from taskora.contracts import BackendError
 from taskora.wire import CountJobs, ExtendLeases, Keyspace, Lease, Operation
 from taskora.wire._flows import Pause, drive
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._cluster_map import SILENT_SECONDS, SlotMap, ToNode, cluster_requests, routed
+from taskora.wire.backends._cluster_map import SILENT_SECONDS, Learn, SlotMap, ToNode, cluster_requests, learned, routed
 from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, operation_requests
 
 HERE, THERE = Address("here", 1), Address("there", 2)
@@ -35,9 +35,11 @@ class Cluster:
     def run(self, operation: Operation[Any]) -> Any:
         return drive(operation_requests(operation, Keyspace(), None, cluster_requests(self.slots)), self._perform)
 
-    def _perform(self, step: Request | Pause | ToNode) -> Any:
+    def _perform(self, step: Request | Pause | ToNode | Learn) -> Any:
         if isinstance(step, Pause):
             return None
+        if isinstance(step, Learn):
+            return drive(learned(self.slots), self._perform)
         if isinstance(step, Request):
             return drive(routed(step, self.slots), self._perform)
         self.sent[step.address, str(step.request.args[0])] += 1

@@ -16,16 +16,29 @@ from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
-from taskora.wire.backends._cluster_map import SlotMap, ToNode, cluster_requests, learned, located, routed
+from taskora.wire.backends._cluster_map import (
+    Learn,
+    SlotMap,
+    ToNode,
+    cluster_requests,
+    learned,
+    located,
+    refreshed,
+    routed,
+    target_of,
+)
 from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
-from taskora.wire.backends._transport import Commands
+from taskora.wire.backends._single_flight import SingleFlight
+from taskora.wire.backends._transport import NodeCommands
 from taskora.wire.backends._wake_ups import WakeUps
 
 MakeConnection = Callable[[], AbstractConnection]
 _TURNS: Final = 5
 # How long readers of other streams may take to return when one has found something.
 _FREE_SECONDS: Final = 0.2
+# How long a stream is read where it is on its way to: nobody can be freed there.
+_MOVING_MS: Final = 100
 
 
 class RedisClusterBackend(RedisBackend):
@@ -44,8 +57,8 @@ class RedisClusterBackend(RedisBackend):
         self._wake_ups = WakeUps(cluster, cluster, shares=False)  # every task has a slot of its own
         self._make = cluster_requests(cluster.slots)
 
-    async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode") -> Any:
-        return await (self._cluster.send(step) if isinstance(step, ToNode) else super()._perform(step))
+    async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
+        return await (self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step))
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams; see `EventFeed`."""
@@ -55,9 +68,14 @@ class RedisClusterBackend(RedisBackend):
 class _Node:
     """The connections to one server."""
 
-    def __init__(self, make: MakeConnection, share: Callable[[MakeConnection], Commands] | None) -> None:
+    def __init__(self, make: MakeConnection, share: Callable[[MakeConnection], NodeCommands] | None) -> None:
         self.connections: Final = AsyncConnections(make)
-        self.commands: Final[Commands] = self.connections if share is None else share(make)
+        self.commands: Final[NodeCommands] = self.connections if share is None else share(make)
+
+    def leave(self) -> None:
+        """Nobody needs this server any more: what is under way may end."""
+        self.commands.leave()
+        self.connections.leave()
 
     async def close(self) -> None:
         await self.commands.close()
@@ -71,13 +89,14 @@ class AsyncCluster:
         self,
         slots: SlotMap,
         make_for: Callable[[Address], MakeConnection],
-        share: Callable[[MakeConnection], Commands] | None,
+        share: Callable[[MakeConnection], NodeCommands] | None,
     ) -> None:
         self.slots: Final = slots
         self._make_for: Final = make_for
         self._share: Final = share
         self._nodes: Final[dict[Address, _Node]] = {}
         self._lent: Final[dict[AbstractConnection, _Node]] = {}
+        self._learning: Final = SingleFlight(self._learn)
         self._closed = False
 
     def node(self, address: Address) -> _Node:
@@ -91,32 +110,43 @@ class AsyncCluster:
 
     async def request(self, request: Request) -> Any:
         """One command that answers at once."""
-        return await drive_async(routed(request, self.slots), self.send)
+        return await drive_async(routed(request, self.slots), self.perform)
 
     async def blocking_request(self, request: Request) -> Any:
         """One command that may block."""
-        return await drive_async(routed(request, self.slots), self._send_blocking)
+        return await drive_async(routed(request, self.slots), self._perform_blocking)
 
-    async def send(self, step: ToNode) -> Any:
-        """One command, to a certain server."""
-        if step.asking:
-            return await self._send_blocking(step)
+    async def perform(self, step: ToNode | Learn) -> Any:
+        """One command, to a certain server, or a question to all."""
+        if isinstance(step, Learn) or step.asking:
+            return await self._perform_blocking(step)
         return await self.node(step.address).commands.request(step.request)
 
-    async def _send_blocking(self, step: ToNode) -> Any:
+    async def _perform_blocking(self, step: ToNode | Learn) -> Any:
+        if isinstance(step, Learn):
+            return await self._learning.join() if self.slots.lacks(step) else None
         async with self.node(step.address).connections.borrow() as connection:
             if step.asking:
                 await exchange(connection, Request(("ASKING",)))
             return await exchange(connection, step.request)
 
+    async def request_moving(self, request: Request, error: redis_errors.AskError) -> Any:
+        """One command that may block, to the server that another one has asked us to ask."""
+        address = target_of(error, self.slots.owner(request.key))
+        return await self._perform_blocking(ToNode(address=address, request=request, asking=True))
+
+    async def _learn(self) -> None:
+        await drive_async(learned(self.slots), self.perform)
+        for address in self._nodes.keys() - set(self.slots.primaries):
+            self._nodes.pop(address).leave()
+
     async def locate(self, key: str) -> _Node:
         """The connections to the server of a key."""
-        return self.node(await drive_async(located(key, self.slots), self.send))
+        return self.node(await drive_async(located(key, self.slots), self.perform))
 
     async def acquire(self) -> AbstractConnection:
         """A connection to any server: what is published on one is heard on all."""
-        if self.slots.is_stale:
-            await drive_async(learned(self.slots), self.send)
+        await drive_async(refreshed(self.slots), self.perform)
         node = self.node(self.slots.owner(None))
         try:
             connection = await node.connections.acquire()
@@ -133,6 +163,7 @@ class AsyncCluster:
     async def close(self) -> None:
         """Closes every connection, also those in use."""
         self._closed = True
+        await self._learning.cancel()
         nodes = list(self._nodes.values())
         self._nodes.clear()
         for node in nodes:
@@ -209,9 +240,23 @@ class ClusterFeed:
                 # The slot has moved, or the server is gone: whoever reads next finds the one that is there now.
                 self._cluster.slots.is_stale = True
                 await self._forget(task)
-                if not isinstance(error.__cause__, redis_errors.AskError):
+                cause = error.__cause__
+                if not isinstance(cause, redis_errors.AskError):
                     raise
+                if not isinstance(cause, redis_errors.MovedError):
+                    return await self._read_there(cause, {task: position}, min(block_ms, _MOVING_MS), limit)
         raise BackendError(f"the servers of the cluster sent a reader of task {task!r} on {_TURNS} times")
+
+    async def _read_there(
+        self, error: redis_errors.AskError, position: dict[str, str], block_ms: int, limit: int
+    ) -> list[StreamEvent]:
+        """Reads a stream that is on its way to another server."""
+        request = _resp.events_request(self._keyspace, position, block_ms, limit)
+        try:
+            reply = await self._cluster.request_moving(request, error)
+        except _resp.FAILURES as failure:
+            raise _resp.translate(failure) from failure
+        return _resp.decode_events(self._keyspace, reply)
 
     async def _feed_of(self, task: str) -> RedisFeed:
         try:

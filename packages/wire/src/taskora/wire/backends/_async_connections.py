@@ -22,6 +22,7 @@ class AsyncConnections:
         self._idle: list[AbstractConnection] = []
         self._busy: set[AbstractConnection] = set()
         self._slots = asyncio.Semaphore(_CONCURRENT_COMMANDS)
+        self._is_left = False
         self._closed = False
 
     async def request(self, request: Request) -> Any:
@@ -73,7 +74,7 @@ class AsyncConnections:
     async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
         """Takes a connection back; one that is not clean is closed."""
         self._busy.discard(connection)
-        if clean and not self._closed:
+        if clean and not (self._closed or self._is_left):
             self._idle.append(connection)
         else:
             await drop(connection)
@@ -82,6 +83,13 @@ class AsyncConnections:
         connections, self._idle = self._idle, []
         for connection in connections:
             await drop(connection)
+
+    def leave(self) -> None:
+        """Nobody needs the server any more: closes what is idle, and keeps no connection from now on."""
+        self._is_left = True
+        connections, self._idle = self._idle, []
+        for connection in connections:
+            abort(connection)
 
     async def close(self) -> None:
         """Closes every connection, also those in use."""
@@ -94,10 +102,16 @@ class AsyncConnections:
 
 async def drop(connection: AbstractConnection) -> None:
     """Closes a connection at once. Over TLS, a polite goodbye would wait for an answer that may never come."""
+    abort(connection)
+    await connection.disconnect(nowait=True)
+
+
+def abort(connection: AbstractConnection) -> None:
+    """Ends the socket of a connection."""
     untyped: Any = connection
     if untyped._writer is not None:
         untyped._writer.transport.abort()
-    await connection.disconnect(nowait=True)
+        untyped._close()
 
 
 async def connect(connection: AbstractConnection) -> None:

@@ -37,6 +37,13 @@ class ToNode:
     asking: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Learn:
+    """Asks the driver to have the slots asked for, unless somebody has since this was `known`."""
+
+    known: int
+
+
 class SlotMap:
     """What is known of a cluster. Replaced as a whole, so that any thread may look."""
 
@@ -47,6 +54,7 @@ class SlotMap:
         self._ranges: tuple[tuple[int, int, Address], ...] = ()
         self._turn = 0
         self.is_stale = True
+        self.generation = 0
 
     @property
     def primaries(self) -> list[Address]:
@@ -62,6 +70,11 @@ class SlotMap:
         """A request to a server failed; one that breaks connections or refuses them does at least answer."""
         if isinstance(error, redis_errors.TimeoutError):
             self._silent[address] = self._clock() + SILENT_SECONDS
+
+    def note_failure(self, error: Exception, address: Address) -> None:
+        """The same for a server that should hold a slot: another one may have taken its place."""
+        self.note(error, address)
+        self.is_stale = self.is_stale or is_transient(error)
 
     def is_silent(self, address: Address) -> bool:
         """Whether a server did not answer a moment ago."""
@@ -89,12 +102,17 @@ class SlotMap:
         if not ranges:
             raise redis_errors.ClusterDownError(f"{told_by} knows of no slots")
         self._ranges, self.is_stale = tuple(sorted(ranges)), False
+        self.generation += 1
+
+    def lacks(self, learn: Learn) -> bool:
+        """Whether what somebody wants to learn is not known yet."""
+        return self.is_stale or self.generation == learn.known
 
 
 def routed(request: Request, slots: SlotMap) -> Flow[Any]:
     """Sends a request to the server of its key, and follows the cluster where that has changed."""
-    if slots.is_stale:
-        yield from learned(slots)
+    yield from refreshed(slots)
+    known = slots.generation
     step = ToNode(address=slots.owner(request.key), request=request)
     for _ in range(_REDIRECTIONS):
         if request.hasty and slots.is_silent(step.address):
@@ -102,23 +120,30 @@ def routed(request: Request, slots: SlotMap) -> Flow[Any]:
         try:
             return (yield step)
         except redis_errors.MovedError as error:
-            yield from learned(slots)
-            step = ToNode(address=_target(error, step.address), request=request)
+            yield Learn(known)
+            known = slots.generation
+            step = ToNode(address=target_of(error, step.address), request=request)
         except redis_errors.AskError as error:
-            step = ToNode(address=_target(error, step.address), request=request, asking=True)
+            step = ToNode(address=target_of(error, step.address), request=request, asking=True)
         except FAILURES as error:
-            slots.note(error, step.address)
-            slots.is_stale = slots.is_stale or is_transient(error)  # another server may have taken its place
+            slots.note_failure(error, step.address)
             raise
     raise redis_errors.ClusterDownError(f"the servers of the cluster sent a request on {_REDIRECTIONS} times")
 
 
-def _target(error: redis_errors.AskError, sender: Address) -> Address:
+def target_of(error: redis_errors.AskError, sender: Address) -> Address:
+    """The server that another one names instead of itself."""
     return Address(error.host or sender.host, error.port)
 
 
+def refreshed(slots: SlotMap) -> Flow[None]:
+    """Sees to it that the slots are known."""
+    if slots.is_stale:
+        yield Learn(slots.generation)
+
+
 def learned(slots: SlotMap) -> Flow[None]:
-    """Asks one server after the other where the slots are."""
+    """Asks one server after the other where the slots are. It is up to the driver to let many share this."""
     last: Exception | None = None
     for address in slots.informants:
         try:
@@ -155,14 +180,17 @@ def _scan(call: Call[Any], slots: SlotMap) -> Flow[Any]:
     """
     pattern, cursor = (str(argument) for argument in call.args)
     position, _, name = cursor.partition("@")
-    if slots.is_stale:
-        yield from learned(slots)
+    yield from refreshed(slots)
     ahead = [address for address in slots.primaries if not name or address >= _parse(name)]
     if not ahead:
         return [b"0", []]
     here = position if str(ahead[0]) == name else "0"
     words = ("SCAN", here, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "stream")
-    left, keys = yield ToNode(address=ahead[0], request=Request(words))
+    try:
+        left, keys = yield ToNode(address=ahead[0], request=Request(words))
+    except FAILURES as error:
+        slots.note_failure(error, ahead[0])
+        raise
     if left != b"0":
         return [f"{left.decode()}@{ahead[0]}".encode(), keys]
     return [f"0@{ahead[1]}".encode() if len(ahead) > 1 else b"0", keys]
@@ -175,6 +203,5 @@ def _parse(name: str) -> Address:
 
 def located(key: str, slots: SlotMap) -> Flow[Address]:
     """The server of a key."""
-    if slots.is_stale:
-        yield from learned(slots)
+    yield from refreshed(slots)
     return slots.owner(key)

@@ -16,6 +16,8 @@ from taskora.wire.backends._resp import Request, is_transient
 # What may be under way at once. Beyond it callers wait, so that a server that is slow is not buried.
 MOST_REQUESTS: Final = 4096
 MOST_BYTES: Final = 16 * 1_048_576
+# A server takes no larger value, and hangs up on whoever sends one: all others would lose their connection with it.
+LARGEST_REQUEST: Final = 512 * 1_048_576
 # An event loop that was held up for longer than a deadline gets a moment to read what has arrived meanwhile.
 _SECOND_LOOK_SECONDS: Final = 0.2
 _NOT_YET: Final = object()
@@ -65,12 +67,25 @@ class Conversation(asyncio.Protocol):
         """Whether it takes requests."""
         return self._ended is None and not self._retired
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is under way any more."""
+        return self._ended is not None
+
+    def retire(self) -> None:
+        """Takes no more requests, and ends with the last reply."""
+        self._retired = True
+        if not self._asked:
+            self._end(_given_up())
+
     async def ask(self, request: Request) -> Any:
         """One request and its reply; waits for its turn when too much is under way.
 
         A caller that is cancelled leaves its reply to be read and dropped.
         """
         packed = _pack(request.args)
+        if len(packed) > LARGEST_REQUEST:
+            raise redis_errors.DataError(f"a request of {len(packed):,} bytes is more than a server takes")
         while self._ended is None and self._is_full():
             await self._room()
         if self._ended is not None:
@@ -128,7 +143,7 @@ class Conversation(asyncio.Protocol):
         if self._waiting:
             self._make_room()
         if self._retired and not self._asked:
-            self._end(redis_errors.ConnectionError("the connection was given up"))
+            self._end(_given_up())
 
     def _resolve(self, answer: Any) -> None:
         if type(answer) is hiredis.PushNotification:
@@ -196,6 +211,10 @@ class Conversation(asyncio.Protocol):
         """Ends it; who waits for a reply gets `error`."""
         self._end(error)
         await self._gone.wait()
+
+
+def _given_up() -> Exception:
+    return redis_errors.ConnectionError("the connection was given up")
 
 
 def _copy(error: Exception) -> Exception:

@@ -18,6 +18,7 @@ from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
 from taskora.wire.backends._resp import Request
+from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import Commands, Connections
 from taskora.wire.backends._wake_ups import WakeUps
 
@@ -51,12 +52,12 @@ class RedisBackend:
         self._keyspace = keyspace
         self._clock = clock
         self._ready = False
-        self._checking: asyncio.Task[None] | None = None
+        self._checking: SingleFlight[None] = SingleFlight(self._check)
 
     async def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `Backend.run`."""
         if not self._ready:
-            await self._get_ready()
+            await self._checking.join()
         return await self._run(operation)
 
     async def _run(self, operation: Operation[R]) -> R:
@@ -71,26 +72,10 @@ class RedisBackend:
             return await asyncio.sleep(step.seconds)
         return await self._run(step)
 
-    async def _get_ready(self) -> None:
-        """Shares one check among all who call meanwhile, and its error; who calls later begins another one."""
-        checking = self._checking
-        if checking is None:
-            checking = self._checking = asyncio.create_task(self._check())
-            checking.add_done_callback(self._end_check)
-        await asyncio.wait({checking})  # a caller that is cancelled leaves the check to the others
-        if checking.cancelled():
-            raise _resp.closed()
-        checking.result()
-
     async def _check(self) -> None:
         await drive_async(_resp.check_server(), self._perform)
         await drive_async(handshake(), self._perform)
         self._ready = True
-
-    def _end_check(self, checking: asyncio.Task[None]) -> None:
-        self._checking = None
-        if not checking.cancelled():
-            checking.exception()  # nobody may be left to ask for it, and asyncio would complain
 
     async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
         """Waits for the wake-up token of a task; see `Backend.wait_for_work`."""
@@ -112,7 +97,7 @@ class RedisBackend:
     async def cancellations(self, tasks: Sequence[str]) -> AsyncGenerator[AsyncIterator[Cancellation]]:
         """Requests to cancel active jobs; see `Backend.cancellations`."""
         if not self._ready:
-            await self._get_ready()
+            await self._checking.join()
         channels = {self._keyspace.task(task).cancel_channel: task for task in tasks}
         connection = await self._subscribe(channels)
         try:
@@ -143,9 +128,7 @@ class RedisBackend:
 
     async def close(self) -> None:
         """Closes all connections of this backend."""
-        if self._checking is not None:
-            self._checking.cancel()
-            await asyncio.wait({self._checking})
+        await self._checking.cancel()
         await self._commands.close()
         await self._connections.close()
         await self._wake_ups.close()

@@ -11,7 +11,7 @@ from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._cluster_map import SlotMap, ToNode, cluster_requests, routed
+from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_requests, learned, routed
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._sync_connections import SyncPool, exchange
@@ -28,8 +28,8 @@ class SyncRedisClusterBackend(SyncRedisBackend):
         self._connections = self._cluster = cluster
         self._make = cluster_requests(cluster.slots)
 
-    def _perform(self, step: "Request | Pause | Operation[Any] | ToNode") -> Any:
-        return self._cluster.send(step) if isinstance(step, ToNode) else super()._perform(step)
+    def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
+        return self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step)
 
     def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Reads events; see `SyncBackend.read_events`. Several streams are read in turn."""
@@ -60,10 +60,12 @@ class SyncCluster:
 
     def request(self, request: Request) -> Any:
         """One command and its reply."""
-        return drive(routed(request, self.slots), self.send)
+        return drive(routed(request, self.slots), self.perform)
 
-    def send(self, step: ToNode) -> Any:
-        """One command, to a certain server."""
+    def perform(self, step: ToNode | Learn) -> Any:
+        """One command, to a certain server, or a question to all."""
+        if isinstance(step, Learn):
+            return self._learn() if self.slots.lacks(step) else None
         if self._closed:
             raise _resp.closed()
         pool = self._pools.get(step.address)
@@ -73,6 +75,14 @@ class SyncCluster:
             if step.asking:
                 exchange(connection, Request(("ASKING",)))
             return exchange(connection, step.request)
+
+    def _learn(self) -> None:
+        """Threads that want it at the same time ask one by one: a lock would be held for ever in a forked child."""
+        drive(learned(self.slots), self.perform)
+        for address in self._pools.keys() - set(self.slots.primaries):
+            pool = self._pools.pop(address, None)
+            if pool is not None:
+                pool.leave()
 
     def close(self) -> None:
         """Closes all idle connections; those in use are closed when their command ends."""

@@ -29,6 +29,7 @@ class SyncPool:
 
     def __init__(self, make_connection: Callable[[], Any]) -> None:
         self._make = make_connection
+        self._is_left = False
         self._closed = False
         self._start_pool()
 
@@ -63,11 +64,16 @@ class SyncPool:
                 clean = isinstance(error, redis_errors.ResponseError)
             raise
         finally:
-            if clean and not self._closed:
+            if clean and not self._is_left and not self._closed:
                 with self._lock:
                     self._idle.append(connection)
             else:
                 connection.disconnect()
+
+    def leave(self) -> None:
+        """Nobody needs the server any more: closes what is idle, and keeps no connection from now on."""
+        self._is_left = True
+        self._close_idle()
 
     def close(self) -> None:
         """Closes all idle connections; those in use are closed when their command ends."""

@@ -26,6 +26,14 @@ class Commands(Protocol):
         ...
 
 
+class NodeCommands(Commands, Protocol):
+    """What carries commands to one server of several."""
+
+    def leave(self) -> None:
+        """Nobody needs the server any more: lets end what is under way, and keeps no connection from now on."""
+        ...
+
+
 class Connections(Commands, Protocol):
     """What also carries commands that block, and lends connections."""
 
@@ -68,7 +76,7 @@ def is_fast(transport: Transport, *, borrowed: bool) -> bool:
     return transport == "fast" or (transport == "auto" and has_hiredis and not borrowed)
 
 
-def share_connection(make: Callable[[], AbstractConnection]) -> Commands:
+def share_connection(make: Callable[[], AbstractConnection]) -> NodeCommands:
     """Carries all commands over one connection."""
     from taskora.wire.backends._multiplexer import Multiplexer
 
