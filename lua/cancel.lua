@@ -2,7 +2,8 @@
 --
 -- Called by anybody. A job that has ended, or never existed, is left as it is. The worker that runs an active job is
 -- told by a message, and again by its next lease renewal; it then settles the job as cancelled. Asking twice changes
--- nothing but the time of the request.
+-- nothing but the time of the request. Of a call that is sent again, a job that was cancelled for the same reason counts
+-- as cancelled by it.
 --
 -- returns: int  0 no such job, 1 cancelled, 2 requested from the worker that runs it, 3 it had already ended
 -- emits: cancelled
@@ -18,6 +19,7 @@ local prefix = KEYS[8]           -- prefix   every key of the task starts with i
 local given_now_ms = ARGV[1]     -- clock    epoch milliseconds, or empty for the server's clock
 local job_id = ARGV[2]           -- str
 local reason = ARGV[3]           -- str      may be empty
+local resend = ARGV[4]           -- flag     this call may have been executed before
 
 --@include clock
 --@include fields
@@ -33,5 +35,10 @@ local reason = ARGV[3]           -- str      may be empty
 local reply = cancel(job_id, reason)
 if reply == CANCELLED then
   note_end(job_id, redis.call('HGET', prefix .. job_id, '_wf'))
+elseif reply == ENDED and resend == '1' then
+  local found = fields_of(prefix .. job_id, 'state', 'cancelReason')
+  if found[1] == 'cancelled' and (found[2] or '') == reason then
+    return CANCELLED
+  end
 end
 return reply

@@ -35,6 +35,7 @@ FREE_KEYS = {
     "workflows_key",
     "running_workflows_key",
     "ended_workflows_key",
+    "workflow_tries_key",
 }
 ARG_TYPES = {"bytes": "bytes", "clock": "int | None", "int": "int", "str": "str", "flag": "bool"}
 PACK = {

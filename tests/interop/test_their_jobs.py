@@ -205,7 +205,7 @@ def test_a_job_that_they_finished_is_left_alone_by_our_sweep(task: RawTask) -> N
 def test_a_job_that_failed_there_is_revived_although_its_time_to_live_is_over(task: RawTask) -> None:
     record = theirs(state="failed", error="boom", finishedOn=str(NOW - 5), expireAt=str(NOW - 9), attempt="3")
     task.seed({ID: record, "failed": Scores({ID: NOW - 5})})
-    assert task.run(RetryDead(task="t", job_id=ID)) == (ID,)
+    assert task.run(RetryDead(task="t", job_ids=(ID,))).job_ids == (ID,)
     claim = claim_one(task)
     assert claim is not None
     assert claim.attempt == 1

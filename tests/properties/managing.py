@@ -6,7 +6,7 @@ from typing import Final
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from taskora.wire import FINAL_STATES, Cancel, FinalState, Prune, RemoveFinished, RetryDead
+from taskora.wire import FINAL_STATES, Cancel, CancelReply, FinalState, Prune, RemoveFinished, RetryDead
 from taskora.wire._operations import Handshake, ReadMigrationLock
 from taskora.wire._version import Meta
 from tests.properties.pair import Held, Name, Pair, anything_ended, anything_failed, claims, jobs, tasks
@@ -20,30 +20,56 @@ LOCK: Final = json.dumps({"targetWireVersion": 7}).encode()
 class Managing(Pair):
     """What people and retention do to jobs."""
 
-    @rule(name=jobs, reason=st.sampled_from(["", "довольно"]))
-    def cancel(self, name: Name, reason: str) -> None:
-        self.both(Cancel(task=name.task, job_id=name.job_id, reason=reason))
+    @rule(name=jobs, reason=st.sampled_from(["", "довольно"]), resend=st.booleans())
+    def cancel(self, name: Name, reason: str, resend: bool) -> None:
+        cancel = Cancel(task=name.task, job_id=name.job_id, reason=reason)
+        reply = self.both(cancel)
+        if resend and reply is CancelReply.CANCELLED:
+            assert self.both(cancel.again()) is reply
 
     @rule(held=claims)
     def cancel_what_runs(self, held: Held) -> None:
         self.both(Cancel(task=held.task, job_id=held.lease.job_id, reason="enough"))
 
     @precondition(anything_failed)
-    @rule(task=tasks, limit=st.integers(1, 3), name=st.none() | jobs)
-    def retry_dead(self, task: str, limit: int, name: Name | None) -> None:
-        if name is None:
-            self.both(RetryDead(task=task, limit=limit))
-        else:
-            self.both(RetryDead(task=name.task, job_id=name.job_id))
+    @rule(
+        task=tasks,
+        limit=st.integers(0, 3),
+        offset=st.sampled_from([0, 0, 1]),
+        name=st.none() | jobs,
+        workflow_try=st.sampled_from([None, 0, 1, 2]),
+        resend=st.booleans(),
+    )
+    def retry_dead(
+        self, task: str, limit: int, offset: int, name: Name | None, workflow_try: int | None, resend: bool
+    ) -> None:
+        retry = RetryDead(
+            task=task if name is None else name.task,
+            job_ids=() if name is None else (name.job_id, "nobody"),
+            offset=offset,
+            limit=limit,
+            workflow_try=workflow_try,
+            request=self.fresh("r") if resend else "",
+        )
+        reply = self.both(retry)
+        if resend:
+            assert self.both(retry.again()) == reply
 
     retry_dead_2 = retry_dead_3 = retry_dead
 
     @precondition(anything_ended)
-    @rule(name=jobs)
-    def remove_finished(self, name: Name) -> None:
-        ended = [self.both(RemoveFinished(task=name.task, state=state, job_id=name.job_id)) for state in FINAL_STATES]
+    @rule(name=jobs, resend=st.booleans())
+    def remove_finished(self, name: Name, resend: bool) -> None:
+        requests = [self.fresh("r") if resend else "" for _ in FINAL_STATES]
+        removals = [
+            RemoveFinished(task=name.task, state=state, job_id=name.job_id, request=request)
+            for state, request in zip(FINAL_STATES, requests, strict=True)
+        ]
+        ended = [self.both(removal) for removal in removals]
         record = self.views[name.task].records.get(name.job_id, {})
         assert ended == [record.get("state") == state.value.encode() for state in FINAL_STATES]
+        if resend:
+            assert [self.both(removal.again()) for removal in removals] == ended
 
     @precondition(anything_ended)
     @rule(

@@ -91,6 +91,9 @@ class MemorySide:
             yield keys.running_workflows_key, _scores(workflows.running)
         if len(workflows.ended):
             yield keys.ended_workflows_key, _scores(workflows.ended)
+        if workflows.tries:
+            tries = {workflow_id: str(number).encode() for workflow_id, number in workflows.tries.items()}
+            yield keys.workflow_tries_key, Stored(tries)
 
     def events(self, task: str, since: int) -> list[tuple[str, list[bytes]]]:
         """Positions and flat fields of the events of a task, from the one with that number on."""

@@ -111,11 +111,17 @@ class Workflowing(Pair):
         result = view.records[step.job_id].get("result", otherwise)
         return op.StepResult(step=number, job_id=step.job_id, result=result)
 
-    def _file_if_ended(self, made: Made, state: op.WorkflowState | None, told_in: str) -> None:
+    def _file_if_ended(
+        self, made: Made, state: op.WorkflowState | None, told_in: str, workflow_try: int | None = None
+    ) -> None:
         if state not in (None, "running"):
             if told_in:
                 self.both(op.TellWorkflowEnd(task=told_in, workflow_id=made.workflow_id, state=state))
-            self.both(op.FileWorkflow(workflow_id=made.workflow_id, listed=bool(told_in), max_items=2))
+            self.both(
+                op.FileWorkflow(
+                    workflow_id=made.workflow_id, listed=bool(told_in), max_items=2, workflow_try=workflow_try
+                )
+            )
 
     @rule(
         made=workflows,
@@ -123,24 +129,47 @@ class Workflowing(Pair):
         step=st.sampled_from([-1, 0, 1, 9]),
         job=st.booleans(),
         done=st.sampled_from(["all", "stopped"]),
+        tries=st.sampled_from([(None, 0), (None, 1), (0, 0), (1, 2)]),
+        closes=st.booleans(),
     )
-    def stop_workflow(self, made: Made, state: Any, step: int, job: bool, done: str) -> None:
+    def stop_workflow(
+        self,
+        made: Made,
+        state: Any,
+        step: int,
+        job: bool,
+        done: str,
+        tries: tuple[int | None, int],
+        closes: bool,
+    ) -> None:
         """Because of one of its steps, of a job that is not the step's any more, or from outside."""
         steps = made.graph.steps
         job_id = steps[step].job_id if job and 0 <= step < len(steps) else ""
         reply = self.both(
-            op.StopWorkflow(workflow_id=made.workflow_id, state=state, message="why", step=step, job_id=job_id)
+            op.StopWorkflow(
+                workflow_id=made.workflow_id,
+                state=state,
+                message="why",
+                step=step,
+                job_id=job_id,
+                workflow_try=tries[0],
+                job_try=tries[1],
+                closes=closes,
+            )
         )
         if done == "all":
-            for task, name in reply.jobs:
-                self.both(op.CancelStep(task=task, job_id=name, reason="workflow stopped"))
-            self._file_if_ended(made, reply.state, reply.told_in)
+            for task, of_task in groupby(reply.jobs, lambda stopped: stopped[0]):
+                names = [name for _, name in of_task]
+                self.both(
+                    op.CancelSteps(task=task, job_ids=names, reason="workflow stopped", workflow_try=reply.workflow_try)
+                )
+            self._file_if_ended(made, reply.state, reply.told_in, reply.workflow_try)
 
     @rule(made=workflows, step=st.sampled_from([-1, 0]), state=st.sampled_from(["completed", "cancelled"]))
     def end_a_step(self, made: Made, step: int, state: Any) -> None:
         """As those do who repeat what they were told, after others did it."""
         planned = made.graph.steps[step]
-        self.both(op.CancelStep(task=planned.task, job_id=planned.job_id, reason="workflow stopped"))
+        self.both(op.CancelSteps(task=planned.task, job_ids=[planned.job_id], reason="workflow stopped"))
         self.both(op.TellWorkflowEnd(task=planned.task, workflow_id=made.workflow_id, state=state))
 
     @rule(made=workflows, step=st.sampled_from([0, 1]), outdated=st.booleans(), opens=st.booleans())
@@ -149,17 +178,23 @@ class Workflowing(Pair):
         found = self.both(op.ReadWorkflow(workflow_id=made.workflow_id)).values
         state = op.state_named(found.get("state", b"")) or "running"
         graph = found.get("graph", b"") + (b"?" if outdated else b"")
-        self.both(
-            op.ReviseWorkflow(
-                workflow_id=made.workflow_id,
-                seen_state=state,
-                graph_sha=hashlib.sha1(graph).hexdigest(),
-                graph=made.graph,
-                fields={f"n:{step}:state": "pending"} if step < len(made.graph.steps) else {},
-                forgotten=["error", "py:cascade", f"n:{step}:error"],
-                open_step=step if opens else -1,
-            )
+        seen_try = int(found.get("py:try", b"0"))
+        fields = {f"n:{step}:state": "pending", f"py:revive:{step}": str(seen_try + 1)}
+        self.both(op.RememberWorkflow(workflow_id=made.workflow_id, look_ms=MINUTE_MS, workflow_try=seen_try + 1))
+        revision = op.ReviseWorkflow(
+            workflow_id=made.workflow_id,
+            seen_state=state,
+            graph_sha=hashlib.sha1(graph).hexdigest(),
+            graph=made.graph,
+            fields={"py:try": str(seen_try + 1), **(fields if step < len(made.graph.steps) else {})},
+            forgotten=["error", "py:cascade", f"n:{step}:error"],
+            open_step=step if opens else -1,
+            seen_try=seen_try,
+            mark=self.fresh("m"),
         )
+        reply = self.both(revision)
+        if reply:
+            assert self.both(revision.again())
 
     @rule(made=workflows, limit=st.integers(0, 3), since=st.booleans())
     def forget_workflow(self, made: Made, limit: int, since: bool) -> None:

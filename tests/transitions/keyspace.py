@@ -181,6 +181,7 @@ PERMANENT: Final = {
     "taskora:schedules:next",
     "taskora:workflows:{index}:running",
     "taskora:workflows:{index}:ended",
+    "taskora:workflows:{index}:tries",
     "workflow:untold",
 }
 WORKFLOW: Final = "taskora:wf:"

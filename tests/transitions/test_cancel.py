@@ -85,14 +85,6 @@ def test_asking_twice_moves_the_time_of_the_request_only(task: RawTask) -> None:
     assert task.read("j1") == job("active", cancelledAt=NOW + 5, cancelReason="first")
 
 
-def test_a_repeated_request_finds_the_job_ended(task: RawTask) -> None:
-    task.seed({"j1": job(), "wait": ["j1"]})
-    task.run(cancel("by hand"))
-    before = task.dump()
-    assert task.run(cancel("by hand").again()) is CancelReply.ENDED
-    assert task.dump() == before
-
-
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled", "expired"])
 def test_a_job_that_has_ended_is_left_as_it_is(task: RawTask, state: str) -> None:
     before: Dump = {"j1": job(state, finishedOn=NOW - 5), state: Scores({"j1": NOW - 5})}
@@ -162,3 +154,19 @@ def test_a_listed_job_with_a_concurrency_key_frees_nobody(task: RawTask) -> None
     task.seed({**parked("a"), "j1": job(**KEYED), "wait": ["j1"]})
     task.run(cancel())
     assert (task.read("parked:count"), task.read("parked:freed")) == ("1", None)
+
+
+def test_one_that_is_sent_again_is_answered_as_the_first_time(task: RawTask) -> None:
+    task.seed({"j1": job(), "wait": ["j1"]})
+    assert task.run(cancel("by hand")) is CancelReply.CANCELLED
+    before = task.dump()
+    assert task.run(cancel("by hand").again()) is CancelReply.CANCELLED
+    assert task.run(cancel("another").again()) is CancelReply.ENDED
+    assert task.run(cancel("by hand")) is CancelReply.ENDED
+    assert task.dump() == before
+
+
+@pytest.mark.parametrize("state", ["completed", "failed", "expired"])
+def test_a_job_that_ended_otherwise_was_not_cancelled_by_one_that_is_sent_again(task: RawTask, state: str) -> None:
+    task.seed({"j1": job(state), state: Scores({"j1": NOW})})
+    assert task.run(cancel().again()) is CancelReply.ENDED

@@ -1,6 +1,6 @@
 """file_workflow: index of running workflows -> index of ended ones."""
 
-from taskora.wire import FileWorkflow
+from taskora.wire import FileWorkflow, RememberWorkflow
 from tests.transitions.keyspace import NOW, RawTask, Scores
 from tests.transitions.workflows import ENDED, ID, RUNNING
 
@@ -10,6 +10,21 @@ def test_an_ended_workflow_changes_lists_once(task: RawTask) -> None:
     task.run(FileWorkflow(workflow_id=ID))
     task.run(FileWorkflow(workflow_id=ID), now_ms=NOW + 5)
     assert task.dump() == {RUNNING: Scores({"w2": NOW}), ENDED: Scores({ID: NOW})}
+
+
+def test_a_try_that_stopped_is_not_filed_once_another_was_announced(task: RawTask) -> None:
+    task.run(RememberWorkflow(workflow_id=ID, look_ms=5, workflow_try=2))
+    before = task.dump()
+    assert task.run(FileWorkflow(workflow_id=ID, workflow_try=1)) is False
+    assert task.dump() == before
+    assert task.run(FileWorkflow(workflow_id=ID, workflow_try=2)) is True
+    assert task.dump() == {ENDED: Scores({ID: NOW})}
+
+
+def test_one_that_can_run_no_more_is_filed_whatever_was_announced(task: RawTask) -> None:
+    task.run(RememberWorkflow(workflow_id=ID, look_ms=5, workflow_try=2))
+    assert task.run(FileWorkflow(workflow_id=ID)) is True
+    assert task.dump() == {ENDED: Scores({ID: NOW})}
 
 
 def test_one_that_never_was_is_forgotten(task: RawTask) -> None:

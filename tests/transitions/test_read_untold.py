@@ -104,7 +104,7 @@ def test_a_noted_job_is_not_pruned(task: RawTask) -> None:
 
 def test_a_revived_job_is_not_noted_any_more(task: RawTask) -> None:
     task.seed({"j1": job("failed", **LINKED), "failed": Scores({"j1": NOW}), "workflow:untold": NOTED})
-    task.run(RetryDead(task="t", job_id="j1"))
+    task.run(RetryDead(task="t", job_ids=("j1",), workflow_try=1))
     assert untold(task) is None
 
 

@@ -2,7 +2,7 @@
 
 from taskora.wire import RememberWorkflow
 from tests.transitions.keyspace import NOW, RawTask, Scores
-from tests.transitions.workflows import ENDED, ID, RUNNING
+from tests.transitions.workflows import ENDED, ID, RUNNING, TRIES
 
 
 def test_the_last_word_counts(task: RawTask) -> None:
@@ -22,3 +22,9 @@ def test_one_that_runs_again_has_not_ended(task: RawTask) -> None:
     task.seed({ENDED: Scores({ID: NOW, "w2": NOW})})
     task.run(RememberWorkflow(workflow_id=ID, look_ms=0))
     assert task.dump() == {RUNNING: Scores({ID: NOW}), ENDED: Scores({"w2": NOW})}
+
+
+def test_the_latest_announced_try_is_kept(task: RawTask) -> None:
+    for announced in (1, 3, 2, 0):
+        task.run(RememberWorkflow(workflow_id=ID, look_ms=0, workflow_try=announced))
+    assert task.dump() == {RUNNING: Scores({ID: NOW}), TRIES: {ID: "3"}}

@@ -1,5 +1,7 @@
 """remove_finished: completed | failed | cancelled | expired -> (none)."""
 
+from dataclasses import replace
+
 import pytest
 
 from taskora.contracts import JobState
@@ -38,4 +40,18 @@ def test_a_job_that_waits_stays(task: RawTask) -> None:
 def test_removing_twice_removes_once(task: RawTask) -> None:
     task.seed({"j1": job("completed"), "completed": Scores({"j1": NOW})})
     assert (task.run(remove()), task.run(remove().again())) == (True, False)
+    assert task.dump() == {}
+
+
+def test_a_request_that_is_sent_again_tells_what_the_first_one_told(task: RawTask) -> None:
+    task.seed({"j1": job("completed"), "completed": Scores({"j1": NOW})})
+    request = replace(remove(), request="r1")
+    assert (task.run(request), task.run(request.again())) == (True, True)
+    assert task.dump() == {"sent:r1": Expires("1")}
+    assert 50_000 < task.lifetime_ms("sent:r1") <= 60_000
+
+
+def test_a_request_that_found_nothing_finds_nothing_when_it_is_sent_again(task: RawTask) -> None:
+    request = replace(remove(), request="r1")
+    assert (task.run(request), task.run(request.again())) == (False, False)
     assert task.dump() == {}

@@ -1,11 +1,12 @@
 """stop_workflow: running -> failed | cancelled."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from taskora.wire import Stopped, StoppedState, StopWorkflow
-from tests.transitions.keyspace import NOW, RawTask
+from tests.transitions.keyspace import NOW, Expires, RawTask
 from tests.transitions.workflows import ID, KEY, changes, foreign, lives_on, record_of, stored
 
 BOTH = pytest.mark.parametrize("made", [stored, foreign], ids=["ours", "of another program"])
@@ -77,3 +78,30 @@ def test_a_completed_workflow_stays_completed(task: RawTask) -> None:
 def test_a_workflow_that_is_gone_has_no_state(task: RawTask) -> None:
     assert task.run(stop()) == Stopped(state=None, told_in="", jobs=())
     assert task.dump() == {}
+
+
+def test_who_means_another_try_than_the_one_that_runs_stops_nothing(task: RawTask) -> None:
+    before = stored("completed", "active", "active", "pending", py_try=2)
+    task.seed({KEY: before})
+    for meant in (0, 1, 3):
+        late = replace(stop(), workflow_try=meant)
+        assert task.run(late) == Stopped(state="running", told_in="", jobs=(), workflow_try=2)
+    assert record_of(task) == before
+    assert task.run(replace(stop(), workflow_try=2)).state == "failed"
+
+
+def test_a_failure_of_the_time_before_the_job_is_revived_stops_nothing(task: RawTask) -> None:
+    before = stored("completed", "active", "active", "pending", py_try=2, py_revive_1=2)
+    task.seed({KEY: before})
+    old = stop(step=1, job_id="j1")
+    assert task.run(old) == Stopped(state="running", told_in="", jobs=(), workflow_try=2, revives_in=2)
+    assert record_of(task) == before
+    assert task.run(replace(old, job_try=2)).state == "failed"
+
+
+def test_a_try_that_was_announced_and_did_not_begin_is_closed(task: RawTask) -> None:
+    task.seed({KEY: Expires(stored("completed", *["failed"] * 3, state="failed", error="boom", py_cascade="2"))})
+    closing = replace(stop(), workflow_try=0, closes=True)
+    assert task.run(closing) == Stopped(state="failed", told_in="t", jobs=(("u", "j2"),), workflow_try=1)
+    assert record_of(task)["py:try"] == "1"
+    assert task.run(closing) == Stopped(state="failed", told_in="", jobs=(), workflow_try=1)

@@ -9,6 +9,7 @@ ID: Final = "w1"
 KEY: Final = Keyspace().workflow_key(ID)
 RUNNING: Final = Keyspace().running_workflows_key
 ENDED: Final = Keyspace().ended_workflows_key
+TRIES: Final = Keyspace().workflow_tries_key
 
 # One step, then two side by side, then one that takes both.
 DIAMOND: Final = WorkflowGraph(

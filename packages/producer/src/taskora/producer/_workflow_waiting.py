@@ -13,7 +13,7 @@ def look_at_workflow(workflow_id: str) -> Flow[WorkflowStatus | None]:
     """Where a workflow stands; one whose time is over is ended first, in case nobody else does."""
     status = yield from read_workflow_status(workflow_id)
     if status is not None and status.state == "running" and status.is_overdue:
-        yield from time_out(workflow_id)
+        yield from time_out(workflow_id, status.workflow_try)
         status = yield from read_workflow_status(workflow_id)
     return status
 

@@ -58,7 +58,7 @@ from taskora.wire._operations import (
     Batch,
     Cancel,
     CancelReply,
-    CancelStep,
+    CancelSteps,
     Claim,
     ClaimDue,
     ClaimedDue,
@@ -122,6 +122,7 @@ from taskora.wire._operations import (
     ReserveStart,
     RetryDead,
     ReviseWorkflow,
+    Revived,
     ScanTasks,
     SetDue,
     Settlement,
@@ -191,7 +192,7 @@ from taskora.wire._workflow_repair import (
     sweep_untold,
     sweep_workflows,
 )
-from taskora.wire._workflow_revision import reopen_workflow, spawn_steps
+from taskora.wire._workflow_revision import Letter, reopen_workflow, retry_letters, spawn_steps
 
 __all__ = [
     "DUE_AT_ONCE",
@@ -219,7 +220,7 @@ __all__ = [
     "Batch",
     "Cancel",
     "CancelReply",
-    "CancelStep",
+    "CancelSteps",
     "Cancellation",
     "Claim",
     "ClaimDue",
@@ -261,6 +262,7 @@ __all__ = [
     "Lead",
     "Lease",
     "LeaseState",
+    "Letter",
     "ListJobs",
     "ListWorkflows",
     "LogEntry",
@@ -299,6 +301,7 @@ __all__ = [
     "ReserveStart",
     "RetryDead",
     "ReviseWorkflow",
+    "Revived",
     "ScanTasks",
     "ScheduleRecord",
     "ScheduleRecordError",
@@ -359,6 +362,7 @@ __all__ = [
     "read_workflow_status",
     "reopen_workflow",
     "repair_workflow",
+    "retry_letters",
     "settle_steps",
     "settle_workflow",
     "spawn_steps",

@@ -37,6 +37,7 @@ STATUS_FIELDS: Final = (
     "error",
     "cancelReason",
     "progress",
+    "py:try",
 )
 
 
@@ -52,7 +53,10 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStatus:
-    """Where a job stands. `result` and `progress` are encoded; times are epoch milliseconds."""
+    """Where a job stands. `result` and `progress` are encoded; times are epoch milliseconds.
+
+    `workflow_try` is the try of its workflow in which a step was revived from the dead letters; 0 for any other.
+    """
 
     state: JobState
     attempt: int
@@ -62,6 +66,7 @@ class JobStatus:
     error: str | None
     cancel_reason: str | None
     progress: bytes | None
+    workflow_try: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +125,7 @@ def decode_status(values: Sequence[bytes | None]) -> JobStatus | None:
         error=text_of(values[5]),
         cancel_reason=text_of(values[6]),
         progress=values[7],
+        workflow_try=integer_of(values[8]) or 0,
     )
 
 

@@ -82,6 +82,10 @@ class Keyspace:
         return f"{self.base}workflows:{{index}}:ended"
 
     @property
+    def workflow_tries_key(self) -> str:
+        return f"{self.base}workflows:{{index}}:tries"
+
+    @property
     def schedules_key(self) -> str:
         return f"{self.base}schedules"
 

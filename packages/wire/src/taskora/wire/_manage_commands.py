@@ -2,7 +2,7 @@
 
 from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
-from taskora.wire._command import Command, builds, texts
+from taskora.wire._command import Command, Raw, builds, texts
 from taskora.wire._keys import Keyspace
 from taskora.wire._version import StoredMeta
 
@@ -10,26 +10,45 @@ from taskora.wire._version import StoredMeta
 @builds(op.Cancel)
 def _cancel(operation: op.Cancel, keyspace: Keyspace, now_ms: int | None) -> Command[op.CancelReply]:
     call = lua.cancel(
-        keys=keyspace.task(operation.task), now_ms=now_ms, job_id=operation.job_id, reason=operation.reason
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        job_id=operation.job_id,
+        reason=operation.reason,
+        resend=operation.resend,
     )
     return Command(call, op.CancelReply)
 
 
 @builds(op.RetryDead)
-def _retry_dead(operation: op.RetryDead, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[str, ...]]:
+def _retry_dead(operation: op.RetryDead, keyspace: Keyspace, now_ms: int | None) -> Command[op.Revived]:
     call = lua.retry_dead(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
-        job_id=operation.job_id or "",
+        offset=operation.offset,
         limit=operation.limit,
+        workflow_try=-1 if operation.workflow_try is None else operation.workflow_try,
+        request=operation.request,
+        resend=operation.resend,
+        job_ids=operation.job_ids,
     )
-    return Command(call, texts)
+
+    def decode(reply: Raw) -> op.Revived:
+        revived, steps = reply
+        return op.Revived(job_ids=texts(revived), steps=texts(steps))
+
+    return Command(call, decode)
 
 
 @builds(op.RemoveFinished)
 def _remove_finished(operation: op.RemoveFinished, keyspace: Keyspace, _now_ms: int | None) -> Command[bool]:
     keys = keyspace.task(operation.task)
-    call = lua.remove_finished(keys=keys, finished_key=keys.finished_key(operation.state), job_id=operation.job_id)
+    call = lua.remove_finished(
+        keys=keys,
+        finished_key=keys.finished_key(operation.state),
+        job_id=operation.job_id,
+        request=operation.request,
+        resend=operation.resend,
+    )
     return Command(call, bool)
 
 

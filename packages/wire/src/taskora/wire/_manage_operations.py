@@ -1,8 +1,9 @@
 """Operations of operators and of the keyspace: cancelling, reviving, deleting, meeting."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 from taskora.contracts import JobState
 from taskora.wire._operation import Operation
@@ -27,24 +28,53 @@ class Cancel(Operation[CancelReply]):
     task: str
     job_id: str
     reason: str = ""
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryDead(Operation[tuple[str, ...]]):
-    """Revives one failed job, or the `limit` oldest when no id is given; the reply names those that wait again."""
+class Revived:
+    """Reply of `RetryDead`: the jobs that wait again, and the steps of workflows that were left alone."""
+
+    job_ids: tuple[str, ...] = ()
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDead(Operation[Revived]):
+    """Revives failed jobs, or, when no ids are given, the `limit` oldest after the first `offset`.
+
+    Steps of workflows are only revived with a `workflow_try`, the try of their workflow in which they live again; 0 for
+    those whose workflow is gone. A `request`, any text without spaces, is remembered for a minute, so that one that is
+    sent again tells what the first one told.
+    """
 
     task: str
-    job_id: str | None = None
+    job_ids: Sequence[str] = ()
+    offset: int = 0
     limit: int = 100
+    workflow_try: int | None = None
+    request: str = ""
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveFinished(Operation[bool]):
-    """Deletes one ended job; false when it is not in that state."""
+    """Deletes one ended job; false when it is not in that state. `request` is as that of `RetryDead`."""
 
     task: str
     state: FinalState
     job_id: str
+    request: str = ""
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +101,13 @@ class ReadMigrationLock(Operation[bytes]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CancelStep(Operation[CancelReply]):
-    """As `Cancel`, for a job of a workflow that has stopped; one that was not enqueued yet is prevented (`UNKNOWN`)."""
+class CancelSteps(Operation[tuple[CancelReply, ...]]):
+    """As `Cancel`, for jobs of a workflow that has stopped; one that was not enqueued yet is prevented (`UNKNOWN`).
+
+    Jobs that were revived in a later try of the workflow than `workflow_try` are left alone.
+    """
 
     task: str
-    job_id: str
+    job_ids: Sequence[str]
     reason: str = ""
+    workflow_try: int = 0

@@ -17,13 +17,14 @@ from taskora.wire._dispatch_operations import (
 from taskora.wire._manage_operations import (
     Cancel,
     CancelReply,
-    CancelStep,
+    CancelSteps,
     FinalState,
     Handshake,
     Prune,
     ReadMigrationLock,
     RemoveFinished,
     RetryDead,
+    Revived,
 )
 from taskora.wire._operation import (
     Operation,
@@ -136,7 +137,7 @@ __all__ = [
     "Batch",
     "Cancel",
     "CancelReply",
-    "CancelStep",
+    "CancelSteps",
     "Claim",
     "ClaimDue",
     "ClaimedDue",
@@ -200,6 +201,7 @@ __all__ = [
     "ReserveStart",
     "RetryDead",
     "ReviseWorkflow",
+    "Revived",
     "ScanTasks",
     "SetDue",
     "Settlement",

@@ -336,7 +336,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="fcdd171c4fb359dc0615c621b5185b0d545bce7e",
+    sha="7977251facb1a45045b27dd9708aadc7e20e65fb",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -349,6 +349,7 @@ local prefix = KEYS[8]
 local given_now_ms = ARGV[1]
 local job_id = ARGV[2]
 local reason = ARGV[3]
+local resend = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -516,6 +517,11 @@ end
 local reply = cancel(job_id, reason)
 if reply == CANCELLED then
   note_end(job_id, redis.call('HGET', prefix .. job_id, '_wf'))
+elseif reply == ENDED and resend == '1' then
+  local found = fields_of(prefix .. job_id, 'state', 'cancelReason')
+  if found[1] == 'cancelled' and (found[2] or '') == reason then
+    return CANCELLED
+  end
 end
 return reply
 """,
@@ -528,18 +534,19 @@ def cancel(
     now_ms: int | None,
     job_id: str,
     reason: str,
+    resend: bool,
 ) -> Call[int]:
     """cancel: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
     return Call(
         script=CANCEL,
         keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.marker_key, keys.events_key, keys.cancel_channel, keys.prefix),
-        args=("" if now_ms is None else now_ms, job_id, reason),
+        args=("" if now_ms is None else now_ms, job_id, reason, "1" if resend else "0"),
     )
 
 
-CANCEL_STEP = Script(
-    name="cancel_step",
-    sha="6ddb84fac7a8fb469e700ebaef1db895b5431807",
+CANCEL_STEPS = Script(
+    name="cancel_steps",
+    sha="749f0b5eb086923307b7ee73a127d329b95a50cc",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -550,8 +557,9 @@ local events_key = KEYS[6]
 local cancel_channel = KEYS[7]
 local prefix = KEYS[8]
 local given_now_ms = ARGV[1]
-local job_id = ARGV[2]
-local reason = ARGV[3]
+local reason = ARGV[2]
+local stopped_try = tonumber(ARGV[3])
+local JOB_IDS = 4
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -710,32 +718,51 @@ local function cancel(job_id, reason)
   emit('cancelled', job_id, 'reason', reason)
   return CANCELLED
 end
-local function prevent()
+local function prevent(job_id)
   redis.call('HSET', prefix .. job_id, 'ts', now, '_v', '1', 'attempt', '1', 'maxAttempts', '1', 'state', 'cancelled',
     'priority', '0', 'data', 'null', 'finishedOn', now, 'cancelReason', reason)
   redis.call('ZADD', cancelled_key, now, job_id)
 end
-local reply = cancel(job_id, reason)
-if reply == 0 then
-  prevent()
+local function cancel_step(job_id)
+  local found = fields_of(prefix .. job_id, 'py:try', 'state')
+  local lives_in = tonumber(found[1] or '0') or 0
+  if lives_in > stopped_try then
+    return ENDED
+  end
+  if found[2] == 'failed' and lives_in < stopped_try then
+    redis.call('HSET', prefix .. job_id, 'py:try', string.format('%d', stopped_try))
+  end
+  return cancel(job_id, reason)
 end
-return reply
+local replies = {}
+for i = JOB_IDS, #ARGV do
+  local reply = cancel_step(ARGV[i])
+  if reply == UNKNOWN then
+    prevent(ARGV[i])
+  end
+  replies[#replies + 1] = reply
+end
+return replies
 """,
 )
 
 
-def cancel_step(
+def cancel_steps(
     *,
     keys: TaskKeys,
     now_ms: int | None,
-    job_id: str,
     reason: str,
-) -> Call[int]:
-    """cancel_step: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request"""
+    stopped_try: int,
+    job_ids: Sequence[Arg],
+) -> Call[list[int]]:
+    """cancel_steps: waiting | delayed | retrying -> cancelled;  active -> active with a cancellation request
+
+    `job_ids` is flat: (job_id) repeated.
+    """
     return Call(
-        script=CANCEL_STEP,
+        script=CANCEL_STEPS,
         keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.cancelled_key, keys.marker_key, keys.events_key, keys.cancel_channel, keys.prefix),
-        args=("" if now_ms is None else now_ms, job_id, reason),
+        args=("" if now_ms is None else now_ms, reason, stopped_try, *job_ids),
     )
 
 
@@ -2595,16 +2622,18 @@ def extend_leases(
 
 FILE_WORKFLOW = Script(
     name="file_workflow",
-    sha="7b066bb67e7409016ed3dd103868e8c32aebbc05",
+    sha="81fddbf91a18635a71455c2ebd10ab30a72b2f36",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
+local workflow_tries_key = KEYS[3]
 local given_now_ms = ARGV[1]
 local workflow_id = ARGV[2]
 local listed = ARGV[3]
 local keep_ms = tonumber(ARGV[4])
 local max_items = tonumber(ARGV[5])
 local look_at_ms = ARGV[6]
+local ended_try = tonumber(ARGV[7])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -2616,6 +2645,13 @@ end
 local now = ms_text(now_ms)
 if look_at_ms ~= '' and redis.call('ZSCORE', running_workflows_key, workflow_id) ~= look_at_ms then
   return 0
+end
+local announced = tonumber(redis.call('HGET', workflow_tries_key, workflow_id) or '0') or 0
+if ended_try >= 0 and announced > ended_try then
+  return 0
+end
+if announced > 0 then
+  redis.call('HDEL', workflow_tries_key, workflow_id)
 end
 redis.call('ZREM', running_workflows_key, workflow_id)
 if listed == '1' then
@@ -2632,18 +2668,20 @@ def file_workflow(
     *,
     running_workflows_key: str,
     ended_workflows_key: str,
+    workflow_tries_key: str,
     now_ms: int | None,
     workflow_id: str,
     listed: bool,
     keep_ms: int,
     max_items: int,
     look_at_ms: str,
+    ended_try: int,
 ) -> Call[int]:
     """file_workflow: index of running workflows -> index of ended ones"""
     return Call(
         script=FILE_WORKFLOW,
-        keys=(running_workflows_key, ended_workflows_key),
-        args=("" if now_ms is None else now_ms, workflow_id, "1" if listed else "0", keep_ms, max_items, look_at_ms),
+        keys=(running_workflows_key, ended_workflows_key, workflow_tries_key),
+        args=("" if now_ms is None else now_ms, workflow_id, "1" if listed else "0", keep_ms, max_items, look_at_ms, ended_try),
     )
 
 
@@ -4115,13 +4153,15 @@ def recover_stalled(
 
 REMEMBER_WORKFLOW = Script(
     name="remember_workflow",
-    sha="e979716830f495aa0f4504c9c2e188146ec97161",
+    sha="8ef84c7e8a81835f902d531e155f07593e81cb30",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
+local workflow_tries_key = KEYS[3]
 local given_now_ms = ARGV[1]
 local workflow_id = ARGV[2]
 local look_ms = tonumber(ARGV[3])
+local announced_try = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -4134,6 +4174,9 @@ local now = ms_text(now_ms)
 local look_at_ms = now_ms + look_ms
 redis.call('ZADD', running_workflows_key, ms_text(look_at_ms + look_at_ms % 2), workflow_id)
 redis.call('ZREM', ended_workflows_key, workflow_id)
+if announced_try > 0 and announced_try > (tonumber(redis.call('HGET', workflow_tries_key, workflow_id) or '0') or 0) then
+  redis.call('HSET', workflow_tries_key, workflow_id, string.format('%d', announced_try))
+end
 return 1
 """,
 )
@@ -4143,30 +4186,47 @@ def remember_workflow(
     *,
     running_workflows_key: str,
     ended_workflows_key: str,
+    workflow_tries_key: str,
     now_ms: int | None,
     workflow_id: str,
     look_ms: int,
+    announced_try: int,
 ) -> Call[int]:
     """remember_workflow: index of running workflows"""
     return Call(
         script=REMEMBER_WORKFLOW,
-        keys=(running_workflows_key, ended_workflows_key),
-        args=("" if now_ms is None else now_ms, workflow_id, look_ms),
+        keys=(running_workflows_key, ended_workflows_key, workflow_tries_key),
+        args=("" if now_ms is None else now_ms, workflow_id, look_ms, announced_try),
     )
 
 
 REMOVE_FINISHED = Script(
     name="remove_finished",
-    sha="2e1fe82716e5c0cb43ea043f6fd1ab0a4af8f308",
+    sha="43c53ff34809eafaaa6c5098f6e99c681d8d3411",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
 local job_id = ARGV[1]
+local request = ARGV[2]
+local resend = ARGV[3]
+local REMEMBER_MS = 60000
+local function remember(id, answer)
+  redis.call('SET', prefix .. 'sent:' .. id, answer, 'PX', REMEMBER_MS)
+end
+local function recall(id)
+  return redis.call('GET', prefix .. 'sent:' .. id)
+end
+if resend == '1' and request ~= '' and recall(request) then
+  return 1
+end
 if redis.call('ZREM', finished_key, job_id) == 0 then
   return 0
 end
 local job_key = prefix .. job_id
 redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+if request ~= '' then
+  remember(request, '1')
+end
 return 1
 """,
 )
@@ -4177,12 +4237,14 @@ def remove_finished(
     keys: TaskKeys,
     finished_key: str,
     job_id: str,
+    request: str,
+    resend: bool,
 ) -> Call[int]:
     """remove_finished: completed | failed | cancelled | expired -> (none)"""
     return Call(
         script=REMOVE_FINISHED,
         keys=(finished_key, keys.prefix),
-        args=(job_id,),
+        args=(job_id, request, "1" if resend else "0"),
     )
 
 
@@ -4299,7 +4361,7 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="8fbbf995c30d2f1805512734b1e455f56888b7e4",
+    sha="6afca12a2a7485ed83a7a8feb021f06dfc0a0b2b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4308,8 +4370,12 @@ local marker_key = KEYS[4]
 local events_key = KEYS[5]
 local prefix = KEYS[6]
 local given_now_ms = ARGV[1]
-local job_id = ARGV[2]
+local offset = tonumber(ARGV[2])
 local limit = tonumber(ARGV[3])
+local workflow_try = tonumber(ARGV[4])
+local request = ARGV[5]
+local resend = ARGV[6]
+local JOB_IDS = 7
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -4357,15 +4423,51 @@ local function note_end(id, workflow_id)
     redis.call('ZADD', UNTOLD, now, id)
   end
 end
-local ids = job_id ~= '' and { job_id } or redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', 0,
-  math.max(limit, 0))
-local revived = {}
+local REMEMBER_MS = 60000
+local function remember(id, answer)
+  redis.call('SET', prefix .. 'sent:' .. id, answer, 'PX', REMEMBER_MS)
+end
+local function recall(id)
+  return redis.call('GET', prefix .. 'sent:' .. id)
+end
+local function words(text)
+  local found = {}
+  for word in string.gmatch(text, '[^ ]+') do
+    found[#found + 1] = word
+  end
+  return found
+end
+local answered = resend == '1' and request ~= '' and recall(request)
+if answered then
+  local revived, steps = string.match(answered, '^(.*)|(.*)$')
+  return { words(revived), words(steps) }
+end
+local ids = {}
+if #ARGV < JOB_IDS then
+  ids = redis.call('ZRANGE', failed_key, '-inf', '+inf', 'BYSCORE', 'LIMIT', offset, math.max(limit, 0))
+else
+  for i = JOB_IDS, #ARGV do
+    ids[#ids + 1] = ARGV[i]
+  end
+end
+local function is_due(lived_in)
+  return workflow_try <= 0 or (tonumber(lived_in or '0') or 0) < workflow_try
+end
+local revived, steps = {}, {}
 for _, id in ipairs(ids) do
   local job_key = prefix .. id
-  if redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
+  local link, lived_in = unpack(redis.call('HMGET', job_key, '_wf', 'py:try'))
+  if workflow_try < 0 and link and link ~= '' then
+    if redis.call('ZSCORE', failed_key, id) then
+      steps[#steps + 1] = id
+    end
+  elseif is_due(lived_in) and redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
     redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount',
       'expireAt')
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
+    if workflow_try > 0 then
+      redis.call('HSET', job_key, 'py:try', string.format('%d', workflow_try))
+    end
     push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
     redis.call('ZREM', UNTOLD, id)
@@ -4375,7 +4477,10 @@ end
 if #revived > 0 then
   wake_now()
 end
-return revived
+if request ~= '' then
+  remember(request, table.concat(revived, ' ') .. '|' .. table.concat(steps, ' '))
+end
+return { revived, steps }
 """,
 )
 
@@ -4384,33 +4489,51 @@ def retry_dead(
     *,
     keys: TaskKeys,
     now_ms: int | None,
-    job_id: str,
+    offset: int,
     limit: int,
-) -> Call[list[bytes]]:
-    """retry_dead: failed -> waiting"""
+    workflow_try: int,
+    request: str,
+    resend: bool,
+    job_ids: Sequence[Arg],
+) -> Call[tuple[list[bytes], list[bytes]]]:
+    """retry_dead: failed -> waiting
+
+    `job_ids` is flat: (job_id) repeated.
+    """
     return Call(
         script=RETRY_DEAD,
         keys=(keys.wait_key, keys.prioritized_key, keys.failed_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, job_id, limit),
+        args=("" if now_ms is None else now_ms, offset, limit, workflow_try, request, "1" if resend else "0", *job_ids),
     )
 
 
 REVISE_WORKFLOW = Script(
     name="revise_workflow",
-    sha="62df21872c083be9de9bcfea843c28d90f509ecd",
+    sha="899ee585b974d6693dfa235e806c5e4d1798c22f",
     text="""\
 local workflow_key = KEYS[1]
 local seen_state = ARGV[1]
 local graph_sha = ARGV[2]
-local open_step = tonumber(ARGV[3])
-local graph = ARGV[4]
-local forgotten = ARGV[5]
-local FIELDS = 6
+local seen_try = tonumber(ARGV[3])
+local open_step = tonumber(ARGV[4])
+local graph = ARGV[5]
+local forgotten = ARGV[6]
+local mark_field = ARGV[7]
+local mark = ARGV[8]
+local resend = ARGV[9]
+local FIELDS = 10
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
-local found = fields_of(workflow_key, 'state', 'graph', 'n:' .. open_step .. ':state', 'n:' .. open_step .. ':result')
+local found = fields_of(workflow_key, 'state', 'graph', 'n:' .. open_step .. ':state', 'n:' .. open_step .. ':result',
+  'py:try', mark_field)
+if resend == '1' and found[6] == mark then
+  return 1
+end
+if (tonumber(found[5] or '0') or 0) ~= seen_try then
+  return 0
+end
 if found[1] ~= seen_state or not found[2] or redis.sha1hex(found[2]) ~= graph_sha then
   return 0
 end
@@ -4420,7 +4543,7 @@ end
 for name in string.gmatch(forgotten, '%S+') do
   redis.call('HDEL', workflow_key, name)
 end
-redis.call('HSET', workflow_key, 'graph', graph, 'state', 'running')
+redis.call('HSET', workflow_key, 'graph', graph, 'state', 'running', mark_field, mark)
 for i = FIELDS, #ARGV, 2 do
   redis.call('HSET', workflow_key, ARGV[i], ARGV[i + 1])
 end
@@ -4435,9 +4558,13 @@ def revise_workflow(
     workflow_key: str,
     seen_state: str,
     graph_sha: str,
+    seen_try: int,
     open_step: int,
     graph: bytes,
     forgotten: str,
+    mark_field: str,
+    mark: str,
+    resend: bool,
     fields: Sequence[Arg],
 ) -> Call[int]:
     """revise_workflow: running -> running;  failed | cancelled -> running
@@ -4447,7 +4574,7 @@ def revise_workflow(
     return Call(
         script=REVISE_WORKFLOW,
         keys=(workflow_key,),
-        args=(seen_state, graph_sha, open_step, graph, forgotten, *fields),
+        args=(seen_state, graph_sha, seen_try, open_step, graph, forgotten, mark_field, mark, "1" if resend else "0", *fields),
     )
 
 
@@ -4546,7 +4673,7 @@ def step_down(
 
 STOP_WORKFLOW = Script(
     name="stop_workflow",
-    sha="5a66812556552874c1bb2d3649717c68449a0dc0",
+    sha="3eab05a326c5b45aa9d3a8b73efa2072b438e418",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4555,6 +4682,9 @@ local outcome = ARGV[3]
 local step = tonumber(ARGV[4])
 local job_id = ARGV[5]
 local message = ARGV[6]
+local meant_try = tonumber(ARGV[7])
+local job_try = tonumber(ARGV[8])
+local closes = ARGV[9]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -4678,24 +4808,38 @@ local function stop()
   end
   redis.call('PEXPIRE', workflow_key, keep_ms)
 end
-local state = fields_of(workflow_key, 'state')[1]
+local found = fields_of(workflow_key, 'state', 'py:try', 'py:revive:' .. step)
+local state, try, reviving = found[1], tonumber(found[2] or '0') or 0, tonumber(found[3] or '0') or 0
+local function nothing(revive)
+  return { state or '', '', try, revive or 0, {} }
+end
+if meant_try >= 0 and meant_try ~= try then
+  return nothing()
+end
 if state == 'running' then
   local plan = step >= 0 and plan_of(step)
   local is_open = step < 0 or (plan and plan.job_id == job_id and field_of(step, 'state') ~= 'completed')
   if not is_open then
-    return { state, '', {} }
+    return nothing()
+  end
+  if reviving > job_try then
+    return nothing(reviving)
   end
   stop()
   state = outcome
 elseif step >= 0 and not field_of(step, 'error') then
-  return { state or '', '', {} }
+  return nothing()
 end
 local jobs = {}
 for _, index in ipairs(numbers(fields_of(workflow_key, 'py:cascade')[1] or '')) do
   local plan = plan_of(index)
   jobs[#jobs + 1] = { plan.task, plan.job_id }
 end
-return { state or '', state and told_in() or '', jobs }
+if closes == '1' and (state == 'failed' or state == 'cancelled') then
+  try = try + 1
+  redis.call('HSET', workflow_key, 'py:try', string.format('%d', try))
+end
+return { state or '', state and told_in() or '', try, 0, jobs }
 """,
 )
 
@@ -4709,12 +4853,15 @@ def stop_workflow(
     step: int,
     job_id: str,
     message: str,
-) -> Call[tuple[bytes, bytes, list[list[bytes]]]]:
+    meant_try: int,
+    job_try: int,
+    closes: bool,
+) -> Call[tuple[bytes, bytes, int, int, list[list[bytes]]]]:
     """stop_workflow: running -> failed | cancelled"""
     return Call(
         script=STOP_WORKFLOW,
         keys=(workflow_key,),
-        args=("" if now_ms is None else now_ms, keep_ms, outcome, step, job_id, message),
+        args=("" if now_ms is None else now_ms, keep_ms, outcome, step, job_id, message, meant_try, job_try, "1" if closes else "0"),
     )
 
 
@@ -4799,7 +4946,7 @@ SCRIPTS: tuple[Script, ...] = (
     ADVANCE_WORKFLOW,
     ANNOUNCE_WORKER,
     CANCEL,
-    CANCEL_STEP,
+    CANCEL_STEPS,
     CLAIM_DUE,
     COUNT_JOBS,
     COUNT_VERSIONS,

@@ -79,12 +79,20 @@ def _stop_workflow(operation: op.StopWorkflow, keyspace: Keyspace, now_ms: int |
         step=operation.step,
         job_id=operation.job_id,
         message=operation.message,
+        meant_try=-1 if operation.workflow_try is None else operation.workflow_try,
+        job_try=operation.job_try,
+        closes=operation.closes,
     )
 
-    def decode(reply: tuple[bytes, bytes, list[list[bytes]]]) -> op.Stopped:
-        state, told_in, rows = reply
-        jobs = tuple((task.decode(), job_id.decode()) for task, job_id in rows)
-        return op.Stopped(state=op.state_named(state), told_in=text_of(told_in) or "", jobs=jobs)
+    def decode(reply: tuple[bytes, bytes, int, int, list[list[bytes]]]) -> op.Stopped:
+        state, told_in, workflow_try, revives_in, rows = reply
+        return op.Stopped(
+            state=op.state_named(state),
+            told_in=text_of(told_in) or "",
+            jobs=tuple((task.decode(), job_id.decode()) for task, job_id in rows),
+            workflow_try=workflow_try,
+            revives_in=revives_in,
+        )
 
     return Command(call, decode)
 
@@ -98,9 +106,13 @@ def _revise_workflow(operation: op.ReviseWorkflow, keyspace: Keyspace, _now_ms: 
         workflow_key=keyspace.workflow_key(operation.workflow_id),
         seen_state=operation.seen_state,
         graph_sha=operation.graph_sha,
+        seen_try=operation.seen_try,
         open_step=operation.open_step,
         graph=operation.graph.encode(),
         forgotten=" ".join(operation.forgotten),
+        mark_field=operation.mark_field,
+        mark=operation.mark,
+        resend=operation.resend,
         fields=fields,
     )
     return Command(call, bool)
@@ -127,9 +139,11 @@ def _remember_workflow(operation: op.RememberWorkflow, keyspace: Keyspace, now_m
     call = lua.remember_workflow(
         running_workflows_key=keyspace.running_workflows_key,
         ended_workflows_key=keyspace.ended_workflows_key,
+        workflow_tries_key=keyspace.workflow_tries_key,
         now_ms=now_ms,
         workflow_id=operation.workflow_id,
         look_ms=operation.look_ms,
+        announced_try=operation.workflow_try,
     )
     return Command(call, bool)
 
@@ -150,12 +164,14 @@ def _file_workflow(operation: op.FileWorkflow, keyspace: Keyspace, now_ms: int |
     call = lua.file_workflow(
         running_workflows_key=keyspace.running_workflows_key,
         ended_workflows_key=keyspace.ended_workflows_key,
+        workflow_tries_key=keyspace.workflow_tries_key,
         now_ms=now_ms,
         workflow_id=operation.workflow_id,
         listed=operation.listed,
         keep_ms=operation.keep_ms,
         max_items=operation.max_items,
         look_at_ms=_optional(operation.look_at_ms),
+        ended_try=-1 if operation.workflow_try is None else operation.workflow_try,
     )
     return Command(call, bool)
 
@@ -246,9 +262,15 @@ def _tell_workflow_end(operation: op.TellWorkflowEnd, keyspace: Keyspace, _now_m
     return Command(call, bool)
 
 
-@builds(op.CancelStep)
-def _cancel_step(operation: op.CancelStep, keyspace: Keyspace, now_ms: int | None) -> Command[op.CancelReply]:
-    call = lua.cancel_step(
-        keys=keyspace.task(operation.task), now_ms=now_ms, job_id=operation.job_id, reason=operation.reason
+@builds(op.CancelSteps)
+def _cancel_steps(
+    operation: op.CancelSteps, keyspace: Keyspace, now_ms: int | None
+) -> Command[tuple[op.CancelReply, ...]]:
+    call = lua.cancel_steps(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        reason=operation.reason,
+        stopped_try=operation.workflow_try,
+        job_ids=operation.job_ids,
     )
-    return Command(call, op.CancelReply)
+    return Command(call, lambda replies: tuple(op.CancelReply(reply) for reply in replies))

@@ -9,22 +9,27 @@ operations makes sure that whatever was begun is found and finished by somebody:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from taskora.contracts import BackendError, JobState
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask, may_pass
+from taskora.wire._job import JobStatus
 from taskora.wire._workflow_graph import WorkflowGraph
 
 FIRST_LOOK_MS: Final = 30_000
 LONGEST_LOOK_MS: Final = 600_000
 TIMED_OUT: Final = "workflow timeout"
+# Who cancels may die before all jobs are: somebody shall look soon.
+STOPPING_LOOK_MS: Final = 5_000
 
 # A server that is back is not to be kept waiting.
 _LONGEST_OUTAGE_MS: Final = 30_000
 _ENQUEUED_AT_ONCE: Final = 1000
 _ENQUEUED_BYTES: Final = 8 * 1_048_576
+_CANCELLED_AT_ONCE: Final = 500
+_READ_AT_ONCE: Final = 500
 
 
 def create_workflow(workflow_id: str, graph: WorkflowGraph, ttl_ms: int = 0) -> Flow[None]:
@@ -103,19 +108,16 @@ def settle_steps(ended: Sequence[op.EndedStep]) -> Flow[tuple[NotTold, ...]]:
     told = [step for step in ended if not has_to_tell(step)]
     for workflow_id, steps in ends_by_workflow(ended).items():
         try:
-            yield from _settle(workflow_id, steps)
+            told += yield from _settle(workflow_id, steps)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one workflow concerns no other
             not_told.append(NotTold(workflow_id=workflow_id, steps=tuple(steps), error=error))
-        else:
-            told += steps
     yield from _forget(told)
     return tuple(not_told)
 
 
 def settle_workflow(workflow_id: str, ended: Sequence[op.EndedStep]) -> Flow[None]:
     """As `settle_steps`, of one workflow; raises what keeps it from being told."""
-    yield from _settle(workflow_id, ended)
-    yield from _forget(ended)
+    yield from _forget((yield from _settle(workflow_id, ended)))
 
 
 def has_to_tell(step: op.EndedStep) -> bool:
@@ -164,7 +166,35 @@ def postpone_telling(not_told: NotTold) -> Flow[tuple[str, ...]]:
     return given_up
 
 
-def _settle(workflow_id: str, steps: Sequence[op.EndedStep]) -> Flow[None]:
+def _as_they_are_now(ended: Sequence[op.EndedStep]) -> Flow[Sequence[op.EndedStep]]:
+    """What has not completed may have been revived since the caller heard of its end: then that end counts no more."""
+    not_completed = [step for step in ended if step.state is not JobState.COMPLETED]
+    found: dict[tuple[str, str], JobStatus | None] = {}
+    for task, job_ids in ids_by_task(not_completed).items():
+        for start in range(0, len(job_ids), _READ_AT_ONCE):
+            batch = job_ids[start : start + _READ_AT_ONCE]
+            statuses = yield from ask(op.ReadStatuses(task=task, job_ids=batch))
+            found.update(zip(((task, job_id) for job_id in batch), statuses, strict=True))
+    now = [(step, found.get((step.task, step.job_id))) for step in ended]
+    return [_as_it_is(step, status) for step, status in now if status is None or status.state.is_terminal]
+
+
+def _as_it_is(step: op.EndedStep, status: JobStatus | None) -> op.EndedStep:
+    if status is None:
+        return step
+    return replace(
+        step,
+        state=status.state,
+        result=status.result or b"",
+        error=status.error or "",
+        cancel_reason=status.cancel_reason or "",
+        workflow_try=status.workflow_try,
+    )
+
+
+def _settle(workflow_id: str, steps: Sequence[op.EndedStep]) -> Flow[Sequence[op.EndedStep]]:
+    """Tells a workflow; the reply is what it knows of now."""
+    steps = yield from _as_they_are_now(steps)
     results: list[op.StepResult] = []
     failures: list[tuple[int, op.EndedStep]] = []
     for step in steps:
@@ -176,6 +206,7 @@ def _settle(workflow_id: str, steps: Sequence[op.EndedStep]) -> Flow[None]:
         yield from advance(workflow_id, results)
     for number, step in failures:
         yield from _fail(workflow_id, number, step)
+    return steps
 
 
 def advance(workflow_id: str, results: Sequence[op.StepResult]) -> Flow[None]:
@@ -183,7 +214,7 @@ def advance(workflow_id: str, results: Sequence[op.StepResult]) -> Flow[None]:
     reply = yield from ask(op.AdvanceWorkflow(workflow_id=workflow_id, results=results))
     yield from enqueue_steps(reply.ready)
     if reply.state == "completed":
-        yield from file_workflow(workflow_id, "completed", reply.told_in)
+        yield from file_workflow(workflow_id, "completed", reply.told_in, None)
 
 
 def _fail(workflow_id: str, number: int, step: op.EndedStep) -> Flow[None]:
@@ -194,38 +225,71 @@ def _fail(workflow_id: str, number: int, step: op.EndedStep) -> Flow[None]:
         message = f"step {number}, {step.task}, did not start within its time to live"
     else:
         message = step.error or f"step {number}, {step.task}, failed"
-    yield from stop(
-        op.StopWorkflow(workflow_id=workflow_id, state=state, message=message, step=number, job_id=step.job_id)
+    failure = op.StopWorkflow(
+        workflow_id=workflow_id,
+        state=state,
+        message=message,
+        step=number,
+        job_id=step.job_id,
+        job_try=step.workflow_try,
     )
+    reply, _ = yield from stop(failure)
+    if reply.revives_in:  # whoever lets the workflow run again did not come to this yet
+        yield from ask(op.RetryDead(task=step.task, job_ids=(step.job_id,), workflow_try=reply.revives_in))
 
 
-def stop(operation: op.StopWorkflow) -> Flow[op.WorkflowState | None]:
-    """Ends a workflow and cancels its jobs; tells the state it is in then, None when there is none."""
+def stop(operation: op.StopWorkflow) -> Flow[tuple[op.Stopped, bool]]:
+    """Ends a workflow and cancels its jobs; tells where it stands then, and whether nothing is left to be done for it.
+
+    The latter is false if another try was announced meanwhile.
+    """
     reply = yield from ask(operation)
     if not reply.told_in or reply.state not in ("failed", "cancelled"):
-        return reply.state
-    reason = "workflow failed" if reply.state == "failed" else operation.message or "workflow cancelled"
+        return reply, reply.state is None
+    yield from cancel_steps(reply.jobs, reason_of(reply.state, operation.message), reply.workflow_try)
+    is_filed = yield from file_workflow(operation.workflow_id, reply.state, reply.told_in, reply.workflow_try)
+    return reply, is_filed
+
+
+def reason_of(state: op.StoppedState, message: str) -> str:
+    """Why the jobs of a workflow that has stopped are cancelled."""
+    return "workflow failed" if state == "failed" else message or "workflow cancelled"
+
+
+def cancel_steps(jobs: Sequence[tuple[str, str]], reason: str, workflow_try: int) -> Flow[None]:
+    """Cancels jobs, each given as task and id, of a try of a workflow that has stopped, in as few calls as possible."""
+    by_task: dict[str, list[str]] = {}
     # Later steps first: they are likely to wait, and would start in the places of those that are stopped.
-    for task, job_id in reversed(reply.jobs):
-        yield from ask(op.CancelStep(task=task, job_id=job_id, reason=reason))
-    yield from file_workflow(operation.workflow_id, reply.state, reply.told_in)
-    return reply.state
+    for task, job_id in reversed(jobs):
+        by_task.setdefault(task, []).append(job_id)
+    for task, job_ids in by_task.items():
+        for start in range(0, len(job_ids), _CANCELLED_AT_ONCE):
+            batch = job_ids[start : start + _CANCELLED_AT_ONCE]
+            yield from ask(op.CancelSteps(task=task, job_ids=batch, reason=reason, workflow_try=workflow_try))
 
 
 def cancel_workflow(workflow_id: str, reason: str) -> Flow[bool]:
     """Cancels a workflow and all its jobs; false when it has ended, or never was."""
     before = yield from ask(op.ReadWorkflow(workflow_id=workflow_id, names=("state",)))
-    state = yield from stop(op.StopWorkflow(workflow_id=workflow_id, state="cancelled", message=reason))
-    return state == "cancelled" and before.values.get("state") == b"running"
+    was_running = before.values.get("state") == b"running"
+    if was_running:
+        yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=STOPPING_LOOK_MS))
+    reply, _ = yield from stop(op.StopWorkflow(workflow_id=workflow_id, state="cancelled", message=reason))
+    return reply.state == "cancelled" and was_running
 
 
-def time_out(workflow_id: str) -> Flow[None]:
-    """Cancels a workflow whose time is over."""
-    yield from stop(op.StopWorkflow(workflow_id=workflow_id, state="cancelled", message=TIMED_OUT))
+def time_out(workflow_id: str, workflow_try: int) -> Flow[None]:
+    """Cancels a workflow whose time is over, if it still is in the try whose time that was."""
+    yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=STOPPING_LOOK_MS))
+    timeout = op.StopWorkflow(workflow_id=workflow_id, state="cancelled", message=TIMED_OUT, workflow_try=workflow_try)
+    yield from stop(timeout)
 
 
-def file_workflow(workflow_id: str, state: op.WorkflowState, told_in: str) -> Flow[None]:
-    """Nothing is left to be done: tells those who wait, and takes the workflow off the list."""
+def file_workflow(workflow_id: str, state: op.WorkflowState, told_in: str, workflow_try: int | None) -> Flow[bool]:
+    """Nothing is left to be done: tells those who wait, and takes the workflow off the list.
+
+    With the try that has stopped, only if no later one was announced; false if one was.
+    """
     if told_in:
         yield from ask(op.TellWorkflowEnd(task=told_in, workflow_id=workflow_id, state=state))
-    yield from ask(op.FileWorkflow(workflow_id=workflow_id))
+    return (yield from ask(op.FileWorkflow(workflow_id=workflow_id, workflow_try=workflow_try)))

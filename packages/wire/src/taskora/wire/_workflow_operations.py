@@ -110,22 +110,35 @@ class AdvanceWorkflow(Operation[Advanced]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """Reply of `StopWorkflow`: the jobs that are to be cancelled, as task and id."""
+    """Reply of `StopWorkflow`: the jobs that are to be cancelled, as task and id, and the try that the workflow is in.
+
+    `revives_in` is set when nothing was stopped because the job is to be revived: it is the try in which it lives
+    again.
+    """
 
     state: WorkflowState | None
     told_in: str
     jobs: tuple[tuple[str, str], ...]
+    workflow_try: int = 0
+    revives_in: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopWorkflow(Operation[Stopped]):
-    """Ends a workflow that runs: because of one of its steps, or, without one, from outside."""
+    """Ends a workflow that runs: because of one of its steps, or, without one, from outside.
+
+    With a `workflow_try` only if the workflow is in that try; `job_try` is the one in which the job was revived, if it
+    was. One that `closes` uses up the number of a try that may have been announced, so that it cannot begin late.
+    """
 
     workflow_id: str
     state: StoppedState
     message: str
     step: int = -1
     job_id: str = ""
+    workflow_try: int | None = None
+    job_try: int = 0
+    closes: bool = False
     keep_ms: int = KEEP_STOPPED_MS
 
 
@@ -133,7 +146,8 @@ class StopWorkflow(Operation[Stopped]):
 class ReviseWorkflow(Operation[bool]):
     """Replaces the graph of a workflow, and fields beside it, unless it has changed since it was read.
 
-    `seen_state` and `graph_sha` are what was read; `open_step` must not have its result yet.
+    `seen_state`, `graph_sha` and `seen_try` are what was read; `open_step` must not have its result yet. `mark` is left
+    in `mark_field`, where those who want the same leave theirs: one that is sent again knows its own.
     """
 
     workflow_id: str
@@ -143,6 +157,13 @@ class ReviseWorkflow(Operation[bool]):
     fields: Mapping[str, str | bytes]
     forgotten: Sequence[str] = ()
     open_step: int = -1
+    seen_try: int = 0
+    mark_field: str = "py:revised"
+    mark: str = ""
+    resend: bool = False
+
+    def again(self) -> Self:
+        return replace(self, resend=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,10 +184,14 @@ class ReadWorkflow(Operation[WorkflowFields]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RememberWorkflow(Operation[bool]):
-    """Puts a workflow on the list of those to look at, once `look_ms` have passed."""
+    """Puts a workflow on the list of those to look at, once `look_ms` have passed.
+
+    A `workflow_try` announces another try: from then on no earlier one can be filed.
+    """
 
     workflow_id: str
     look_ms: int
+    workflow_try: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +215,7 @@ class FileWorkflow(Operation[bool]):
     """Takes an ended workflow off the list of those to look at; `listed` ones go on the list of ended ones.
 
     With `look_at_ms`, as `DueWorkflows` told it, only if nobody has remembered it since; the reply is false if somebody
-    has.
+    has. With a `workflow_try` that has stopped, only if no later one was announced.
     """
 
     workflow_id: str
@@ -198,6 +223,7 @@ class FileWorkflow(Operation[bool]):
     keep_ms: int = KEEP_STOPPED_MS
     max_items: int = LISTED_WORKFLOWS
     look_at_ms: int | None = None
+    workflow_try: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +246,10 @@ class EnqueueSteps(Operation[tuple[bool, ...]]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedStep:
-    """A job of a workflow that has ended. `state` is None when it has not, after all, or is gone."""
+    """A job of a workflow that has ended. `state` is None when it has not, after all, or is gone.
+
+    `workflow_try` is the try in which it was revived, as in `JobStatus`.
+    """
 
     task: str
     job_id: str
@@ -229,6 +258,7 @@ class EndedStep:
     result: bytes = b""
     error: str = ""
     cancel_reason: str = ""
+    workflow_try: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,15 @@ from taskora.wire._job import integer_of, text_of
 from taskora.wire._operations import ReadWorkflow, WorkflowFields, WorkflowState, state_named
 from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, decode_graph, numbers_of
 
-STATUS_FIELDS: Final = ("state", "error", "py:deadline")
+STATUS_FIELDS: Final = ("state", "error", "py:deadline", "py:try")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRecord:
     """Everything stored of a workflow. Times are epoch milliseconds; `now_ms` is when it was read.
 
-    `fields` holds the record as it is, fields of other programs included.
+    `workflow_try` counts how often it was tried again. `fields` holds the record as it is, fields of other programs
+    included.
     """
 
     workflow_id: str
@@ -28,6 +29,7 @@ class WorkflowRecord:
     deadline_ms: int | None
     ttl_ms: int | None
     error: str | None
+    workflow_try: int
     fields: Mapping[str, bytes]
 
     def state_of(self, step: int) -> str:
@@ -45,6 +47,19 @@ class WorkflowRecord:
     def spawned_by(self, step: int) -> tuple[int, ...]:
         """The steps that a step waits for because it spawned them."""
         return numbers_of(text_of(self.fields.get(f"py:spawned:{step}")) or "")
+
+    def is_job_of(self, step: int, job_id: str) -> bool:
+        """Whether a job is the one of a step, in the try that the workflow is in."""
+        return 0 <= step < len(self.graph.steps) and self.graph.steps[step].job_id == job_id
+
+    def revives_in(self, step: int) -> int:
+        """The try in which the job of a step lives again that had failed in an earlier one; 0 for any other."""
+        return integer_of(self.fields.get(f"py:revive:{step}")) or 0
+
+    @property
+    def cascade(self) -> tuple[int, ...]:
+        """The steps whose jobs had to be cancelled when the workflow stopped."""
+        return numbers_of(text_of(self.fields.get("py:cascade")) or "")
 
     @property
     def open_jobs(self) -> list[int]:
@@ -69,6 +84,7 @@ class WorkflowStatus:
     state: WorkflowState
     error: str | None
     is_overdue: bool
+    workflow_try: int = 0
 
 
 def read_workflow(workflow_id: str) -> Flow[WorkflowRecord | None]:
@@ -105,6 +121,7 @@ def decode_workflow(workflow_id: str, stored: WorkflowFields) -> WorkflowRecord 
         deadline_ms=integer_of(fields.get("py:deadline")),
         ttl_ms=integer_of(fields.get("py:ttl")),
         error=text_of(fields.get("error")),
+        workflow_try=integer_of(fields.get("py:try")) or 0,
         fields=fields,
     )
 
@@ -120,4 +137,5 @@ def read_workflow_status(workflow_id: str) -> Flow[WorkflowStatus | None]:
         state=state,
         error=text_of(stored.values.get("error")),
         is_overdue=deadline_ms is not None and stored.now_ms >= deadline_ms,
+        workflow_try=integer_of(stored.values.get("py:try")) or 0,
     )

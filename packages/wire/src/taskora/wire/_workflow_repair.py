@@ -1,9 +1,10 @@
 """Finding and finishing what somebody began for a workflow and did not finish."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from taskora.contracts import JobState
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask, may_pass
 from taskora.wire._job import JobStatus
@@ -25,6 +26,7 @@ from taskora.wire._workflow_record import WorkflowRecord, decode_workflow
 DUE_AT_ONCE: Final = 20
 UNTOLD_AT_ONCE: Final = 200
 _READ_AT_ONCE: Final = 500
+_REVIVED_AT_ONCE: Final = 500
 # What was settled just now is being told by the one who settled it.
 UNTOLD_AGE_MS: Final = 2000
 
@@ -91,14 +93,25 @@ def repair_workflow(workflow_id: str, *, look_at_ms: int | None = None) -> Flow[
         if look_at_ms is not None:
             yield from ask(op.FileWorkflow(workflow_id=workflow_id, listed=False, look_at_ms=look_at_ms))
     elif record.state == "completed":
-        yield from file_workflow(workflow_id, record.state, _told_in(record))
+        yield from file_workflow(workflow_id, record.state, _told_in(record), None)
     elif record.state != "running":
-        yield from stop(op.StopWorkflow(workflow_id=workflow_id, state=record.state, message=record.error or ""))
+        yield from _finish_stopping(record, record.state)
     elif record.is_overdue:
-        yield from time_out(workflow_id)
+        yield from time_out(workflow_id, record.workflow_try)
     else:
         yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=_next_look_ms(record)))
         yield from _repair_steps(record)
+
+
+def _finish_stopping(record: WorkflowRecord, state: op.StoppedState) -> Flow[None]:
+    """Cancels what may not be cancelled yet, and files the workflow; not if it runs again meanwhile."""
+    stopped = op.StopWorkflow(
+        workflow_id=record.workflow_id, state=state, message=record.error or "", workflow_try=record.workflow_try
+    )
+    reply, is_filed = yield from stop(stopped)
+    if reply.told_in and not is_filed:
+        # Somebody announced another try, and did not begin it in time: now nobody can, until it is announced again.
+        yield from stop(replace(stopped, closes=True))
 
 
 def _told_in(record: WorkflowRecord) -> str:
@@ -115,17 +128,33 @@ def _next_look_ms(record: WorkflowRecord) -> int:
 def _repair_steps(record: WorkflowRecord) -> Flow[None]:
     missing: list[op.StepJob] = []
     ended: list[op.EndedStep] = []
+    dead: list[int] = []
     statuses = yield from step_statuses(record, record.open_jobs)
     for number, status in statuses.items():
         if status is None:
             missing.append(_job(record, number))
+        elif status.state is JobState.FAILED and status.workflow_try < record.revives_in(number):
+            dead.append(number)
         elif status.state.is_terminal:
             ended.append(_ended(record, number, status))
+    yield from _revive(record, dead)
     yield from enqueue_steps((yield from _still_open(missing)))
     yield from settle_workflow(record.workflow_id, ended)
     released = [number for number in range(len(record.graph.steps)) if _could_complete(record, number)]
     if released:
         yield from advance(record.workflow_id, [_result(record, number) for number in released])
+
+
+def _revive(record: WorkflowRecord, dead: Sequence[int]) -> Flow[None]:
+    """Revives the jobs that failed in an earlier try."""
+    by_task: dict[str, list[str]] = {}
+    for number in dead:
+        step = record.graph.steps[number]
+        by_task.setdefault(step.task, []).append(step.job_id)
+    for task, job_ids in by_task.items():
+        for start in range(0, len(job_ids), _REVIVED_AT_ONCE):
+            batch = job_ids[start : start + _REVIVED_AT_ONCE]
+            yield from ask(op.RetryDead(task=task, job_ids=batch, workflow_try=record.workflow_try))
 
 
 def _still_open(jobs: Sequence[op.StepJob]) -> Flow[list[op.StepJob]]:
@@ -183,4 +212,5 @@ def _ended(record: WorkflowRecord, number: int, status: JobStatus) -> op.EndedSt
         result=status.result or b"",
         error=status.error or "",
         cancel_reason=status.cancel_reason or "",
+        workflow_try=status.workflow_try,
     )

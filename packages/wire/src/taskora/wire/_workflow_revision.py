@@ -3,20 +3,21 @@
 import hashlib
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from taskora.contracts import MAX_STEPS, JobState, UsageError
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask
 from taskora.wire._job import JobStatus, text_of
-from taskora.wire._workflow_flows import FIRST_LOOK_MS
+from taskora.wire._workflow_flows import FIRST_LOOK_MS, cancel_steps, reason_of, settle_workflow
 from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep, numbers_of
-from taskora.wire._workflow_record import WorkflowRecord, read_workflow
+from taskora.wire._workflow_record import WorkflowRecord, read_workflow, read_workflow_status
 from taskora.wire._workflow_repair import repair_workflow, step_statuses
 
 _NUMBER: Final = re.compile(r"\d+")
+Letter: TypeAlias = tuple[str, str]  # a failed job: its task, and its id
 
 
 def spawn_steps(link: op.StepLink, job_id: str, spawned: Sequence[WorkflowGraph]) -> Flow[bool]:
@@ -95,6 +96,9 @@ def _revision(
         fields={**fields, **changed, **beside},
         forgotten=forgotten,
         open_step=open_step,
+        seen_try=record.workflow_try,
+        mark_field="py:reopened" if open_step < 0 else f"py:spawning:{open_step}",
+        mark=str(uuid.uuid4()),
     )
 
 
@@ -102,52 +106,117 @@ def reopen_workflow(workflow_id: str) -> Flow[bool]:
     """Lets a workflow that failed, or was cancelled, go on from where it stopped; false if it has not.
 
     Steps that have completed keep their results. A failed job is revived from the dead letters; one that was cancelled
-    stays as it is, and its step gets another job. The time limit, if there is one, begins again.
+    stays as it is, and its step gets another job. The time limit, if there is one, begins again. Of several who ask at
+    once, one is told true.
+    """
+    return (yield from _reopen(workflow_id)) is not None
+
+
+def retry_letters(task: str, workflow_id: str, letters: Mapping[str, int]) -> Flow[set[Letter]]:
+    """Lets a workflow run again for the sake of dead letters of one task, given as job id and step.
+
+    Tells which letters live again, those of other steps included. A letter whose step has got another job is left
+    alone: nobody would take its result. Where the workflow is gone, the jobs are revived for themselves.
+
+    Raises:
+        DamagedWorkflowError: its record cannot be read.
     """
     record = yield from read_workflow(workflow_id)
-    if record is None or record.state not in ("failed", "cancelled"):
-        return False
-    had_jobs = _had_jobs(record)
-    statuses = yield from step_statuses(record, had_jobs)
-    yield from ask(op.RememberWorkflow(workflow_id=workflow_id, look_ms=FIRST_LOOK_MS))
-    if not (yield from ask(_reopened(record, statuses))):
-        return False
-    for number, status in statuses.items():
-        if status is not None and status.state is JobState.FAILED:
-            step = record.graph.steps[number]
-            yield from ask(op.RetryDead(task=step.task, job_id=step.job_id))
-    yield from repair_workflow(workflow_id)
-    return True
+    if record is None:
+        revived = yield from ask(op.RetryDead(task=task, job_ids=[*letters], workflow_try=0))
+        return {(task, job_id) for job_id in revived.job_ids}
+    current = {job_id: step for job_id, step in letters.items() if record.is_job_of(step, job_id)}
+    if not current:
+        return set()
+    if record.state == "running":  # nobody told it yet that they failed, or who let it run again did not come to them
+        failures = [_failed(task, workflow_id, job_id, step) for job_id, step in current.items()]
+        yield from settle_workflow(workflow_id, failures)
+    reopened = yield from _reopen(workflow_id)
+    status = yield from read_workflow_status(workflow_id)
+    if reopened is None and (status is None or status.state != "running"):
+        return set()
+    return {(task, job_id) for job_id in current} | (reopened or set())
 
 
-def _had_jobs(record: WorkflowRecord) -> list[int]:
-    cascade = numbers_of(text_of(record.fields.get("py:cascade")) or "")
-    stopped = [number for number in range(len(record.graph.steps)) if f"n:{number}:error" in record.fields]
-    if "py:cascade" not in record.fields:  # another program stopped it, and did not say whom that concerned
-        stopped = [number for number in range(len(record.graph.steps)) if record.state_of(number) != "completed"]
-    return sorted({*cascade, *stopped})
+def _failed(task: str, workflow_id: str, job_id: str, step: int) -> op.EndedStep:
+    link = op.StepLink(workflow_id=workflow_id, step=step)
+    return op.EndedStep(task=task, job_id=job_id, link=link, state=JobState.FAILED)
+
+
+def _reopen(workflow_id: str) -> Flow[set[Letter] | None]:
+    """The dead letters that live again; None if the workflow has not stopped."""
+    is_announced = False
+    while True:
+        record = yield from read_workflow(workflow_id)
+        if record is None or record.state not in ("failed", "cancelled"):
+            if is_announced:  # it may have ended, and may be on the list for no other reason
+                yield from repair_workflow(workflow_id)
+            return None
+        # From now on nobody takes it off the list who saw it stopped.
+        announced = op.RememberWorkflow(
+            workflow_id=workflow_id, look_ms=FIRST_LOOK_MS, workflow_try=record.workflow_try + 1
+        )
+        is_announced = yield from ask(announced)
+        statuses = yield from _stopped_jobs(record, record.state)
+        if (yield from ask(_reopened(record, statuses))):
+            yield from repair_workflow(workflow_id)
+            return {_letter(record, number) for number, status in statuses.items() if _is_dead(status)}
+
+
+def _letter(record: WorkflowRecord, number: int) -> Letter:
+    step = record.graph.steps[number]
+    return step.task, step.job_id
+
+
+def _is_dead(status: JobStatus | None) -> bool:
+    return status is not None and status.state is JobState.FAILED
+
+
+def _stopped_jobs(record: WorkflowRecord, state: op.StoppedState) -> Flow[dict[int, JobStatus | None]]:
+    """The jobs of a workflow that has stopped, once all that was to be cancelled is.
+
+    Nobody does so any more when it runs again. Another program that stopped it did not say whom that concerned: then it
+    is all jobs that have not ended.
+    """
+    steps = record.graph.steps
+    had_jobs = [number for number in range(len(steps)) if record.state_of(number) != "completed"]
+    cancelled: Sequence[int] = record.cascade
+    if "py:cascade" in record.fields:
+        had_jobs = [number for number in had_jobs if number in cancelled or f"n:{number}:error" in record.fields]
+    else:
+        statuses = yield from step_statuses(record, had_jobs)
+        cancelled = [number for number, status in statuses.items() if status and not status.state.is_terminal]
+    jobs = [(steps[number].task, steps[number].job_id) for number in cancelled]
+    yield from cancel_steps(jobs, reason_of(state, record.error or ""), record.workflow_try)
+    return (yield from step_statuses(record, had_jobs))
 
 
 def _reopened(record: WorkflowRecord, statuses: dict[int, JobStatus | None]) -> op.ReviseWorkflow:
     dropped = _dropped(record)
     steps = list(record.graph.steps)
-    fields: dict[str, str] = {}
+    next_try = record.workflow_try + 1
+    fields = {"py:try": str(next_try)}
+    forgotten = ["error", "result", "py:finishedAt", "py:cascade"]
     for number, step in enumerate(steps):
+        forgotten += [name for name in (f"n:{number}:error", f"py:revive:{number}") if name in record.fields]
         if number in dropped or record.state_of(number) == "completed":
             continue
-        is_open = number in statuses or f"n:{number}:result" in record.fields
-        fields[f"n:{number}:state"] = "active" if is_open else "pending"
-        if _is_spent(statuses.get(number)):
+        status = statuses.get(number)
+        is_open = status is not None or (number in statuses and _has_inputs(record, number))
+        fields[f"n:{number}:state"] = "active" if is_open or f"n:{number}:result" in record.fields else "pending"
+        if _is_dead(status):
+            fields[f"py:revive:{number}"] = str(next_try)
+        elif number in statuses and (status is None or status.state is not JobState.COMPLETED):
             steps[number] = replace(step, job_id=str(uuid.uuid4()))
     if record.ttl_ms is not None:
         fields["py:deadline"] = str(record.now_ms + record.ttl_ms)
-    errors = [f"n:{number}:error" for number in range(len(steps)) if f"n:{number}:error" in record.fields]
-    forgotten = ("error", "result", "py:finishedAt", "py:cascade", *errors)
     return _revision(record, replace(record.graph, steps=tuple(steps)), fields, forgotten=forgotten)
 
 
-def _is_spent(status: JobStatus | None) -> bool:
-    """Whether a job cannot serve its step any more: it was cancelled, is about to be, or has expired."""
-    if status is None or status.state in (JobState.COMPLETED, JobState.FAILED):
-        return False
-    return status.state.is_terminal or status.cancel_reason is not None
+def _has_inputs(record: WorkflowRecord, number: int) -> bool:
+    """Whether a step could start. A spawned one starts when the step that spawned it has its result."""
+    step = record.graph.steps[number]
+    return all(
+        record.state_of(dep) == "completed" or (dep == step.parent and f"n:{dep}:result" in record.fields)
+        for dep in step.deps
+    )

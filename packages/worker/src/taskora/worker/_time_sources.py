@@ -109,7 +109,7 @@ class WorkflowDeadlines:
         for workflow_id, _ in await self._deadlines():
             status = await drive_async(read_workflow_status(workflow_id), self._backend.run)
             if status is not None and status.is_overdue:
-                await drive_async(time_out(workflow_id), self._backend.run)
+                await drive_async(time_out(workflow_id, status.workflow_try), self._backend.run)
 
     async def _deadlines(self) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []

@@ -71,7 +71,7 @@ class TestWaiting(Cases):
         await async_subject.exchange(slots=2)
         await async_subject.fail("c")
         lane = asyncio.create_task(seek(async_subject))
-        await async_subject.run(RetryDead(task=TASK, job_id="c"))
+        await async_subject.run(RetryDead(task=TASK, job_ids=("c",)))
         await lane
 
     async def test_a_claim_that_leaves_work_behind_wakes_the_next_lane(self, async_subject: Subject) -> None:

@@ -3,8 +3,9 @@
 from typing import Final
 
 from taskora.contracts import JobState
-from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead
-from taskora.wire.backends._memory._record import forget, number, state, write
+from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead, Revived
+from taskora.wire.backends._memory._record import encoded, forget, number, state, text, write
+from taskora.wire.backends._memory._remembering import recall, remember
 from taskora.wire.backends._memory._slots import concurrency_key, free_next
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._task import TaskStore
@@ -24,6 +25,10 @@ def cancel(task: TaskStore, operation: Cancel, now_ms: int) -> CancelReply:
     reply = end_or_request(task, operation.job_id, operation.reason, now_ms)
     if reply is CancelReply.CANCELLED:
         task.note_end(operation.job_id, now_ms)
+    elif reply is CancelReply.ENDED and operation.resend:
+        record = task.jobs[operation.job_id]
+        if state(record) is JobState.CANCELLED and text(record, "cancelReason") == operation.reason:
+            return CancelReply.CANCELLED
     return reply
 
 
@@ -59,30 +64,53 @@ def _withdraw(task: TaskStore, job_id: str) -> None:
         task.parking.unpark(job_id, key)
 
 
-def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> tuple[str, ...]:
+def retry_dead(task: TaskStore, operation: RetryDead, now_ms: int) -> Revived:
     """Puts failed jobs back, as if they were new."""
+    answered = recall(task, operation.request, now_ms) if operation.resend and operation.request else None
+    if answered is not None:
+        told_revived, told_steps = answered.split("|")
+        return Revived(job_ids=tuple(told_revived.split()), steps=tuple(told_steps.split()))
     dead = task.finished[JobState.FAILED]
-    if operation.job_id is None:
-        revived = dead.take(operation.limit)
-    else:
-        revived = [operation.job_id] if dead.discard(operation.job_id) else []
-    for job_id in revived:
-        record = task.jobs[job_id]
-        forget(record, *_OF_AN_OLD_LIFE)
-        write(record, state="waiting", attempt=1, ts=now_ms)
-        task.push_ready(job_id, order_ms=now_ms)
-        task.emit(now_ms, "waiting", job_id)
-        task.untold.discard(job_id)
+    ids = operation.job_ids or dead.page(operation.offset, max(operation.limit, 0))
+    revived: list[str] = []
+    steps: list[str] = []
+    for job_id in [job_id for job_id in ids if job_id in dead]:
+        if operation.workflow_try is None and text(task.jobs[job_id], "_wf"):
+            steps.append(job_id)
+        elif _is_due(task, job_id, operation.workflow_try or 0) and dead.discard(job_id):
+            _revive(task, job_id, operation.workflow_try or 0, now_ms)
+            revived.append(job_id)
     if revived:
         task.marker.set(0)
-    return tuple(revived)
+    if operation.request:
+        remember(task, operation.request, f"{' '.join(revived)}|{' '.join(steps)}", now_ms)
+    return Revived(job_ids=tuple(revived), steps=tuple(steps))
 
 
-def remove_finished(task: TaskStore, operation: RemoveFinished, _now_ms: int) -> bool:
+def _is_due(task: TaskStore, job_id: str, workflow_try: int) -> bool:
+    return workflow_try == 0 or number(task.jobs[job_id], "py:try") < workflow_try
+
+
+def _revive(task: TaskStore, job_id: str, workflow_try: int, now_ms: int) -> None:
+    record = task.jobs[job_id]
+    forget(record, *_OF_AN_OLD_LIFE)
+    write(record, state="waiting", attempt=1, ts=now_ms)
+    if workflow_try > 0:
+        record["py:try"] = encoded(workflow_try)
+    task.push_ready(job_id, order_ms=now_ms)
+    task.emit(now_ms, "waiting", job_id)
+    task.untold.discard(job_id)
+
+
+def remove_finished(task: TaskStore, operation: RemoveFinished, now_ms: int) -> bool:
     """Deletes one ended job."""
+    if operation.resend and operation.request and recall(task, operation.request, now_ms) is not None:
+        return True
     found = task.finished[operation.state].discard(operation.job_id)
     if found:
         task.erase(operation.job_id)
+        if operation.request:
+            remember(task, operation.request, "1", now_ms)
     return found
 
 

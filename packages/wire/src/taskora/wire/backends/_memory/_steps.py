@@ -1,4 +1,4 @@
-"""Jobs that are steps of workflows: enqueue_steps, cancel_step, and the notes of those that have ended."""
+"""Jobs that are steps of workflows: enqueue_steps, cancel_steps, and the notes of those that have ended."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from taskora.contracts import JobState
 from taskora.wire import _operations as op
 from taskora.wire.backends._memory._creating import create, new_record, wake_for
 from taskora.wire.backends._memory._manage import end_or_request
-from taskora.wire.backends._memory._record import link_of, number, state, text, write
+from taskora.wire.backends._memory._record import encoded, link_of, number, state, text, write
 from taskora.wire.backends._memory._task import TaskStore
 
 
@@ -31,13 +31,23 @@ def enqueue_steps(task: TaskStore, operation: op.EnqueueSteps, now_ms: int) -> t
     return tuple(flags)
 
 
-def cancel_step(task: TaskStore, operation: op.CancelStep, now_ms: int) -> op.CancelReply:
-    """Cancels a job whose workflow has stopped, or prevents it."""
-    reply = end_or_request(task, operation.job_id, operation.reason, now_ms)
+def cancel_steps(task: TaskStore, operation: op.CancelSteps, now_ms: int) -> tuple[op.CancelReply, ...]:
+    """Cancels jobs whose workflow has stopped, or prevents them."""
+    return tuple(_cancel_step(task, operation, job_id, now_ms) for job_id in operation.job_ids)
+
+
+def _cancel_step(task: TaskStore, operation: op.CancelSteps, job_id: str, now_ms: int) -> op.CancelReply:
+    found = task.jobs.get(job_id, {})
+    lives_in = number(found, "py:try")
+    if lives_in > operation.workflow_try:
+        return op.CancelReply.ENDED
+    if state(found) is JobState.FAILED and lives_in < operation.workflow_try:
+        found["py:try"] = encoded(operation.workflow_try)
+    reply = end_or_request(task, job_id, operation.reason, now_ms)
     if reply is op.CancelReply.UNKNOWN:
-        record = task.jobs[operation.job_id] = new_record(_Dispatch(1), now_ms)
+        record = task.jobs[job_id] = new_record(_Dispatch(1), now_ms)
         write(record, state="cancelled", priority=0, data=b"null", finishedOn=now_ms, cancelReason=operation.reason)
-        task.finished[JobState.CANCELLED].add(operation.job_id, now_ms)
+        task.finished[JobState.CANCELLED].add(job_id, now_ms)
     return reply
 
 

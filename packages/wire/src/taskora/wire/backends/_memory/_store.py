@@ -53,7 +53,7 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.AnnounceWorker: _workers.announce_worker,
     op.ReadWorkers: _workers.read_workers,
     op.EnqueueSteps: _steps.enqueue_steps,
-    op.CancelStep: _steps.cancel_step,
+    op.CancelSteps: _steps.cancel_steps,
     op.ReadLinks: _steps.read_links,
     op.ReadUntold: _steps.read_untold,
     op.ForgetUntold: _steps.forget_untold,

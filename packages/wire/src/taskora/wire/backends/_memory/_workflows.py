@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from taskora.wire import _operations as op
 from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep, numbers_of
-from taskora.wire.backends._memory._record import Record, encoded, text, write
+from taskora.wire.backends._memory._record import Record, encoded, number, text, write
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 
 
@@ -65,6 +65,7 @@ class Workflows:
         self._ends: Final = SortedIds()
         self.running: Final = SortedIds()
         self.ended: Final = SortedIds()
+        self.tries: Final[dict[str, int]] = {}
 
     def find(self, workflow_id: str, now_ms: int) -> StoredWorkflow | None:
         """A workflow, while its record lives."""
@@ -132,28 +133,38 @@ def stop_workflow(workflows: Workflows, operation: op.StopWorkflow, now_ms: int)
     found = workflows.find(operation.workflow_id, now_ms)
     if found is None:
         return op.Stopped(state=None, told_in="", jobs=())
-    state = state_of(found)
+    state, current = state_of(found), number(found.fields, "py:try")
+    nothing = op.Stopped(state=state, told_in="", jobs=(), workflow_try=current)
+    if operation.workflow_try not in (None, current):
+        return nothing
     if state == "running":
         step = operation.step
         if step >= 0 and (not found.owns(step, operation.job_id) or found.state_of(step) == "completed"):
-            return op.Stopped(state=state, told_in="", jobs=())
+            return nothing
+        revives_in = number(found.fields, f"py:revive:{step}")
+        if revives_in > operation.job_try:
+            return replace(nothing, revives_in=revives_in)
         _stop(found, operation, now_ms)
         workflows.keep_until(operation.workflow_id, now_ms + operation.keep_ms)
         state = operation.state
     elif operation.step >= 0 and f"n:{operation.step}:error" not in found.fields:
-        return op.Stopped(state=state, told_in="", jobs=())
+        return nothing
     cascade = (found.graph.steps[step] for step in numbers_of(text(found.fields, "py:cascade")))
-    return op.Stopped(state=state, told_in=told_in(found), jobs=tuple((step.task, step.job_id) for step in cascade))
+    jobs = tuple((step.task, step.job_id) for step in cascade)
+    if operation.closes and state in ("failed", "cancelled"):
+        current += 1
+        found.fields["py:try"] = encoded(current)
+    return op.Stopped(state=state, told_in=told_in(found), jobs=jobs, workflow_try=current)
 
 
 def _stop(found: StoredWorkflow, operation: op.StopWorkflow, now_ms: int) -> None:
     cascade: list[int] = []
-    for number, step in enumerate(found.graph.steps):
-        if found.state_of(number) not in ("pending", "active"):
+    for index, step in enumerate(found.graph.steps):
+        if found.state_of(index) not in ("pending", "active"):
             continue
-        if number != operation.step and _may_have_a_job(found, number, step):
-            cascade.append(number)
-        found.fields[f"n:{number}:state"] = encoded(operation.state)
+        if index != operation.step and _may_have_a_job(found, index, step):
+            cascade.append(index)
+        found.fields[f"n:{index}:state"] = encoded(operation.state)
     write(found.fields, state=operation.state, error=operation.message)
     found.fields["py:finishedAt"] = encoded(now_ms)
     found.fields["py:cascade"] = encoded(",".join(map(str, cascade)))
@@ -161,16 +172,22 @@ def _stop(found: StoredWorkflow, operation: op.StopWorkflow, now_ms: int) -> Non
         found.fields[f"n:{operation.step}:error"] = encoded(operation.message)
 
 
-def _may_have_a_job(found: StoredWorkflow, number: int, step: WorkflowStep) -> bool:
-    if found.state_of(number) == "active":
-        return not found.is_held(number)
+def _may_have_a_job(found: StoredWorkflow, index: int, step: WorkflowStep) -> bool:
+    if found.state_of(index) == "active":
+        return not found.is_held(index)
     return not step.deps
 
 
 def revise_workflow(workflows: Workflows, operation: op.ReviseWorkflow, now_ms: int) -> bool:
     """Replaces a graph, unless the workflow has changed."""
     found = workflows.find(operation.workflow_id, now_ms)
-    if found is None or state_of(found) != operation.seen_state or "graph" not in found.fields:
+    if found is None:
+        return False
+    if operation.resend and text(found.fields, operation.mark_field) == operation.mark:
+        return True
+    if state_of(found) != operation.seen_state or "graph" not in found.fields:
+        return False
+    if number(found.fields, "py:try") != operation.seen_try:
         return False
     if hashlib.sha1(found.fields["graph"]).hexdigest() != operation.graph_sha:
         return False
@@ -181,6 +198,7 @@ def revise_workflow(workflows: Workflows, operation: op.ReviseWorkflow, now_ms: 
         found.fields.pop(name, None)
     found.replace(operation.graph)
     write(found.fields, state="running")
+    found.fields[operation.mark_field] = encoded(operation.mark)
     found.fields.update({name: encoded(value) for name, value in operation.fields.items()})
     workflows.keep(operation.workflow_id)
     return True
@@ -199,6 +217,8 @@ def remember_workflow(workflows: Workflows, operation: op.RememberWorkflow, now_
     look_at_ms = now_ms + operation.look_ms
     workflows.running.add(operation.workflow_id, look_at_ms + look_at_ms % 2)
     workflows.ended.discard(operation.workflow_id)
+    if operation.workflow_try > workflows.tries.get(operation.workflow_id, 0):
+        workflows.tries[operation.workflow_id] = operation.workflow_try
     return True
 
 
@@ -217,6 +237,10 @@ def file_workflow(workflows: Workflows, operation: op.FileWorkflow, now_ms: int)
     look_at_ms = operation.look_at_ms
     if look_at_ms is not None and workflows.running.score(operation.workflow_id) != look_at_ms:
         return False
+    announced = workflows.tries.get(operation.workflow_id, 0)
+    if operation.workflow_try is not None and announced > operation.workflow_try:
+        return False
+    workflows.tries.pop(operation.workflow_id, None)
     workflows.running.discard(operation.workflow_id)
     if operation.listed and operation.workflow_id not in workflows.ended:
         workflows.ended.add(operation.workflow_id, now_ms)
