@@ -47,7 +47,7 @@ def test_many_are_cancelled_at_once(task: RawTask) -> None:
 
 
 def test_a_job_that_lives_again_in_a_later_try_is_left_alone(task: RawTask) -> None:
-    task.seed({"j1": job(**{**LINKED, "py:try": 2}), "wait": ["j1"]})
+    task.seed({"j1": job("waiting", **{**LINKED, "py:try": 2}), "wait": ["j1"]})
     before = task.dump()
     late = CancelSteps(task="t", job_ids=("j1",), workflow_try=1)
     assert task.run(late) == (CancelReply.ENDED,)
