@@ -34,4 +34,5 @@ ROWS: Final = (
     Row(name="commands_1", title="server commands per job settled, c=1", unit="calls"),
     Row(name="commands_100", title="server commands per job settled, c=100", unit="calls"),
     Row(name="client_us_process", title="worker CPU per job settled, c=100", unit="us"),
+    Row(name="rss_mb", title="memory of a process with producer and worker (RSS)", unit="MB"),
 )

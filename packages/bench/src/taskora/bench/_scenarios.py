@@ -19,6 +19,7 @@ from taskora.bench._rows import ROWS, Row
 from taskora.bench._server import ServerProbe
 from taskora.bench._startup import STARTUP_ROWS, startup
 from taskora.bench._workflows import WORKFLOW_ROWS, WORKFLOWS
+from taskora.bench.peers.drivers._probe import resident_bytes
 from taskora.producer import AsyncProducer
 from taskora.worker import Defaults, Worker
 
@@ -98,7 +99,12 @@ async def latency(url: str, scale: float) -> Figures:
             samples.append((await arrived.get() - started) * 1000)
             await asyncio.sleep(_LATENCY_PAUSE)
     cuts = quantiles(samples[len(samples) // 10 :], n=100)
-    return {"latency_p50": cuts[49], "latency_p95": cuts[94], "latency_p99": cuts[98]}
+    return {
+        "latency_p50": cuts[49],
+        "latency_p95": cuts[94],
+        "latency_p99": cuts[98],
+        "rss_mb": resident_bytes() / 1e6,
+    }
 
 
 SCENARIOS: Final[dict[str, Scenario]] = {

@@ -4,6 +4,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ _WIDTH: Final = 160
 def main(arguments: list[str]) -> int:
     """Installs, measures and prints; with `--lock`, only resolves the versions of everything again."""
     options = _parser().parse_args(arguments)
+    # So that servers and drivers end with a run that is ended.
+    signal.signal(signal.SIGTERM, _end)
     if options.lock:
         for peer in PEERS:
             if peer.language == "python":
@@ -36,6 +39,10 @@ def main(arguments: list[str]) -> int:
     if options.json:
         Path(options.json).write_text(comparison.to_json())
     return 1 if any(library.failed for library in comparison.libraries) else 0
+
+
+def _end(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -39,12 +39,13 @@ function info() {
   });
 }
 
-async function sample(count) {
+// Jobs go on while the server is asked, so everything else is read after its answer.
+async function sample(count = () => arrivals.count) {
+  const counters = await info();
   const at = now();
   const { user, system } = process.cpuUsage();
-  const counters = await info();
   const server = (Number(counters.used_cpu_user) + Number(counters.used_cpu_sys)) * 1e6;
-  return { count, at, client: user + system, server, memory: Number(counters.used_memory) };
+  return { count: count(), at, client: user + system, server, memory: Number(counters.used_memory) };
 }
 
 function spent(before, after) {
@@ -68,8 +69,9 @@ function startWorker(concurrency) {
 
 async function enqueueScenario(enqueue) {
   await enqueueFor(enqueue, seconds / 10);
-  const before = await sample(0);
-  return spent(before, await sample(await enqueueFor(enqueue, seconds)));
+  const before = await sample(() => 0);
+  const count = await enqueueFor(enqueue, seconds);
+  return spent(before, await sample(() => count));
 }
 
 async function drain(concurrency) {
@@ -77,9 +79,9 @@ async function drain(concurrency) {
   startWorker(concurrency);
   const warmUp = 10 + 2 * concurrency;
   if (!(await reach(warmUp, 15))) throw new Error(`${arrivals.count} of ${filled} jobs ran within 15 seconds`);
-  const before = await sample(arrivals.count);
+  const before = await sample();
   await reach(filled, seconds);
-  return spent(before, await sample(arrivals.count));
+  return spent(before, await sample());
 }
 
 async function latencies(time) {
