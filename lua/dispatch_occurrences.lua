@@ -2,9 +2,10 @@
 --
 -- Called by the scheduler that leads, for runs of one schedule that are due. The ids of the newest thousand are kept
 -- apart from their jobs: a run that was dispatched is not dispatched again, whoever asks, and whatever became of its
--- job. A late caller, whose claim is over, changes nothing. So does one that must wait for the end of an earlier run.
+-- job. A late caller, whose claim is over or withdrawn, changes nothing. So does one that must wait for the end of an
+-- earlier run.
 --
--- returns: int  how many were created; -1 when the claim is over; -2 when an earlier run has not ended
+-- returns: int  how many were created; -1 when the claim does not count; -2 when an earlier run has not ended
 -- emits: waiting or delayed, one per created job
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
@@ -27,13 +28,14 @@ local JOBS = 8                   -- items   (job_id, data, delay_ms, ttl_ms)...
 --@include events
 --@include ready
 --@include create
+--@include withdrawn
 
 local REMEMBERED = 1000
 local REMEMBER_MS = 7776000000
 local NONE = {}
 local UNFINISHED = { waiting = true, delayed = true, retrying = true, active = true }
 
-if now_ms > claimed_until_ms then
+if now_ms > claimed_until_ms or redis.call('EXISTS', withdrawn_key(schedule, claimed_until_ms)) == 1 then
   return -1
 end
 

@@ -1,6 +1,6 @@
 -- read_schedules: reads only
 --
--- Called by schedulers and operators: the records of some schedules, or of all.
+-- Called by schedulers and operators: the records of some schedules.
 --
 -- returns: list[bytes]  {name, record...}; a schedule that does not exist has an empty record
 -- emits: nothing
@@ -8,9 +8,6 @@ local schedules_key = KEYS[1]  -- hash   records of schedules, as JSON, by name
 
 local NAMES = 1                -- items  (name)...
 
-if #ARGV < NAMES then
-  return redis.call('HGETALL', schedules_key)
-end
 local found = {}
 for i = NAMES, #ARGV do
   found[#found + 1] = ARGV[i]

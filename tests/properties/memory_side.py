@@ -183,6 +183,9 @@ def _flow_control(task: TaskStore, now_ms: int) -> Named:
     for schedule, (runs, ends_at_ms) in task.runs._runs.items():
         if now_ms < ends_at_ms:
             yield f"occurrences:{schedule}:ids", Stored([*runs], ends_at_ms)
+    for schedule, until_ms in task.runs._withdrawn:
+        if now_ms <= until_ms:
+            yield f"occurrences:{schedule}:withdrawn:{until_ms}", Stored(b"1", until_ms + 1)
     for key, starts in task.starts._by_key.items():
         if now_ms < starts.ends_at_ms:
             yield f"rate:{key}", _scores(starts.ids, starts.ends_at_ms)

@@ -11,8 +11,10 @@ from taskora.wire import (
     Occurrence,
     ReadDue,
     ReadSchedules,
+    ScanSchedules,
     SetDue,
     StepDown,
+    WithdrawClaim,
     WriteSchedule,
 )
 from tests.properties.pair import MINUTE_MS, WORKERS, Name, Pair, jobs, tasks
@@ -33,7 +35,7 @@ class Scheduling(Pair):
         runs=st.lists(st.integers(1, 4), min_size=1, max_size=3, unique=True),
         overlap=st.booleans(),
         last=st.none() | jobs,
-        late_ms=st.sampled_from([0, 0, 1]),
+        late_ms=st.sampled_from([0, 0, 1, -MINUTE_MS]),
         delay_ms=st.sampled_from([0, 0, 30_000]),
     )
     def dispatch_runs(
@@ -66,13 +68,13 @@ class Scheduling(Pair):
         now_ms = self.clock.now_ms()
         found: Expected = now_ms + expected if isinstance(expected, int) else expected
         planned = self.both(SetDue(name=name, expected=found, due_ms=None if away_ms is None else now_ms + away_ms))
-        due = self.both(ReadDue()).due
+        due = self.both(ReadDue(names=[name])).due
         if planned:
             assert due.get(name) == (None if away_ms is None else now_ms + away_ms)
 
     @rule(lease_ms=st.sampled_from([1, MINUTE_MS]), limit=st.sampled_from([1, 100]))
     def claim_due(self, lease_ms: int, limit: int) -> None:
-        before = self.both(ReadDue()).due
+        before = self.both(ReadDue(names=["often", "nobody", "daily"])).due
         claimed = self.both(ClaimDue(lease_ms=lease_ms, limit=limit))
         assert all(before[name] == score <= self.clock.now_ms() for name, score in claimed.due.items())
 
@@ -81,7 +83,14 @@ class Scheduling(Pair):
         written = self.both(WriteSchedule(name=name, expected=expected, record=record))
         stored = self.both(ReadSchedules(names=[name])).get(name)
         assert not written or stored == record
-        assert self.both(ReadSchedules()).get(name) == stored
+        assert self.both(ScanSchedules()).records.get(name) == stored
+
+    @rule(task=tasks, schedule=schedules, left_ms=st.sampled_from([-1, MINUTE_MS, 2 * MINUTE_MS]))
+    def withdraw_claim(self, task: str, schedule: str, left_ms: int) -> None:
+        claimed_until_ms = self.clock.now_ms() + left_ms
+        withdrawal = WithdrawClaim(task=task, schedule=schedule, claimed_until_ms=claimed_until_ms)
+        assert self.both(withdrawal) is (left_ms >= 0)
+        assert self.both(withdrawal.again()) is (left_ms >= 0)
 
     @rule(token=schedulers)
     def lead(self, token: str) -> None:

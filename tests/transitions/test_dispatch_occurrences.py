@@ -51,6 +51,14 @@ def test_a_late_caller_changes_nothing(task: RawTask) -> None:
     assert task.dump() == {}
 
 
+def test_a_caller_whose_claim_was_withdrawn_changes_nothing(task: RawTask) -> None:
+    mark = {f"occurrences:nightly:withdrawn:{NOW + 5}": Expires("1")}
+    task.seed(mark)
+    assert task.run(dispatch(run("a"), until_ms=NOW + 5)) is Dispatched.CLAIM_OVER
+    assert task.dump() == mark
+    assert task.run(dispatch(run("a"), until_ms=NOW + 6)) is Dispatched.DONE
+
+
 @pytest.mark.parametrize("state", ["waiting", "delayed", "retrying", "active"])
 def test_an_earlier_run_that_has_not_ended_comes_first(task: RawTask, state: str) -> None:
     place = {"waiting": "wait", "active": "active"}.get(state, "delayed")

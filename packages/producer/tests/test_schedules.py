@@ -50,7 +50,7 @@ def record(raw: SyncBackend, name: str = "s") -> dict[str, Any]:
 
 
 def due_ms(raw: SyncBackend, name: str = "s") -> int | None:
-    return raw.run(ReadDue()).due.get(name)
+    return raw.run(ReadDue(names=[name])).due.get(name)
 
 
 def ran(raw: SyncBackend, job_id: str, name: str = "s") -> None:

@@ -439,5 +439,5 @@ async def test_an_operator_who_changes_it_meanwhile_wins(stage: Stage) -> None:
     info = await stage.producer.schedules.find("s")
     assert info is not None
     assert info.schedule == Schedule(every="1h")
-    assert info.last_job_id is not None
+    assert await stage.dispatched() == []  # what was read before the change may not be dispatched after it
     assert await scheduler.next_due_ms() == stage.clock.now_ms() + 3_600_000

@@ -52,7 +52,7 @@ from taskora.contracts._migrations import Migration, Migrations, MigrationStep, 
 from taskora.contracts._names import RESERVED_JOB_IDS, check_job_id, check_prefix, check_task_name
 from taskora.contracts._options import OnExpire, Stall, Ttl
 from taskora.contracts._retry import Backoff, ErrorPattern, Retry
-from taskora.contracts._schedule import OnMissed, Schedule
+from taskora.contracts._schedule import OnMissed, Schedule, ScheduleOptions, check_schedule_options
 from taskora.contracts._signatures import MAX_STEPS, Chain, Chord, Group, Signature, Step, is_signature
 from taskora.contracts._states import INITIAL_STATES, TRANSITIONS, JobState
 from taskora.contracts._static import static_contract
@@ -95,6 +95,7 @@ __all__ = [
     "Retry",
     "RetryError",
     "Schedule",
+    "ScheduleOptions",
     "Signature",
     "Stall",
     "StalledError",
@@ -117,6 +118,7 @@ __all__ = [
     "check_flow_key",
     "check_job_id",
     "check_prefix",
+    "check_schedule_options",
     "check_task_name",
     "chord",
     "collecting",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias, cast
+from typing import Final, TypeAlias, TypedDict, cast
 
 from taskora.contracts._cron import canonical_cron
 from taskora.contracts._durations import Duration, to_milliseconds
@@ -19,6 +19,27 @@ SHORTEST_INTERVAL_MS: Final = 100
 MOST_MISSED: Final = 1000
 _LIMITED: Final = re.compile(r"catch-up-limit:([1-9][0-9]{0,8})")
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
+
+
+class ScheduleOptions(TypedDict, total=False):
+    """The options of a `Schedule`, for those who pass them on; what each means is said there."""
+
+    every: Duration | None
+    cron: str | None
+    timezone: str | None
+    data: object
+    on_missed: OnMissed
+    overlap: bool
+    start: datetime | None
+    end: datetime | None
+    jitter: Duration | None
+
+
+def check_schedule_options(options: ScheduleOptions) -> None:
+    """Refuses options that do not exist, as Python refuses arguments: with a `TypeError`."""
+    unknown = sorted(options.keys() - ScheduleOptions.__optional_keys__)
+    if unknown:
+        raise TypeError(f"a schedule has no option {', '.join(map(repr, unknown))}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

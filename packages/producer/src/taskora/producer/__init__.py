@@ -38,8 +38,8 @@ from taskora.producer._events import (
 )
 from taskora.producer._inspection import JobInfo, MigrationInfo, TaskStats, TimelineEntry
 from taskora.producer._payload import PayloadCodec, Payloads
-from taskora.producer._schedule_changes import ScheduleChanges
-from taskora.producer._schedules import ScheduleInfo, check_schedule_name, schedule_record
+from taskora.producer._schedule_info import ScheduleInfo
+from taskora.producer._schedules import check_schedule_name, schedule_record
 from taskora.producer._session import SyncTarget
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
@@ -96,7 +96,6 @@ __all__ = [
     "ProgressEvent",
     "PromotedEvent",
     "RetryingEvent",
-    "ScheduleChanges",
     "ScheduleInfo",
     "Schedules",
     "StalledEvent",

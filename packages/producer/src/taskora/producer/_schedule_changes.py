@@ -1,39 +1,26 @@
-"""What may be changed of a schedule while it runs."""
+"""Changing some options of a schedule."""
 
-from datetime import datetime
-from typing import TypedDict
+import json
+from dataclasses import replace
+from typing import Any
 
-from taskora.contracts import Duration, OnMissed
-
-
-class ScheduleChanges(TypedDict, total=False):
-    """Options of a schedule; see `Schedule`.
-
-    Keys:
-        every: The interval; instead of an expression.
-        cron: The expression; instead of an interval.
-        timezone: The zone of the expression.
-        data: Input of every run, as plain JSON values.
-        on_missed: What happens to runs that were due while no scheduler ran.
-        overlap: Whether a run may be dispatched while the one before it has not ended.
-        start: No run is due before; None for no bound.
-        end: No run is due after; None for no bound.
-        jitter: Each run starts up to this much later.
-    """
-
-    every: Duration | None
-    cron: str | None
-    timezone: str | None
-    data: object
-    on_missed: OnMissed
-    overlap: bool
-    start: datetime | None
-    end: datetime | None
-    jitter: Duration | None
+from taskora.contracts import Schedule, ScheduleOptions, UsageError
 
 
-def check_changes(changes: ScheduleChanges) -> None:
-    """Refuses options that do not exist, as Python refuses arguments."""
-    unknown = sorted(changes.keys() - ScheduleChanges.__optional_keys__)
-    if unknown:
-        raise TypeError(f"a schedule has no option {', '.join(map(repr, unknown))}")
+def changed(schedule: Schedule, options: ScheduleOptions) -> Schedule:
+    """A schedule with some options changed; an interval replaces an expression with its zone, and the other way."""
+    changes: dict[str, Any] = {**options}
+    if changes.get("every") is not None:
+        changes = {"cron": None, "timezone": None, **changes}
+    elif changes.get("cron") is not None:
+        changes = {"every": None, **changes}
+    if "data" in changes:
+        changes = {**changes, "data": _plain(changes["data"])}
+    return replace(schedule, **changes)
+
+
+def _plain(data: object) -> object:
+    try:
+        return json.loads(json.dumps(data, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"data of a schedule must be plain JSON values: {error}") from None

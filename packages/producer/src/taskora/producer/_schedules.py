@@ -1,89 +1,21 @@
-"""Managing schedules, as work that takes several operations.
-
-Record and due time lie in different keys. So the record is written first, compared with what was read, and the due
-time after it; whoever dies in between leaves what the next one to come puts right.
-"""
+"""Managing schedules, as work that takes several operations."""
 
 import json
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, TypeAlias, cast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, cast
 
-from taskora.contracts import BackendError, ContractError, Schedule, TaskContract, UsageError, check_task_name
-from taskora.producer._due import due_after, first_due, in_zone, runs_from
-from taskora.producer._occurrences import from_epoch_ms, to_epoch_ms
+from taskora.contracts import ContractError, Schedule, TaskContract, UsageError, check_task_name
+from taskora.producer._due import first_due
 from taskora.producer._payload import PayloadCodec
-from taskora.wire import (
-    Flow,
-    ReadDue,
-    ReadSchedules,
-    ScheduleRecord,
-    ScheduleRecordError,
-    SetDue,
-    WriteSchedule,
-    ask,
-    decode_schedule,
-    encode_schedule,
-)
+from taskora.producer._schedule_edits import Edit, edit_schedule, edit_to, read_stored
+from taskora.producer._schedule_info import ScheduleInfo, Stored, info_of, readable, stored_schedule
+from taskora.wire import Flow, ReadDue, ScanSchedules, ScheduleRecord, ask
 
 logger = logging.getLogger("taskora.producer")
 
 LARGEST_INPUT: Final = 1_048_576
-_TRIES: Final = 20
-
-Change: TypeAlias = Callable[["Stored"], ScheduleRecord | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleInfo:
-    """A schedule as it stands.
-
-    Attributes:
-        name: What it is called.
-        task: The task it runs; None when the record is damaged.
-        schedule: When and how; None when the record is damaged.
-        next_run: When it is due; None when it is paused, or over.
-        last_run: When a scheduler dispatched its latest run.
-        last_job_id: That run.
-        paused: Whether it is not due although there would be a next run.
-        declared: Whether code declares it, rather than an operator.
-        problem: What keeps it from running, in words; None when nothing does.
-        record: The record as it is stored.
-    """
-
-    name: str
-    task: str | None
-    schedule: Schedule | None
-    next_run: datetime | None
-    last_run: datetime | None
-    last_job_id: str | None
-    paused: bool
-    declared: bool
-    problem: str | None
-    record: bytes
-
-    def next_runs(self, count: int) -> list[datetime]:
-        """The next instants at which it is due, at most `count`, in its zone; none when it is paused.
-
-        Raises:
-            UsageError: The count is no integer from 1 to 1000.
-        """
-        if self.schedule is None or self.next_run is None:
-            return []
-        return runs_from(self.schedule, to_epoch_ms(self.next_run), count)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
-    """What is stored under a name. `record` is None when there is none, or none that can be read."""
-
-    name: str
-    raw: bytes | None
-    record: ScheduleRecord | None
-    due_ms: int | None
-    now_ms: int
 
 
 def check_schedule_name(name: object) -> str:
@@ -124,41 +56,46 @@ def schedule_record(
 
 def put_schedule(name: str, wanted: ScheduleRecord) -> Flow[ScheduleInfo]:
     """Creates a schedule, or makes it what is wanted. One that is so already keeps next run, history and pause."""
-    stored = yield from _read(name)
-    for _ in range(_TRIES):
-        record, is_replanned = _merged(stored, wanted)
-        if (yield from _write(stored, record)):
-            if is_replanned:
-                yield from ask(SetDue(name=name, expected="any", due_ms=record.due_ms))
-            return info_of((yield from _read(name)))
-        stored = yield from _read(name)
-    raise _contended(name)
+    news: list[str] = []
+
+    def decide(stored: Stored) -> Edit | None:
+        known, record = stored.record, _merged(stored, wanted)
+        if known is None:
+            return edit_to(stored, record)
+        is_like = known.is_defined_like(wanted)
+        news[:] = [] if is_like else ["schedule_changed"]
+        if is_like and stored.due_ms is None and record.planned_ms is not None:
+            # Who made it be due no more said nothing: another program's pause, which that does not keep over a start
+            # either, or a scheduler that died or did not know the task.
+            news[:] = ["schedule_restored"]
+        elif is_like and record == known:
+            return None
+        return edit_to(stored, record)
+
+    stored = yield from edit_schedule(name, decide)
+    for event in news:
+        logger.log(logging.INFO if event == "schedule_changed" else logging.WARNING, event, extra={"schedule": name})
+    return info_of(stored)
 
 
-def _merged(stored: Stored, wanted: ScheduleRecord) -> tuple[ScheduleRecord, bool]:
-    """What is to be stored, and whether that says anew when it is due."""
-    known, first_ms = stored.record, first_due(wanted.schedule, stored.now_ms)
+def _merged(stored: Stored, wanted: ScheduleRecord) -> ScheduleRecord:
+    """What is to be stored. When it is due is said anew if its times change, or if nobody knows."""
+    known = stored.record
     if known is None:
-        return replace(wanted, due_ms=first_ms), True
+        return replace(wanted, due_ms=first_due(wanted.schedule, stored.now_ms))
     merged = replace(
         wanted,
         last_job_id=known.last_job_id,
         last_run_ms=known.last_run_ms,
-        paused=known.paused and stored.due_ms is None,
+        paused=known.paused,
+        due_ms=known.due_ms,
+        revision=known.revision,
         others=known.others,
     )
-    if not known.is_defined_like(wanted):
-        logger.info("schedule_changed", extra={"schedule": stored.name})
-    if merged.paused:
-        return merged, False
-    if _times(known.schedule) == _times(wanted.schedule):
-        if stored.due_ms is not None:
-            return replace(merged, due_ms=known.due_ms), False
-        if first_ms is not None:
-            # Who made it be due no more said nothing: another program's pause, which that does not keep over a start
-            # either, or a scheduler that died or did not know the task.
-            logger.warning("schedule_restored", extra={"schedule": stored.name})
-    return replace(merged, due_ms=first_ms), True
+    is_lost = stored.due_ms is None and not known.paused
+    if is_lost or _times(known.schedule) != _times(wanted.schedule):
+        return replace(merged, due_ms=first_due(wanted.schedule, stored.now_ms))
+    return merged
 
 
 def _times(schedule: Schedule) -> tuple[object, ...]:
@@ -167,47 +104,51 @@ def _times(schedule: Schedule) -> tuple[object, ...]:
 
 
 def list_schedules() -> Flow[list[ScheduleInfo]]:
-    """All schedules, by name."""
-    records = yield from ask(ReadSchedules())
-    times = yield from ask(ReadDue())
-    return [info_of(_stored(name, records[name], times.due.get(name), times.now_ms)) for name in sorted(records)]
+    """All schedules, by name; read in pages, so one that changes meanwhile is as it was at one of its moments."""
+    found: dict[str, ScheduleInfo] = {}
+    cursor = ""
+    while cursor != "0":
+        page = yield from ask(ScanSchedules(cursor=cursor or "0"))
+        times = yield from ask(ReadDue(names=[*page.records]))
+        for name, raw in page.records.items():
+            found[name] = info_of(stored_schedule(name, raw, times.due.get(name), times.now_ms))
+        cursor = page.cursor
+    return [found[name] for name in sorted(found)]
 
 
 def find_schedule(name: str) -> Flow[ScheduleInfo | None]:
     """One schedule; None when there is none of that name."""
-    stored = yield from _read(name)
+    stored = yield from read_stored(check_schedule_name(name))
     return None if stored.raw is None else info_of(stored)
 
 
 def pause_schedule(name: str) -> Flow[bool]:
     """Makes a schedule be due no more; false when there is none of that name."""
-    stored = yield from _read(name)
-    for _ in range(_TRIES):
-        if stored.raw is None:
-            return False
-        # A damaged record cannot say that it is paused; then it is only not due.
-        if stored.record is None or (yield from _write(stored, replace(stored.record, paused=True))):
-            yield from ask(SetDue(name=name, expected="any", due_ms=None))
-            return True
-        stored = yield from _read(name)
-    raise _contended(name)
+
+    def decide(stored: Stored) -> Edit | None:
+        if stored.raw is None or (stored.due_ms is None and (stored.record is None or stored.record.paused)):
+            return None
+        if stored.record is None:  # a damaged record cannot say that it is paused; then it is only not due
+            return Edit(raw=stored.raw, due_ms=None)
+        return edit_to(stored, replace(stored.record, paused=True))
+
+    stored = yield from edit_schedule(check_schedule_name(name), decide)
+    return stored.raw is not None
 
 
 def resume_schedule(name: str) -> Flow[bool]:
     """Makes a paused schedule be due again, from now on; false when there is none of that name."""
-    stored = yield from _read(name)
-    for _ in range(_TRIES):
+
+    def decide(stored: Stored) -> Edit | None:
         if stored.raw is None:
-            return False
-        record = _readable(stored)
-        was_due = stored.due_ms is not None
-        due_ms = record.due_ms if was_due else first_due(record.schedule, stored.now_ms)
-        if (yield from _write(stored, replace(record, paused=False, due_ms=due_ms))):
-            if not was_due:
-                yield from ask(SetDue(name=name, expected="any", due_ms=due_ms))
-            return True
-        stored = yield from _read(name)
-    raise _contended(name)
+            return None
+        record = readable(stored)
+        if stored.due_ms is not None and not record.paused:
+            return None
+        return edit_to(stored, replace(record, paused=False, due_ms=first_due(record.schedule, stored.now_ms)))
+
+    stored = yield from edit_schedule(check_schedule_name(name), decide)
+    return stored.raw is not None
 
 
 def update_schedule(name: str, change: Callable[[Schedule], Schedule]) -> Flow[ScheduleInfo]:
@@ -216,49 +157,30 @@ def update_schedule(name: str, change: Callable[[Schedule], Schedule]) -> Flow[S
     Raises:
         UsageError: there is no such schedule, its record is damaged, or the change breaks a rule.
     """
-    stored = yield from _read(name)
-    for _ in range(_TRIES):
-        record = _readable(stored)
+
+    def decide(stored: Stored) -> Edit | None:
+        record = readable(stored)
         schedule = change(record.schedule)
         is_replanned = _times(schedule) != _times(record.schedule)
         due_ms = first_due(schedule, stored.now_ms) if is_replanned else record.due_ms
-        if (yield from _write(stored, replace(record, schedule=schedule, due_ms=due_ms))):
-            if is_replanned and stored.due_ms is not None:
-                yield from ask(SetDue(name=name, expected="any", due_ms=due_ms))
-            return info_of((yield from _read(name)))
-        stored = yield from _read(name)
-    raise _contended(name)
+        edit = edit_to(stored, replace(record, schedule=schedule, due_ms=due_ms))
+        is_stopped = stored.due_ms is None and not stored.is_over
+        return replace(edit, due_ms=None) if is_stopped else edit
 
-
-def changed(schedule: Schedule, changes: Mapping[str, Any]) -> Schedule:
-    """A schedule with some options changed; an interval replaces an expression with its zone, and the other way."""
-    if changes.get("every") is not None:
-        changes = {"cron": None, "timezone": None, **changes}
-    elif changes.get("cron") is not None:
-        changes = {"every": None, **changes}
-    if "data" in changes:
-        changes = {**changes, "data": _plain(changes["data"])}
-    return replace(schedule, **changes)
-
-
-def _plain(data: object) -> object:
-    try:
-        return json.loads(json.dumps(data, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"data of a schedule must be plain JSON values: {error}") from None
+    return info_of((yield from edit_schedule(check_schedule_name(name), decide)))
 
 
 def remove_schedule(name: str) -> Flow[bool]:
     """Deletes a schedule; false when there is none of that name. Its jobs stay."""
-    stored = yield from _read(name)
-    for _ in range(_TRIES):
-        if stored.raw is None:
-            return False
-        if (yield from ask(WriteSchedule(name=name, expected=stored.raw, record=None))):
-            yield from ask(SetDue(name=name, expected="any", due_ms=None))
-            return True
-        stored = yield from _read(name)
-    raise _contended(name)
+    was_there = False
+
+    def decide(stored: Stored) -> Edit | None:
+        nonlocal was_there
+        was_there = stored.raw is not None
+        return Edit(raw=None, due_ms=None) if was_there else None
+
+    yield from edit_schedule(check_schedule_name(name), decide)
+    return was_there
 
 
 def readable_schedule(name: str) -> Flow[ScheduleRecord]:
@@ -267,70 +189,4 @@ def readable_schedule(name: str) -> Flow[ScheduleRecord]:
     Raises:
         UsageError: there is no such schedule, or its record is damaged.
     """
-    return _readable((yield from _read(name)))
-
-
-def _readable(stored: Stored) -> ScheduleRecord:
-    if stored.raw is None:
-        raise UsageError(f"there is no schedule {stored.name!r}")
-    try:
-        return decode_schedule(stored.raw)
-    except ScheduleRecordError as error:
-        raise UsageError(
-            f"schedule {stored.name!r} cannot be read ({error}): remove it, and declare it again"
-        ) from None
-
-
-def _read(name: str) -> Flow[Stored]:
-    records = yield from ask(ReadSchedules(names=[check_schedule_name(name)]))
-    times = yield from ask(ReadDue())
-    return _stored(name, records.get(name), times.due.get(name), times.now_ms)
-
-
-def _stored(name: str, raw: bytes | None, due_ms: int | None, now_ms: int) -> Stored:
-    try:
-        record = None if raw is None else decode_schedule(raw)
-    except ScheduleRecordError:
-        record = None
-    return Stored(name=name, raw=raw, record=record, due_ms=due_ms, now_ms=now_ms)
-
-
-def _write(stored: Stored, record: ScheduleRecord) -> Flow[bool]:
-    return (yield from ask(WriteSchedule(name=stored.name, expected=stored.raw, record=encode_schedule(record))))
-
-
-def info_of(stored: Stored) -> ScheduleInfo:
-    """What is stored, for people."""
-    record, problem = stored.record, None
-    try:
-        _readable(stored)
-    except UsageError as error:
-        problem = str(error)
-    is_over = record is not None and due_after(record.schedule, stored.now_ms, due_ms=stored.now_ms) is None
-    paused = stored.due_ms is None and not is_over
-    if record is not None and paused and not record.paused:
-        problem = "it is not due, and no program of ours paused it: resume it, or pause it here"
-    return ScheduleInfo(
-        name=stored.name,
-        task=None if record is None else record.task,
-        schedule=None if record is None else record.schedule,
-        next_run=_instant(stored.due_ms, record),
-        last_run=None if record is None else _instant(record.last_run_ms, record),
-        last_job_id=None if record is None else record.last_job_id,
-        paused=paused,
-        declared=record is not None and record.declared,
-        problem=problem,
-        record=stored.raw or b"",
-    )
-
-
-def _instant(instant_ms: int | None, record: ScheduleRecord | None) -> datetime | None:
-    if instant_ms is None:
-        return None
-    if record is None:
-        return from_epoch_ms(instant_ms)
-    return in_zone(record.schedule, instant_ms)
-
-
-def _contended(name: str) -> BackendError:
-    return BackendError(f"schedule {name!r} was changed by others {_TRIES} times in a row: try again")
+    return readable((yield from read_stored(check_schedule_name(name))))

@@ -63,19 +63,31 @@ def _write_schedule(operation: op.WriteSchedule, keyspace: Keyspace, _now_ms: in
 def _read_schedules(
     operation: op.ReadSchedules, keyspace: Keyspace, _now_ms: int | None
 ) -> Command[Mapping[str, bytes]]:
-    call = lua.read_schedules(schedules_key=keyspace.schedules_key, names=operation.names or ())
+    call = lua.read_schedules(schedules_key=keyspace.schedules_key, names=operation.names)
 
-    def decode(reply: Sequence[bytes]) -> Mapping[str, bytes]:
-        pairs = zip(reply[::2], reply[1::2], strict=True)
-        return {text_of(name) or "": record for name, record in pairs if record}
+    return Command(call, _records)
+
+
+@builds(op.ScanSchedules)
+def _scan_schedules(operation: op.ScanSchedules, keyspace: Keyspace, _now_ms: int | None) -> Command[op.SchedulePage]:
+    call = lua.scan_schedules(schedules_key=keyspace.schedules_key, cursor=operation.cursor, limit=operation.limit)
+
+    def decode(reply: tuple[bytes, list[bytes]]) -> op.SchedulePage:
+        cursor, flat = reply
+        return op.SchedulePage(cursor=cursor.decode(), records=_records(flat))
 
     return Command(call, decode)
 
 
 @builds(op.ReadDue)
-def _read_due(_operation: op.ReadDue, keyspace: Keyspace, now_ms: int | None) -> Command[op.DueTimes]:
-    call = lua.read_due(schedules_next_key=keyspace.schedules_next_key, now_ms=now_ms)
-    return Command(call, lambda reply: op.DueTimes(now_ms=reply[0], due=_due(reply[1])))
+def _read_due(operation: op.ReadDue, keyspace: Keyspace, now_ms: int | None) -> Command[op.DueTimes]:
+    call = lua.read_due(schedules_next_key=keyspace.schedules_next_key, now_ms=now_ms, names=operation.names)
+
+    def decode(reply: tuple[int, bytes, list[bytes]]) -> op.DueTimes:
+        found_ms, earliest, due = reply
+        return op.DueTimes(now_ms=found_ms, earliest_ms=_instant(earliest) if earliest else None, due=_due(due))
+
+    return Command(call, decode)
 
 
 @builds(op.DispatchOccurrences)
@@ -99,9 +111,25 @@ def _dispatch_occurrences(
     return Command(call, lambda reply: op.Dispatched(min(reply, 0)))
 
 
+@builds(op.WithdrawClaim)
+def _withdraw_claim(operation: op.WithdrawClaim, keyspace: Keyspace, now_ms: int | None) -> Command[bool]:
+    call = lua.withdraw_claim(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        schedule=operation.schedule,
+        claimed_until_ms=operation.claimed_until_ms,
+    )
+    return Command(call, bool)
+
+
+def _records(flat: Sequence[bytes]) -> dict[str, bytes]:
+    pairs = zip(flat[::2], flat[1::2], strict=True)
+    return {text_of(name) or "": record for name, record in pairs if record}
+
+
 def _due(flat: Sequence[bytes]) -> dict[str, int]:
     pairs = zip(flat[::2], flat[1::2], strict=True)
-    return {text_of(name) or "": _instant(score) for name, score in pairs}
+    return {text_of(name) or "": _instant(score) for name, score in pairs if score}
 
 
 def _instant(score: bytes) -> int:

@@ -65,22 +65,47 @@ class WriteSchedule(Operation[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSchedules(Operation[Mapping[str, bytes]]):
-    """The records of the schedules of some names, as far as they exist, or of all."""
+    """The records of the schedules of some names, as far as they exist."""
 
-    names: Sequence[str] | None = None
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulePage:
+    """Some records by name, and where to go on; `cursor` "0" ends the scan. A name may come twice."""
+
+    cursor: str
+    records: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanSchedules(Operation[SchedulePage]):
+    """The records of all schedules, about `limit` at a time."""
+
+    cursor: str = "0"
+    limit: int = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueTimes:
-    """When schedules are due, earliest first; those that never are have no entry. Epoch milliseconds."""
+    """When schedules are due; those that never are have no entry. Epoch milliseconds.
+
+    Attributes:
+        now_ms: What time it is.
+        earliest_ms: When the first of all schedules is due; None when none is.
+        due: When those are due that were asked for.
+    """
 
     now_ms: int
+    earliest_ms: int | None
     due: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadDue(Operation[DueTimes]):
-    """When every schedule is due."""
+    """When some schedules are due, and the first of all."""
+
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +128,7 @@ class Dispatched(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchOccurrences(Operation[Dispatched]):
-    """Dispatches those of the runs that never were; nothing after `claimed_until_ms`.
+    """Dispatches those of the runs that never were; nothing after `claimed_until_ms`, or for a withdrawn claim.
 
     Without `overlap` nothing either while the run that was dispatched last, or `last_job_id`, has not ended.
     """
@@ -116,3 +141,18 @@ class DispatchOccurrences(Operation[Dispatched]):
     overlap: bool
     last_job_id: str
     jobs: Sequence[Occurrence]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawClaim(Operation[bool]):
+    """Refuses what the holder of a claim has not dispatched yet; false when the claim is over.
+
+    Attributes:
+        task: The task that the schedule runs.
+        schedule: Its name.
+        claimed_until_ms: The end of the claim, which names it.
+    """
+
+    task: str
+    schedule: str
+    claimed_until_ms: int

@@ -25,7 +25,8 @@ _JITTER: Final = "py:jitter"
 _DECLARED: Final = "py:declared"
 _PAUSED: Final = "py:paused"
 _DUE: Final = "py:due"
-_OURS: Final = (_VERSION, _ATTEMPTS, _TTL, _START, _END, _JITTER, _DECLARED, _PAUSED, _DUE)
+_REVISION: Final = "py:rev"
+_OURS: Final = (_VERSION, _ATTEMPTS, _TTL, _START, _END, _JITTER, _DECLARED, _PAUSED, _DUE, _REVISION)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE: Final = UUID("6c2f0f5e-3d0b-5c1a-9d8e-2f4b7a1e9c03")
 _LATEST_MS: Final = 253_402_300_799_000  # the year 9999, where datetimes end
@@ -49,10 +50,11 @@ class ScheduleRecord:
         max_attempts: Shown in the jobs.
         ttl_ms: Time to live of the jobs; 0 for none.
         declared: Whether code declares it, rather than an operator.
-        paused: Whether somebody paused it with a program of ours.
+        paused: Whether somebody paused it with a program of ours. It ends when another program runs or redefines it.
         last_job_id: The latest job that a scheduler dispatched for it.
         last_run_ms: When that was.
         due_ms: When it is due according to the record itself; None when others have changed it since.
+        revision: Grows with every change, so that no record is ever the same again.
         others: Keys that nobody here knows.
     """
 
@@ -66,11 +68,21 @@ class ScheduleRecord:
     last_job_id: str | None = None
     last_run_ms: int | None = None
     due_ms: int | None = None
+    revision: int = 0
     others: Mapping[str, object] = field(default_factory=dict[str, object])
 
     def is_defined_like(self, other: "ScheduleRecord") -> bool:
         """Whether both ask for the same; what has happened to them does not matter."""
         return _definition(self) == _definition(other)
+
+    @property
+    def planned_ms(self) -> int | None:
+        """When it shall be due: never while it is paused."""
+        return None if self.paused else self.due_ms
+
+    def revised(self, now_ms: int) -> "ScheduleRecord":
+        """The same record as the next one to be stored; also after another one of that name was deleted."""
+        return replace(self, revision=max(self.revision + 1, now_ms))
 
     def ran(self, job_id: str, *, now_ms: int, due_ms: int | None) -> "ScheduleRecord":
         """The record after a run was dispatched, due again at `due_ms`."""
@@ -112,6 +124,7 @@ def _own_keys(record: ScheduleRecord, body: Mapping[str, object]) -> dict[str, o
         _DECLARED: record.declared,
         _PAUSED: record.paused,
         _DUE: None if record.due_ms is None else {"at": record.due_ms, "if": _basis(body)},
+        _REVISION: record.revision,
     }
     return {name: value for name, value in values.items() if value not in (None, 0, False)}
 
@@ -137,10 +150,11 @@ def decode_schedule(raw: bytes) -> ScheduleRecord:
             max_attempts=_count(body, _ATTEMPTS, least=1, default=1),
             ttl_ms=_count(body, _TTL, least=0, default=0),
             declared=body.get(_DECLARED) is True,
-            paused=body.get(_PAUSED) is True,
+            paused=body.get(_PAUSED) is True and not _was_changed(body),
             last_job_id=_text(body.get("lastJobId")),
             last_run_ms=_milliseconds(body.get("lastRun")),
             due_ms=_own_due(body),
+            revision=_milliseconds(body.get(_REVISION)) or 0,
             others={name: value for name, value in body.items() if name not in (*_THEIRS, *_OURS)},
         )
     except (ContractError, UsageError) as error:
@@ -182,10 +196,15 @@ def _interval(every_ms: object) -> timedelta:
 
 def _own_due(body: Mapping[str, Any]) -> int | None:
     due = body.get(_DUE)
-    if not isinstance(due, dict):
+    if not isinstance(due, dict) or _was_changed(body):
         return None
-    stored = cast("dict[str, object]", due)
-    return _milliseconds(stored.get("at")) if stored.get("if") == _basis(body) else None
+    return _milliseconds(cast("dict[str, object]", due).get("at"))
+
+
+def _was_changed(body: Mapping[str, Any]) -> bool:
+    """Whether another program has run or redefined it since ours planned it."""
+    due = body.get(_DUE)
+    return isinstance(due, dict) and cast("dict[str, object]", due).get("if") != _basis(body)
 
 
 def _count(body: Mapping[str, Any], name: str, *, least: int, default: int) -> int:

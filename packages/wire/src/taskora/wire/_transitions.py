@@ -1043,7 +1043,7 @@ def create_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="adac81bbfdeba133d1948221eaf12ab4912496c3",
+    sha="f9809b58bdf0e5142b531d152bf71132ced9486f",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1159,11 +1159,14 @@ local function line_up_created()
     wake_at(earliest_due)
   end
 end
+local function withdrawn_key(schedule, claimed_until_ms)
+  return prefix .. 'occurrences:' .. schedule .. ':withdrawn:' .. ms_text(claimed_until_ms)
+end
 local REMEMBERED = 1000
 local REMEMBER_MS = 7776000000
 local NONE = {}
 local UNFINISHED = { waiting = true, delayed = true, retrying = true, active = true }
-if now_ms > claimed_until_ms then
+if now_ms > claimed_until_ms or redis.call('EXISTS', withdrawn_key(schedule, claimed_until_ms)) == 1 then
   return -1
 end
 local dispatched_key = prefix .. 'occurrences:' .. schedule .. ':ids'
@@ -3373,10 +3376,11 @@ def read_collect(
 
 READ_DUE = Script(
     name="read_due",
-    sha="68e0aba89bba26de72e5ebb8383c010d9a268a21",
+    sha="b0c789f6282512da725878db536565e8a2efee9b",
     text="""\
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
+local NAMES = 2
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -3386,7 +3390,13 @@ if not now_ms then
   now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 end
 local now = ms_text(now_ms)
-return { now_ms, redis.call('ZRANGE', schedules_next_key, 0, -1, 'WITHSCORES') }
+local found = {}
+for i = NAMES, #ARGV do
+  found[#found + 1] = ARGV[i]
+  found[#found + 1] = redis.call('ZSCORE', schedules_next_key, ARGV[i]) or ''
+end
+local earliest = redis.call('ZRANGE', schedules_next_key, 0, 0, 'WITHSCORES')
+return { now_ms, earliest[2] or '', found }
 """,
 )
 
@@ -3395,12 +3405,16 @@ def read_due(
     *,
     schedules_next_key: str,
     now_ms: int | None,
-) -> Call[tuple[int, list[bytes]]]:
-    """read_due: reads only"""
+    names: Sequence[Arg],
+) -> Call[tuple[int, bytes, list[bytes]]]:
+    """read_due: reads only
+
+    `names` is flat: (name) repeated.
+    """
     return Call(
         script=READ_DUE,
         keys=(schedules_next_key,),
-        args=("" if now_ms is None else now_ms,),
+        args=("" if now_ms is None else now_ms, *names),
     )
 
 
@@ -3586,13 +3600,10 @@ def read_migration_lock(
 
 READ_SCHEDULES = Script(
     name="read_schedules",
-    sha="0113d36060e501308bc015609e18e623b4062347",
+    sha="e14a9165bb440f93de043f98d74efa58c1c6d174",
     text="""\
 local schedules_key = KEYS[1]
 local NAMES = 1
-if #ARGV < NAMES then
-  return redis.call('HGETALL', schedules_key)
-end
 local found = {}
 for i = NAMES, #ARGV do
   found[#found + 1] = ARGV[i]
@@ -4578,6 +4589,32 @@ def revise_workflow(
     )
 
 
+SCAN_SCHEDULES = Script(
+    name="scan_schedules",
+    sha="07a2e28db185a7b03d0408eeeee4cdaf4943f8c6",
+    text="""\
+local schedules_key = KEYS[1]
+local cursor = ARGV[1]
+local limit = ARGV[2]
+return redis.call('HSCAN', schedules_key, cursor, 'COUNT', limit)
+""",
+)
+
+
+def scan_schedules(
+    *,
+    schedules_key: str,
+    cursor: str,
+    limit: int,
+) -> Call[ScanPage]:
+    """scan_schedules: reads only"""
+    return Call(
+        script=SCAN_SCHEDULES,
+        keys=(schedules_key,),
+        args=(cursor, limit),
+    )
+
+
 SCAN_TASKS = Script(
     name="scan_tasks",
     sha="6de1287702b816cf45b0642e6917c60ae5f5f2d0",
@@ -4901,6 +4938,50 @@ def tell_workflow_end(
     )
 
 
+WITHDRAW_CLAIM = Script(
+    name="withdraw_claim",
+    sha="dea2fc6939159e3226337e12bccb091494a31d89",
+    text="""\
+local prefix = KEYS[1]
+local given_now_ms = ARGV[1]
+local schedule = ARGV[2]
+local claimed_until_ms = tonumber(ARGV[3])
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local now_ms = tonumber(given_now_ms)
+if not now_ms then
+  local time = redis.call('TIME')
+  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local now = ms_text(now_ms)
+local function withdrawn_key(schedule, claimed_until_ms)
+  return prefix .. 'occurrences:' .. schedule .. ':withdrawn:' .. ms_text(claimed_until_ms)
+end
+if now_ms > claimed_until_ms then
+  return 0
+end
+redis.call('SET', withdrawn_key(schedule, claimed_until_ms), '1', 'PX', ms_text(claimed_until_ms - now_ms + 1))
+return 1
+""",
+)
+
+
+def withdraw_claim(
+    *,
+    keys: TaskKeys,
+    now_ms: int | None,
+    schedule: str,
+    claimed_until_ms: int,
+) -> Call[int]:
+    """withdraw_claim: claim of a schedule -> withdrawn claim"""
+    return Call(
+        script=WITHDRAW_CLAIM,
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, schedule, claimed_until_ms),
+    )
+
+
 WRITE_SCHEDULE = Script(
     name="write_schedule",
     sha="74a5abe19df6f230d43b3764caa809c2d2b9061b",
@@ -4985,10 +5066,12 @@ SCRIPTS: tuple[Script, ...] = (
     RESERVE_START,
     RETRY_DEAD,
     REVISE_WORKFLOW,
+    SCAN_SCHEDULES,
     SCAN_TASKS,
     SET_DUE,
     STEP_DOWN,
     STOP_WORKFLOW,
     TELL_WORKFLOW_END,
+    WITHDRAW_CLAIM,
     WRITE_SCHEDULE,
 )

@@ -2,7 +2,7 @@
 
 from taskora.worker._config import Defaults, Keep, Retention, SchedulerConfig
 from taskora.worker._context import Context, JobLog
-from taskora.worker._declared_schedules import DeclaredSchedules, ScheduleOptions
+from taskora.worker._declared_schedules import DeclaredSchedules
 from taskora.worker._decoding import decode_input
 from taskora.worker._handlers import CallNext, Handler, Middleware, OnCancel
 from taskora.worker._implementation import Implementation, RunOptions
@@ -35,7 +35,6 @@ __all__ = [
     "Rehearsal",
     "Retention",
     "RunOptions",
-    "ScheduleOptions",
     "Scheduler",
     "SchedulerConfig",
     "Spawned",

@@ -1,38 +1,17 @@
 """The schedules that a worker declares in code."""
 
 from collections.abc import Collection, Iterator
-from datetime import datetime
-from typing import Any, Final, TypedDict, Unpack
+from typing import Any, Final, Unpack
 
-from taskora.contracts import Duration, OnMissed, Schedule, TaskContract, UsageError, is_contract
+from taskora.contracts import (
+    Schedule,
+    ScheduleOptions,
+    TaskContract,
+    UsageError,
+    check_schedule_options,
+    is_contract,
+)
 from taskora.producer import check_schedule_name, schedule_record
-
-
-class ScheduleOptions(TypedDict, total=False):
-    """When a task runs by itself; see `Schedule`.
-
-    Keys:
-        every: The interval.
-        cron: The expression; either this or an interval.
-        timezone: The zone of the expression; UTC by default.
-        data: Input of every run.
-        on_missed: What happens to runs that were due while no scheduler ran: `"skip"`, `"catch-up"` or
-            `"catch-up-limit:N"`.
-        overlap: Whether a run may be dispatched while the one before it has not ended.
-        start: No run is due before.
-        end: No run is due after.
-        jitter: Each run starts up to this much later.
-    """
-
-    every: Duration | None
-    cron: str | None
-    timezone: str | None
-    data: object
-    on_missed: OnMissed
-    overlap: bool
-    start: datetime | None
-    end: datetime | None
-    jitter: Duration | None
 
 
 class DeclaredSchedules(Collection[str]):
@@ -57,9 +36,7 @@ class DeclaredSchedules(Collection[str]):
 
     def declare(self, name: str, contract: TaskContract[Any, Any], **options: Unpack[ScheduleOptions]) -> None:
         """Declares a schedule by its options."""
-        unknown = sorted(options.keys() - ScheduleOptions.__optional_keys__)
-        if unknown:
-            raise TypeError(f"a schedule has no option {', '.join(map(repr, unknown))}")
+        check_schedule_options(options)
         self.add(name, contract, Schedule(**options))
 
     def items(self) -> list[tuple[str, TaskContract[Any, Any], Schedule]]:

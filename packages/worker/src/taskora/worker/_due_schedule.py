@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from taskora.contracts import Schedule
+from taskora.contracts import BackendError
 from taskora.producer import PayloadCodec, due_after, due_until
 from taskora.wire import (
     Backend,
@@ -28,7 +28,7 @@ logger = logging.getLogger("taskora.worker")
 
 # A script call holds the server while it runs, and the server holds its arguments.
 _LARGEST_CALL: Final = 8 * 1_048_576
-_TRIES: Final = 5
+_TRIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +56,14 @@ class DueSchedule:
             BackendError: the server cannot be reached; as above.
         """
         record = decode_schedule(self.raw)
+        if record.paused:  # whoever paused it died before it was off the list, or another program put it there
+            return await self._finish(backend, self.raw, record, record)
         due_ms = _due(record, self.due_ms, self.now_ms)
-        if due_ms > self.now_ms:  # a leader died before it could plan what it had stored
-            await self._plan(backend, due_ms)
-            return due_ms
+        if due_ms > self.now_ms:  # somebody died before he could plan what he had stored
+            return await self._plan(backend, due_ms)
         next_ms = due_after(record.schedule, self.now_ms, due_ms=due_ms)
         instants = _missed(record, due_ms, self.now_ms)
+        raw, record = await self._adopted(backend, record, due_ms)
         after = replace(record, due_ms=next_ms)
         if instants:
             dispatch = _dispatch(self, record, instants, codec.encode(record.schedule.data))
@@ -73,27 +75,45 @@ class DueSchedule:
                 logger.info("schedule_overlap_skipped", extra={"schedule": self.name})
             else:
                 after = record.ran(dispatch.jobs[-1].job_id, now_ms=self.now_ms, due_ms=next_ms)
-        next_ms = await self._store(backend, record, after)
-        await self._plan(backend, next_ms)
-        return next_ms
+        return await self._finish(backend, raw, record, after)
 
-    async def _store(self, backend: Backend, before: ScheduleRecord, after: ScheduleRecord) -> int | None:
-        """Writes the record, into whatever others have made of it meanwhile; returns when it is due next."""
-        raw: bytes | None = self.raw
+    async def _adopted(self, backend: Backend, record: ScheduleRecord, due_ms: int) -> tuple[bytes, ScheduleRecord]:
+        """The record, with when it was due in it: what another program has planned is known to the claim only."""
+        if record.due_ms is not None:
+            return self.raw, record
+        adopted = replace(record, due_ms=due_ms).revised(self.now_ms)
+        raw = encode_schedule(adopted)
+        if await backend.run(WriteSchedule(name=self.name, expected=self.raw, record=raw)):
+            return raw, adopted
+        return self.raw, record
+
+    async def _finish(
+        self, backend: Backend, raw: bytes | None, before: ScheduleRecord, after: ScheduleRecord
+    ) -> int | None:
+        """Writes the record, into whatever others have made of it meanwhile, and plans it; returns for when."""
         for _ in range(_TRIES):
+            after = after.revised(self.now_ms)
             if await backend.run(WriteSchedule(name=self.name, expected=raw, record=encode_schedule(after))):
-                return after.due_ms
+                return await self._plan(backend, after.planned_ms)
             raw = (await backend.run(ReadSchedules(names=[self.name]))).get(self.name)
             if raw is None:
-                return None
-            found = decode_schedule(raw)
-            due_ms = after.due_ms if _recurs_alike(found.schedule, before.schedule) else found.due_ms
-            after = replace(found, last_job_id=after.last_job_id, last_run_ms=after.last_run_ms, due_ms=due_ms)
-        return after.due_ms
+                return await self._plan(backend, None)
+            after = _merged(decode_schedule(raw), before, after)
+        raise BackendError(f"schedule {self.name!r} was changed by others {_TRIES} times in a row")
 
-    async def _plan(self, backend: Backend, due_ms: int | None) -> None:
+    async def _plan(self, backend: Backend, due_ms: int | None) -> int | None:
         """Says when it is due next, unless the claim is over, or somebody has planned or paused it since."""
         await backend.run(SetDue(name=self.name, expected=self.claimed_until_ms, due_ms=due_ms))
+        return due_ms
+
+
+def _merged(found: ScheduleRecord, before: ScheduleRecord, after: ScheduleRecord) -> ScheduleRecord:
+    """What others have made of a record, and what a run has made of it."""
+    if found.due_ms == before.due_ms:  # nobody has planned it anew
+        found = replace(found, due_ms=after.due_ms)
+    if (found.last_run_ms or 0) >= (after.last_run_ms or 0):
+        return found
+    return replace(found, last_job_id=after.last_job_id, last_run_ms=after.last_run_ms)
 
 
 def _due(record: ScheduleRecord, claimed_ms: int, now_ms: int) -> int:
@@ -137,13 +157,3 @@ def _occurrence(due: DueSchedule, record: ScheduleRecord, instant_ms: int, data:
         start_ms = instant_ms + name.int % (record.schedule.jitter_ms + 1)
         delay_ms = max(0, start_ms - due.now_ms)
     return Occurrence(job_id=str(name), data=data, delay_ms=delay_ms, ttl_ms=record.ttl_ms)
-
-
-def _recurs_alike(one: Schedule, other: Schedule) -> bool:
-    return (one.every_ms, one.cron, one.timezone, one.start, one.end) == (
-        other.every_ms,
-        other.cron,
-        other.timezone,
-        other.start,
-        other.end,
-    )

@@ -101,8 +101,7 @@ class Scheduler:
 
     async def next_due_ms(self) -> int | None:
         """When something is due next, in epoch milliseconds."""
-        due = (await self._backend.run(ReadDue())).due
-        return min(due.values(), default=None)
+        return (await self._backend.run(ReadDue())).earliest_ms
 
     async def stop(self) -> None:
         """Lets the tick end that is under way, and lets another scheduler lead at once."""

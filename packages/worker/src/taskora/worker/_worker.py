@@ -8,6 +8,7 @@ from taskora.contracts import (
     Collect,
     CollectingContract,
     Duration,
+    ScheduleOptions,
     TaskContract,
     UsageError,
     collecting,
@@ -18,7 +19,7 @@ from taskora.producer import AsyncProducer, PayloadCodec, Payloads
 from taskora.wire import Backend, Serializer
 from taskora.wire.backends import Target, open_backend
 from taskora.worker._config import DEFAULT_LEASE, Defaults, Retention, SchedulerConfig, check_instance, check_lease
-from taskora.worker._declared_schedules import DeclaredSchedules, ScheduleOptions
+from taskora.worker._declared_schedules import DeclaredSchedules
 from taskora.worker._handlers import AsyncHandler, Middleware, OnCancel, SyncHandler
 from taskora.worker._implementation import Implementation, RunOptions, resolve
 from taskora.worker._inline import InlineOptions, contract_of

@@ -6,15 +6,22 @@ import builtins
 import uuid
 from typing import Any, Final, TypeVar, Unpack, overload
 
-from taskora.contracts import Schedule, TaskContract, UsageError, is_contract, static_contract
+from taskora.contracts import (
+    Schedule,
+    ScheduleOptions,
+    TaskContract,
+    UsageError,
+    check_schedule_options,
+    is_contract,
+    static_contract,
+)
 from taskora.producer._async.handle import AsyncJobHandle
 from taskora.producer._async_session import AsyncSession
 from taskora.producer._dispatching import DispatchRules
 from taskora.producer._results import ResultReader
-from taskora.producer._schedule_changes import ScheduleChanges, check_changes
+from taskora.producer._schedule_changes import changed
+from taskora.producer._schedule_info import ScheduleInfo
 from taskora.producer._schedules import (
-    ScheduleInfo,
-    changed,
     check_schedule_name,
     find_schedule,
     list_schedules,
@@ -78,7 +85,7 @@ class AsyncSchedules:
         """
         return await self._session.drive(resume_schedule(name))
 
-    async def update(self, name: str, **changes: Unpack[ScheduleChanges]) -> ScheduleInfo:
+    async def update(self, name: str, **changes: Unpack[ScheduleOptions]) -> ScheduleInfo:
         """Changes options of a schedule; those that are not named stay.
 
         An interval replaces an expression and its zone, and the other way round. Where the times change, the next run
@@ -88,8 +95,8 @@ class AsyncSchedules:
         Raises:
             UsageError: there is no such schedule, or a change breaks a rule.
         """
-        check_changes(changes)
-        return await self._session.drive(update_schedule(name, lambda schedule: changed(schedule, dict(changes))))
+        check_schedule_options(changes)
+        return await self._session.drive(update_schedule(name, lambda schedule: changed(schedule, changes)))
 
     async def remove(self, name: str) -> bool:
         """Deletes a schedule; false when there is none of that name. Jobs that it has dispatched stay."""

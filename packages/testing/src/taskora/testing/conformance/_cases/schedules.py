@@ -18,8 +18,11 @@ from taskora.wire import (
     Prune,
     ReadDue,
     ReadSchedules,
+    ScanSchedules,
+    SchedulePage,
     SetDue,
     StepDown,
+    WithdrawClaim,
     WriteSchedule,
 )
 
@@ -87,8 +90,10 @@ class TestSchedules(Cases):
 
     async def test_nothing_is_due_where_nothing_is_planned(self, subject: Subject) -> None:
         assert await subject.run(CLAIM) == ClaimedDue(now_ms=subject.start_ms, next_ms=None, due={})
-        assert await subject.run(ReadDue()) == DueTimes(now_ms=subject.start_ms, due={})
-        assert await subject.run(ReadSchedules()) == {}
+        assert await subject.run(ReadDue()) == DueTimes(now_ms=subject.start_ms, earliest_ms=None, due={})
+        assert await subject.run(ReadDue(names=["s"])) == DueTimes(now_ms=subject.start_ms, earliest_ms=None, due={})
+        assert await subject.run(ReadSchedules(names=[])) == {}
+        assert await subject.run(ScanSchedules()) == SchedulePage(cursor="0", records={})
 
     async def test_a_due_time_is_set_if_it_is_what_was_expected(self, subject: Subject) -> None:
         assert not await subject.run(setting("s", 7, expected=5))
@@ -96,11 +101,14 @@ class TestSchedules(Cases):
         assert not await subject.run(setting("s", 8, expected="none"))
         assert await subject.run(setting("s", 7, expected=3))  # it is so already
         assert await subject.run(setting("s", 9, expected=7))
-        assert (await subject.run(ReadDue())).due == {"s": 9}
+        assert await subject.run(setting("t", 8))
+        found = await subject.run(ReadDue(names=["s", "nobody"]))
+        assert (found.earliest_ms, found.due) == (8, {"s": 9})
+        assert await subject.run(setting("t", None))
         assert not await subject.run(setting("s", None, expected=7))
         assert await subject.run(setting("s", None, expected=9))
         assert await subject.run(setting("s", None, expected=9))
-        assert (await subject.run(ReadDue())).due == {}
+        assert (await subject.run(ReadDue(names=["s"]))).due == {}
         assert await subject.run(setting("s", 4))
 
     async def test_a_record_is_replaced_if_it_is_what_was_read(self, subject: Subject) -> None:
@@ -110,12 +118,12 @@ class TestSchedules(Cases):
         assert not await subject.run(WriteSchedule(name="s", expected=None, record=b"2"))
         assert await subject.run(WriteSchedule(name="s", expected=b"1", record=b"2"))
         assert await subject.run(WriteSchedule(name="t", expected=None, record=b"\xff"))
-        assert await subject.run(ReadSchedules()) == {"s": b"2", "t": b"\xff"}
+        assert (await subject.run(ScanSchedules())).records == {"s": b"2", "t": b"\xff"}
         assert await subject.run(ReadSchedules(names=["t", "nobody"])) == {"t": b"\xff"}
         assert not await subject.run(WriteSchedule(name="s", expected=b"1", record=None))
         assert await subject.run(WriteSchedule(name="s", expected=b"2", record=None))
         assert await subject.run(WriteSchedule(name="s", expected=b"2", record=None))
-        assert await subject.run(ReadSchedules()) == {"t": b"\xff"}
+        assert (await subject.run(ScanSchedules())).records == {"t": b"\xff"}
 
     async def test_runs_become_jobs_once(self, subject: Subject) -> None:
         assert await subject.run(dispatching(subject, "a", "b")) is Dispatched.DONE
@@ -151,6 +159,33 @@ class TestSchedules(Cases):
         late = dispatching(subject, "b", left_ms=-1)
         assert await subject.run(late) is Dispatched.CLAIM_OVER
         assert await subject.listed(JobState.WAITING) == ["a"]
+
+    async def test_nothing_is_dispatched_when_the_claim_is_withdrawn(self, subject: Subject) -> None:
+        until_ms = subject.start_ms + MINUTE_MS
+        withdrawal = WithdrawClaim(task=TASK, schedule="s", claimed_until_ms=until_ms)
+        assert await subject.run(withdrawal)
+        assert await subject.run(withdrawal.again())
+        assert await subject.run(dispatching(subject, "a", left_ms=MINUTE_MS)) is Dispatched.CLAIM_OVER
+        assert await subject.run(dispatching(subject, "b", left_ms=MINUTE_MS - 1)) is Dispatched.DONE
+        assert await subject.run(dispatching(subject, "c", left_ms=MINUTE_MS + 1)) is Dispatched.DONE
+        assert await subject.listed(JobState.WAITING) == ["b", "c"]
+
+    async def test_a_claim_that_is_over_needs_no_withdrawal(self, subject: Subject) -> None:
+        withdrawal = WithdrawClaim(task=TASK, schedule="s", claimed_until_ms=subject.start_ms)
+        assert await subject.run(withdrawal)
+        subject.advance(1)
+        assert not await subject.run(withdrawal)
+
+    async def test_all_records_are_found_page_by_page(self, subject: Subject) -> None:
+        names = {f"s{number}" for number in range(700)}
+        for name in names:
+            assert await subject.run(WriteSchedule(name=name, expected=None, record=b"1"))
+        page = await subject.run(ScanSchedules(limit=100))
+        found = [*page.records]
+        while page.cursor != "0":
+            page = await subject.run(ScanSchedules(cursor=page.cursor, limit=100))
+            found += page.records
+        assert set(found) == names
 
     @pytest.mark.parametrize("outcome", [None, retrying])
     async def test_a_run_waits_for_the_end_of_the_one_before(self, subject: Subject, outcome: object) -> None:

@@ -1,4 +1,8 @@
-"""lead, step_down, claim_due, set_due, write_schedule, read_schedules, read_due, dispatch_occurrences."""
+"""Schedules.
+
+lead, step_down, claim_due, set_due, write_schedule, read_schedules, scan_schedules, read_due, dispatch_occurrences,
+withdraw_claim.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -82,19 +86,26 @@ def write_schedule(book: ScheduleBook, operation: op.WriteSchedule, _now_ms: int
 
 
 def read_schedules(book: ScheduleBook, operation: op.ReadSchedules, _now_ms: int) -> Mapping[str, bytes]:
-    """The records of some schedules, or of all."""
-    names = operation.names or [*book.records]
-    return {name: book.records[name] for name in names if name in book.records}
+    """The records of some schedules."""
+    return {name: book.records[name] for name in operation.names if name in book.records}
 
 
-def read_due(book: ScheduleBook, _operation: op.ReadDue, now_ms: int) -> op.DueTimes:
-    """When everything is due."""
-    return op.DueTimes(now_ms=now_ms, due={name: int(book.due.score(name) or 0) for name in book.due})
+def scan_schedules(book: ScheduleBook, _operation: op.ScanSchedules, _now_ms: int) -> op.SchedulePage:
+    """All records, on one page."""
+    return op.SchedulePage(cursor="0", records=dict(book.records))
+
+
+def read_due(book: ScheduleBook, operation: op.ReadDue, now_ms: int) -> op.DueTimes:
+    """When some schedules are due."""
+    earliest = book.due.first()
+    scores = {name: book.due.score(name) for name in operation.names}
+    due = {name: int(score) for name, score in scores.items() if score is not None}
+    return op.DueTimes(now_ms=now_ms, earliest_ms=None if earliest is None else int(earliest[0]), due=due)
 
 
 def dispatch_occurrences(task: TaskStore, operation: op.DispatchOccurrences, now_ms: int) -> op.Dispatched:
     """Creates the runs that never were."""
-    if now_ms > operation.claimed_until_ms:
+    if now_ms > operation.claimed_until_ms or task.runs.is_withdrawn(operation.schedule, operation.claimed_until_ms):
         return op.Dispatched.CLAIM_OVER
     runs = task.runs.of(operation.schedule, now_ms)
     new = [job for job in operation.jobs if job.job_id not in runs]
@@ -113,6 +124,14 @@ def dispatch_occurrences(task: TaskStore, operation: op.DispatchOccurrences, now
     return op.Dispatched.DONE
 
 
+def withdraw_claim(task: TaskStore, operation: op.WithdrawClaim, now_ms: int) -> bool:
+    """Refuses what its holder has not dispatched yet."""
+    if now_ms > operation.claimed_until_ms:
+        return False
+    task.runs.withdraw(operation.schedule, operation.claimed_until_ms, now_ms)
+    return True
+
+
 def _is_under_way(task: TaskStore, job_id: str) -> bool:
     record = task.jobs.get(job_id)
     return record is not None and state(record) in _UNFINISHED
@@ -126,5 +145,6 @@ OF_SCHEDULES: Final[dict[type[op.Operation[Any]], OfBook]] = {
     op.SetDue: set_due,
     op.WriteSchedule: write_schedule,
     op.ReadSchedules: read_schedules,
+    op.ScanSchedules: scan_schedules,
     op.ReadDue: read_due,
 }

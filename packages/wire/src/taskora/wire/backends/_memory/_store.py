@@ -17,7 +17,7 @@ from taskora.wire.backends._memory._control import enqueue_controlled
 from taskora.wire.backends._memory._enqueue import enqueue
 from taskora.wire.backends._memory._exchange import exchange
 from taskora.wire.backends._memory._pacing import reserve_start
-from taskora.wire.backends._memory._schedules import OF_SCHEDULES, ScheduleBook, dispatch_occurrences
+from taskora.wire.backends._memory._schedules import OF_SCHEDULES, ScheduleBook, dispatch_occurrences, withdraw_claim
 from taskora.wire.backends._memory._subscriber import Subscriber
 from taskora.wire.backends._memory._task import TaskStore
 from taskora.wire.backends._memory._waiting import Sleeper
@@ -32,6 +32,7 @@ _TRANSITIONS: Final[dict[type[op.Operation[Any]], Transition]] = {
     op.Enqueue: enqueue,
     op.EnqueueControlled: enqueue_controlled,
     op.DispatchOccurrences: dispatch_occurrences,
+    op.WithdrawClaim: withdraw_claim,
     op.PushCollect: push_collect,
     op.ReadCollect: read_collect,
     op.Exchange: exchange,
