@@ -9,11 +9,24 @@ from uuid import uuid4
 
 import pytest
 
-from taskora.contracts import Collect, Debounce, Deduplicate, JobTimeoutError, Throttle, UsageError, chain, define_task
+from taskora.contracts import (
+    Collect,
+    Debounce,
+    Deduplicate,
+    JobTimeoutError,
+    Schedule,
+    Throttle,
+    UsageError,
+    chain,
+    define_task,
+)
 from taskora.producer import AsyncProducer, Producer
 from taskora.testing import Outbox, TestRunner, VirtualClock, open_outbox
-from taskora.worker import Worker
+from taskora.wire import Dispatched as RunsDispatched
+from taskora.wire import DispatchOccurrences, Occurrence
+from taskora.worker import SchedulerConfig, Worker
 from tests.fixtures import StartServer
+from tests.polling import aeventually
 
 
 @dataclass
@@ -227,6 +240,41 @@ def test_nothing_at_all(outbox: Outbox) -> None:
     outbox.clear()
     outbox.assert_empty()
     assert len(outbox) == 0
+
+
+async def test_runs_of_schedules_are_told_once(outbox: Outbox) -> None:
+    worker = Worker(NOBODY, scheduler=SchedulerConfig(poll_interval="20ms"))
+
+    @worker.implement(note, schedule=Schedule(every="100ms", data={"a": 1}))
+    async def handle(data: dict[str, int]) -> None: ...
+
+    async with worker:
+        await aeventually(lambda: len(outbox.dispatched(note)) > 2)
+    runs = outbox.dispatched(note)
+    assert {(run.schedule, run.fate, run.data["a"]) for run in runs} == {("note", "created", 1)}
+    assert len({run.job_id for run in runs}) == len(runs)
+
+
+def test_a_run_that_is_asked_for_again_is_told_once(outbox: Outbox) -> None:
+    run = DispatchOccurrences(
+        task="note",
+        schedule="nightly",
+        version=1,
+        max_attempts=1,
+        claimed_until_ms=0,
+        overlap=True,
+        last_job_id="",
+        jobs=[Occurrence(job_id="r1", data=b'{"a":1}', delay_ms=5000, ttl_ms=1000)],
+    )
+    for reply in (RunsDispatched.UNDER_WAY, RunsDispatched.DONE, RunsDispatched.DONE):
+        outbox.record(None, run, reply)
+    told = outbox.assert_dispatched(note, {"a": 1}, count=1)
+    assert (told.job_id, told.schedule, told.delay, told.ttl) == (
+        "r1",
+        "nightly",
+        timedelta(seconds=5),
+        timedelta(seconds=1),
+    )
 
 
 def test_prefixes_stay_apart_and_are_told(outbox: Outbox) -> None:

@@ -11,14 +11,17 @@ from taskora.wire import (
     Control,
     ControlledJob,
     CreateWorkflow,
+    DispatchOccurrences,
     Enqueue,
     EnqueueControlled,
     EnqueueSteps,
+    Occurrence,
     Operation,
     PushCollect,
     StepJob,
     Verdict,
 )
+from taskora.wire import Dispatched as RunsDispatched
 
 I = TypeVar("I")  # noqa: E741 - input
 D = TypeVar("D")
@@ -61,6 +64,7 @@ class Dispatched(Generic[I]):
             window of time, `keep_latest`, or `collect`.
         key: The key of that control.
         workflow_id: The workflow whose step this job is, if any.
+        schedule: The schedule whose run this job is, if any.
     """
 
     data: I
@@ -77,6 +81,7 @@ class Dispatched(Generic[I]):
     control: str | None = None
     key: str | None = None
     workflow_id: str | None = None
+    schedule: str | None = None
 
     @property
     def accepted(self) -> bool:
@@ -99,6 +104,7 @@ class Dispatched(Generic[I]):
             "key",
             "prefix",
             "workflow_id",
+            "schedule",
         )
         yield from ((name, getattr(self, name)) for name in names)
         if self.fate != "created":
@@ -135,6 +141,9 @@ def dispatches(operation: Operation[Any], reply: Any, prefix: str | None) -> lis
             fates = [_FATES[admission.verdict] for admission in reply]
         case EnqueueSteps():
             return [_step(step, _FATES[created], prefix) for step, created in zip(operation.steps, reply, strict=True)]
+        case DispatchOccurrences():
+            runs = operation.jobs if reply is RunsDispatched.DONE else ()
+            return [_run(operation, run, prefix) for run in runs]
         case PushCollect():
             return [_pushed(operation, reply, prefix)]
         case _:
@@ -165,6 +174,18 @@ def _asked(task: str, asked: ControlledJob, fate: Fate, prefix: str | None) -> D
 def _step(step: StepJob, fate: Fate, prefix: str | None) -> Dispatched[bytes]:
     return Dispatched(
         data=step.data, task=step.task, job_id=step.job_id, fate=fate, prefix=prefix, workflow_id=step.workflow_id
+    )
+
+
+def _run(operation: DispatchOccurrences, run: Occurrence, prefix: str | None) -> Dispatched[bytes]:
+    return Dispatched(
+        data=run.data,
+        task=operation.task,
+        job_id=run.job_id,
+        prefix=prefix,
+        delay=timedelta(milliseconds=run.delay_ms),
+        ttl=timedelta(milliseconds=run.ttl_ms) if run.ttl_ms else None,
+        schedule=operation.schedule,
     )
 
 

@@ -13,7 +13,7 @@ from taskora.testing._dispatched import Dispatched, DispatchedWorkflow, dispatch
 from taskora.testing._matching import Matching, described, matches
 from taskora.testing._recording import RecordingBackend
 from taskora.testing._runner import TestRunner
-from taskora.wire import Backend, Clock, Operation, Serializer, labelled
+from taskora.wire import Backend, Clock, DispatchOccurrences, Operation, Serializer, labelled
 from taskora.wire.backends import MemoryBackend, redirected
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -43,7 +43,11 @@ class Outbox:
 
     def record(self, prefix: str | None, operation: Operation[Any], reply: Any) -> None:
         """Takes in an operation that was carried out under a prefix."""
-        self._entries += dispatches(operation, reply, prefix)
+        found = dispatches(operation, reply, prefix)
+        if isinstance(operation, DispatchOccurrences):  # may be asked for again, and is not dispatched again
+            known = {entry.job_id for entry in self._entries}
+            found = [entry for entry in found if entry.job_id not in known]
+        self._entries += found
         workflow = workflow_of(operation, reply, prefix)
         if workflow is not None:
             self._workflows.append(workflow)
