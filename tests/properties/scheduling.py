@@ -5,6 +5,7 @@ from hypothesis.stateful import MultipleResults, multiple, rule
 
 from taskora.wire import (
     ClaimDue,
+    Dispatched,
     DispatchOccurrences,
     Expected,
     Lead,
@@ -35,8 +36,9 @@ class Scheduling(Pair):
         runs=st.lists(st.integers(1, 4), min_size=1, max_size=3, unique=True),
         overlap=st.booleans(),
         last=st.none() | jobs,
-        late_ms=st.sampled_from([0, 0, 1, -MINUTE_MS]),
+        late_ms=st.sampled_from([-MINUTE_MS, -MINUTE_MS, 1]),
         delay_ms=st.sampled_from([0, 0, 30_000]),
+        withdrawn=st.sampled_from([False, False, True]),
     )
     def dispatch_runs(
         self,
@@ -47,6 +49,7 @@ class Scheduling(Pair):
         last: Name | None,
         late_ms: int,
         delay_ms: int,
+        withdrawn: bool,
     ) -> MultipleResults[Name]:
         names = [f"{schedule}-{run}" for run in runs]
         dispatch = DispatchOccurrences(
@@ -59,7 +62,13 @@ class Scheduling(Pair):
             last_job_id="" if last is None else last.job_id,
             jobs=[Occurrence(job_id=name, data=b"1", delay_ms=delay_ms) for name in names],
         )
-        self.both(dispatch)
+        if withdrawn:
+            until_ms = dispatch.claimed_until_ms
+            withdrawal = WithdrawClaim(task=task, schedule=schedule, claimed_until_ms=until_ms)
+            assert self.both(withdrawal) is (late_ms <= 0)
+            assert self.both(withdrawal.again()) is (late_ms <= 0)
+        reply = self.both(dispatch)
+        assert reply is Dispatched.CLAIM_OVER or not withdrawn
         self.both(dispatch.again())
         return multiple(*(Name(task, name) for name in names))
 
@@ -84,13 +93,6 @@ class Scheduling(Pair):
         stored = self.both(ReadSchedules(names=[name])).get(name)
         assert not written or stored == record
         assert self.both(ScanSchedules()).records.get(name) == stored
-
-    @rule(task=tasks, schedule=schedules, left_ms=st.sampled_from([-1, MINUTE_MS, 2 * MINUTE_MS]))
-    def withdraw_claim(self, task: str, schedule: str, left_ms: int) -> None:
-        claimed_until_ms = self.clock.now_ms() + left_ms
-        withdrawal = WithdrawClaim(task=task, schedule=schedule, claimed_until_ms=claimed_until_ms)
-        assert self.both(withdrawal) is (left_ms >= 0)
-        assert self.both(withdrawal.again()) is (left_ms >= 0)
 
     @rule(token=schedulers)
     def lead(self, token: str) -> None:
