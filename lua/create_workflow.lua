@@ -10,11 +10,12 @@ local workflow_key = KEYS[1]       -- hash   the workflow
 
 local given_now_ms = ARGV[1]       -- clock  epoch milliseconds, or empty for the server's clock
 local graph = ARGV[2]              -- bytes  JSON
-local terminal = ARGV[3]           -- str    steps whose results are the workflow's, joined by commas
-local ttl_ms = tonumber(ARGV[4])   -- int    0 for no time limit
-local over = ARGV[5]               -- str    when it was given up, as the caller has seen; empty if it has not
-local resend = ARGV[6]             -- flag   this call may have been executed before
-local PLANS = 7                    -- items  (plan)...
+local name = ARGV[3]               -- str    what people call it; the graph has it, too
+local terminal = ARGV[4]           -- str    steps whose results are the workflow's, joined by commas
+local ttl_ms = tonumber(ARGV[5])   -- int    0 for no time limit
+local over = ARGV[6]               -- str    when it was given up, as the caller has seen; empty if it has not
+local resend = ARGV[7]             -- flag   this call may have been executed before
+local PLANS = 8                    -- items  (plan)...
 
 --@include clock
 --@include fields
@@ -27,8 +28,8 @@ if redis.call('EXISTS', workflow_key) == 1 then
   end
   redis.call('DEL', workflow_key)
 end
-redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
-  'py:count', string.format('%d', #ARGV - PLANS + 1))
+redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:name', name,
+  'py:terminal', terminal, 'py:count', string.format('%d', #ARGV - PLANS + 1))
 if ttl_ms > 0 then
   redis.call('HSET', workflow_key, 'py:ttl', ms_text(ttl_ms), 'py:deadline', ms_text(now_ms + ttl_ms))
 end

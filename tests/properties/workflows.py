@@ -228,7 +228,8 @@ class Workflowing(Pair):
     def _look_at_workflows(self, task: str, ids: Sequence[str], limit: int) -> None:
         self.both(op.ReadLinks(task=task, job_ids=[*ids, "j0"]))
         for ended in (False, True):
-            self.both(op.ListWorkflows(ended=ended, offset=limit // 2, limit=limit))
+            for workflow_id in self.both(op.ListWorkflows(ended=ended, offset=limit // 2, limit=limit)):
+                self.both(op.DescribeWorkflow(workflow_id=workflow_id))
 
     @rule(target=jobs, made=workflows)
     def name_the_job_of_a_step(self, made: Made) -> Name:

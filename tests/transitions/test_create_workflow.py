@@ -17,6 +17,7 @@ def test_a_workflow_is_stored_with_all_its_steps_pending(task: RawTask) -> None:
         "graph": '{"nodes":[{"taskName":"t","deps":[],"jobId":"j0","_v":1,"data":"\\"é\\""},'
         '{"taskName":"t","deps":[0],"jobId":"j1","_v":2},{"taskName":"u","deps":[0],"jobId":"j2","_v":1},'
         '{"taskName":"t","deps":[1,2],"jobId":"j3","_v":1}],"terminal":[3],"name":"diamond"}',
+        "py:name": "diamond",
         "py:terminal": "3",
         "py:count": "4",
         **{f"n:{number}:state": "pending" for number in range(4)},

@@ -31,6 +31,7 @@ def stored(*states: str, graph: WorkflowGraph = DIAMOND, **fields: Any) -> dict[
         "state": "running",
         "createdAt": NOW - 1000,
         "graph": graph.encode().decode(),
+        "py:name": graph.name,
         "py:terminal": graph.terminal_line,
         "py:count": len(graph.steps),
     }

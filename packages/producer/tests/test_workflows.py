@@ -206,3 +206,20 @@ def test_errors_name_the_step(surface: Surface, storage: Storage, player: Player
             surface.do(flow.result("1s"))
         with pytest.raises(ValidationError, match="Validation failed for the result of workflow w3:"):
             surface.do(surface.do(producer.workflow("w3", output=int)).result("1s"))
+
+
+def test_workflows_are_listed_in_pages_each_once(surface: Surface, storage: Storage) -> None:
+    with surface.producer(storage.url) as producer:
+        made = [surface.do(producer.dispatch(double.s(n) | double.s(), workflow_id=f"w{n:03}")) for n in range(120)]
+        for flow in made[:20]:
+            surface.do(flow.cancel("enough"))
+        list_page = producer.inspector.workflows
+        listed = [info for offset in range(0, 140, 7) for info in surface.do(list_page(limit=7, offset=offset))]
+        assert len(listed) == 120
+        assert {info.id for info in listed} == {flow.id for flow in made}
+        assert [info.state for info in listed] == ["running"] * 100 + ["cancelled"] * 20
+        assert {info.name for info in listed} == {"chain(double \u2192 double)"}
+        assert listed[0].steps == {"pending": 2}
+        assert listed[-1].steps == {"cancelled": 2}
+        assert len(surface.do(list_page("cancelled", limit=15))) == 15
+        assert surface.do(list_page("completed")) == []

@@ -24,6 +24,7 @@ from taskora.wire import (
     Operation,
     Pause,
     Serializer,
+    Together,
     WorkflowStatus,
     drive_async,
 )
@@ -33,7 +34,7 @@ I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 R = TypeVar("R")
 AsyncTarget: TypeAlias = Target
-Step: TypeAlias = Operation[Any] | Pause | AwaitEvents
+Step: TypeAlias = Operation[Any] | Together | Pause | AwaitEvents
 
 
 class WaitObserver(Protocol):
@@ -136,6 +137,8 @@ class AsyncSession:
             self.check_open()
             if isinstance(step, Pause):
                 return await asyncio.sleep(step.seconds)
+            if isinstance(step, Together):
+                return await asyncio.gather(*map(self.backend.run, step.operations))
             if isinstance(step, AwaitEvents):
                 assert feed is not None
                 return await feed.read(step.positions, block_ms=step.block_ms)

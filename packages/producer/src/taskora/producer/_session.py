@@ -25,6 +25,7 @@ from taskora.wire import (
     Serializer,
     StreamEvent,
     SyncBackend,
+    Together,
     WorkflowStatus,
     drive,
 )
@@ -35,7 +36,7 @@ I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 R = TypeVar("R")
 SyncTarget: TypeAlias = Target
-Step: TypeAlias = Operation[Any] | Pause | AwaitEvents
+Step: TypeAlias = Operation[Any] | Together | Pause | AwaitEvents
 
 
 class Feed:
@@ -95,6 +96,8 @@ class Session:
                 raise TimeoutError("nobody waits any more")
             if isinstance(step, Pause):
                 return time.sleep(step.seconds)
+            if isinstance(step, Together):
+                return [self.backend.run(operation) for operation in step.operations]
             if isinstance(step, AwaitEvents):
                 assert feed is not None
                 return feed.read(step.positions, block_ms=step.block_ms)

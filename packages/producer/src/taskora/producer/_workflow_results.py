@@ -1,7 +1,6 @@
 """What the end of a workflow means to whoever waits for it, and what people see of workflows."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -9,7 +8,7 @@ from taskora.contracts import JobCancelledError, JobFailedError, UnknownJobError
 from taskora.producer._inspection import check_page, plain_value
 from taskora.producer._workflow_building import Plan
 from taskora.wire import (
-    DamagedWorkflowError,
+    DescribeWorkflow,
     Flow,
     ListWorkflows,
     ReadWorkflow,
@@ -17,11 +16,14 @@ from taskora.wire import (
     WorkflowRecord,
     WorkflowState,
     WorkflowStatus,
+    WorkflowSummary,
     ask,
+    ask_together,
     read_workflow,
 )
 
 _READ_AT_ONCE: Final = 500
+_LISTED_AT_ONCE: Final = 50
 STATES: Final[tuple[WorkflowState, ...]] = ("running", "completed", "failed", "cancelled")
 
 
@@ -124,45 +126,32 @@ def list_workflows(state: WorkflowState | None, limit: int, offset: int) -> Flow
     if state is not None and state not in STATES:
         raise UsageError.for_field("state", cast("Any", state), f"one of {', '.join(STATES)}, or None")
     found: list[WorkflowInfo] = []
-    skipped = 0
-    for is_ended in (False, True):
+    seen: set[str] = set()
+    indexes = (False,) if state == "running" else (False, True)
+    for is_ended in indexes:
         start = 0
-        while ids := (yield from ask(ListWorkflows(ended=is_ended, offset=start, limit=100))):
+        while len(found) < limit:
+            ids = yield from ask(ListWorkflows(ended=is_ended, offset=start, limit=_LISTED_AT_ONCE))
+            if not ids:
+                break
             start += len(ids)
-            for workflow_id in ids:
-                if len(found) >= limit:
-                    return found
-                record = yield from _readable(workflow_id)
-                if record is None or (state is not None and record.state != state):
-                    continue
-                if skipped < offset:
-                    skipped += 1
-                elif all(info.id != workflow_id for info in found):
-                    found.append(workflow_info(record))
+            fresh = [workflow_id for workflow_id in ids if workflow_id not in seen]
+            seen.update(fresh)
+            summaries = yield from ask_together([DescribeWorkflow(workflow_id=workflow_id) for workflow_id in fresh])
+            matching = [summary for summary in summaries if summary and state in (None, summary.state)]
+            found += [_info(summary) for summary in matching[offset : offset + limit - len(found)]]
+            offset = max(offset - len(matching), 0)
     return found
 
 
-def _readable(workflow_id: str) -> Flow[WorkflowRecord | None]:
-    """A listing must survive whatever one record holds."""
-    try:
-        return (yield from read_workflow(workflow_id))
-    except DamagedWorkflowError:
-        return None
-
-
-def workflow_info(record: WorkflowRecord) -> WorkflowInfo:
-    """A stored workflow, for people."""
+def _info(summary: WorkflowSummary) -> WorkflowInfo:
     return WorkflowInfo(
-        id=record.workflow_id,
-        name=record.graph.name,
-        state=record.state,
-        created_ms=record.created_ms,
-        finished_ms=record.finished_ms,
-        deadline_ms=record.deadline_ms,
-        error=record.error,
-        steps=dict(Counter(_states(record))),
+        id=summary.workflow_id,
+        name=summary.name,
+        state=summary.state,
+        created_ms=summary.created_ms,
+        finished_ms=summary.finished_ms,
+        deadline_ms=summary.deadline_ms,
+        error=summary.error,
+        steps=summary.steps,
     )
-
-
-def _states(record: WorkflowRecord) -> Iterator[str]:
-    return (record.state_of(number) for number in range(len(record.graph.steps)))

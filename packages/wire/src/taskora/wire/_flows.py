@@ -4,7 +4,7 @@ A flow is a generator: it yields what it needs (an `Operation`, a `Pause`, ...) 
 error thrown into it. `drive` and `drive_async` perform what it asks for.
 """
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,6 +20,22 @@ class Pause:
     """Asks the driver to let time pass."""
 
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Asks the driver for several operations that do not depend on one another; the reply is a list of theirs.
+
+    In an event loop they share round trips, elsewhere they are carried out one after the other.
+    """
+
+    operations: Sequence[Operation[Any]]
+
+
+def ask_together(operations: Sequence[Operation[R]]) -> Flow[list[R]]:
+    """Asks the driver for several operations at once; `yield from` gives their replies, typed."""
+    replies: list[R] = yield Together(operations)
+    return replies
 
 
 def ask(operation: Operation[R]) -> Flow[R]:

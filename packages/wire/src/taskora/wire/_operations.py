@@ -99,6 +99,7 @@ from taskora.wire._workflow_operations import (
     Advanced,
     AdvanceWorkflow,
     CreateWorkflow,
+    DescribeWorkflow,
     DueWorkflows,
     EndedStep,
     EnqueueSteps,
@@ -120,6 +121,7 @@ from taskora.wire._workflow_operations import (
     WorkflowFields,
     WorkflowsDue,
     WorkflowState,
+    WorkflowSummary,
     state_named,
 )
 
@@ -151,6 +153,7 @@ __all__ = [
     "CountJobs",
     "CountVersions",
     "CreateWorkflow",
+    "DescribeWorkflow",
     "DispatchOccurrences",
     "Dispatched",
     "DueTimes",
@@ -225,6 +228,7 @@ __all__ = [
     "WorkerRecord",
     "WorkflowFields",
     "WorkflowState",
+    "WorkflowSummary",
     "WorkflowsDue",
     "WriteSchedule",
     "decode_worker",

@@ -974,16 +974,17 @@ def count_versions(
 
 CREATE_WORKFLOW = Script(
     name="create_workflow",
-    sha="e9335dea0e8f50120d3feccafaa24bca324226c1",
+    sha="780b5793e8b68782010f1f9435c4be3ffe0535be",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local graph = ARGV[2]
-local terminal = ARGV[3]
-local ttl_ms = tonumber(ARGV[4])
-local over = ARGV[5]
-local resend = ARGV[6]
-local PLANS = 7
+local name = ARGV[3]
+local terminal = ARGV[4]
+local ttl_ms = tonumber(ARGV[5])
+local over = ARGV[6]
+local resend = ARGV[7]
+local PLANS = 8
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -1005,8 +1006,8 @@ if redis.call('EXISTS', workflow_key) == 1 then
   end
   redis.call('DEL', workflow_key)
 end
-redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:terminal', terminal,
-  'py:count', string.format('%d', #ARGV - PLANS + 1))
+redis.call('HSET', workflow_key, 'state', 'running', 'createdAt', now, 'graph', graph, 'py:name', name,
+  'py:terminal', terminal, 'py:count', string.format('%d', #ARGV - PLANS + 1))
 if ttl_ms > 0 then
   redis.call('HSET', workflow_key, 'py:ttl', ms_text(ttl_ms), 'py:deadline', ms_text(now_ms + ttl_ms))
 end
@@ -1024,6 +1025,7 @@ def create_workflow(
     workflow_key: str,
     now_ms: int | None,
     graph: bytes,
+    name: str,
     terminal: str,
     ttl_ms: int,
     over: str,
@@ -1037,7 +1039,150 @@ def create_workflow(
     return Call(
         script=CREATE_WORKFLOW,
         keys=(workflow_key,),
-        args=("" if now_ms is None else now_ms, graph, terminal, ttl_ms, over, "1" if resend else "0", *plans),
+        args=("" if now_ms is None else now_ms, graph, name, terminal, ttl_ms, over, "1" if resend else "0", *plans),
+    )
+
+
+DESCRIBE_WORKFLOW = Script(
+    name="describe_workflow",
+    sha="68b8e1548ac8b748e5de947d08560663af4114b6",
+    text="""\
+local workflow_key = KEYS[1]
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
+local nodes = nil
+local followers = nil
+local plans = {}
+local function graph_nodes()
+  if not nodes then
+    local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+    nodes = known and type(graph) == 'table' and graph.nodes or {}
+  end
+  return nodes
+end
+local function numbers(text)
+  local found = {}
+  for number in string.gmatch(text, '%d+') do
+    found[#found + 1] = tonumber(number)
+  end
+  return found
+end
+local function texts(list)
+  local found = {}
+  for i, number in ipairs(list) do
+    found[i] = string.format('%d', number)
+  end
+  return found
+end
+local function followers_of(step)
+  if not followers then
+    followers = {}
+    for index, node in ipairs(graph_nodes()) do
+      for _, dep in ipairs(node.deps) do
+        followers[dep] = followers[dep] or {}
+        table.insert(followers[dep], index - 1)
+      end
+    end
+  end
+  return followers[step] or {}
+end
+local function plan_from_graph(step)
+  local node = graph_nodes()[step + 1]
+  if not node then
+    return false
+  end
+  local input = '-'
+  if type(node.data) ~= 'string' then
+    local deps = texts(node.deps)
+    input = #deps == 1 and deps[1] or '[' .. table.concat(deps, ',') .. ']'
+  end
+  return { job_id = node.jobId, version = string.format('%d', node._v), deps = node.deps, followers = followers_of(step),
+    input = input, task = node.taskName }
+end
+local function plan_from_line(line)
+  local job_id, version, deps, following, input, parent, task =
+    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
+  return { job_id = job_id, version = version, deps = numbers(deps), followers = numbers(following), input = input,
+    parent = tonumber(parent), task = task }
+end
+local function plan_of(step)
+  local plan = plans[step]
+  if plan == nil then
+    local line = redis.call('HGET', workflow_key, 'py:plan:' .. step)
+    plan = line and plan_from_line(line) or plan_from_graph(step)
+    plans[step] = plan
+  end
+  return plan or nil
+end
+local function field_of(step, name)
+  return redis.call('HGET', workflow_key, 'n:' .. step .. ':' .. name)
+end
+local function terminals()
+  local line = redis.call('HGET', workflow_key, 'py:terminal')
+  if line then
+    return numbers(line)
+  end
+  local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
+  return known and type(graph) == 'table' and graph.terminal or {}
+end
+local function told_in()
+  local first = terminals()[1]
+  local plan = first and plan_of(first)
+  return plan and plan.task or ''
+end
+local function is_held(step, state)
+  return state == 'active' and redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1
+end
+local AT_ONCE = 1000
+local function graph_name()
+  local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph'))
+  return known and type(graph) == 'table' and type(graph.name) == 'string' and graph.name or ''
+end
+local function states_of(first, last)
+  local names = {}
+  for step = first, last do
+    names[#names + 1] = string.format('n:%d:state', step)
+  end
+  return fields_of(workflow_key, unpack(names))
+end
+local found = fields_of(workflow_key, 'state', 'py:name', 'createdAt', 'py:finishedAt', 'py:deadline', 'error', 'py:count')
+if not found[1] or redis.call('HEXISTS', workflow_key, 'graph') == 0 then
+  return {}
+end
+local count = tonumber(found[7]) or #graph_nodes()
+local row = { found[1], found[2] or graph_name(), found[3], found[4], found[5], found[6] }
+local counts, states = {}, {}
+for first = 0, count - 1, AT_ONCE do
+  local last = math.min(first + AT_ONCE, count) - 1
+  local page = states_of(first, last)
+  for i = 1, last - first + 1 do
+    local state = page[i] or 'pending'
+    if not counts[state] then
+      states[#states + 1] = state
+    end
+    counts[state] = (counts[state] or 0) + 1
+  end
+end
+for _, state in ipairs(states) do
+  row[#row + 1] = state
+  row[#row + 1] = string.format('%d', counts[state])
+end
+return row
+""",
+)
+
+
+def describe_workflow(
+    *,
+    workflow_key: str,
+) -> Call[list[bytes | None]]:
+    """describe_workflow: reads only"""
+    return Call(
+        script=DESCRIBE_WORKFLOW,
+        keys=(workflow_key,),
+        args=(),
     )
 
 
@@ -5032,6 +5177,7 @@ SCRIPTS: tuple[Script, ...] = (
     COUNT_JOBS,
     COUNT_VERSIONS,
     CREATE_WORKFLOW,
+    DESCRIBE_WORKFLOW,
     DISPATCH_OCCURRENCES,
     DUE_WORKFLOWS,
     ENQUEUE,

@@ -18,6 +18,7 @@ def _create_workflow(operation: op.CreateWorkflow, keyspace: Keyspace, now_ms: i
         workflow_key=keyspace.workflow_key(operation.workflow_id),
         now_ms=now_ms,
         graph=graph.encode(),
+        name=graph.name,
         terminal=graph.terminal_line,
         ttl_ms=operation.ttl_ms,
         over=_optional(operation.given_up_ms),
@@ -185,6 +186,31 @@ def _list_workflows(operation: op.ListWorkflows, keyspace: Keyspace, _now_ms: in
         limit=operation.limit,
     )
     return Command(call, texts)
+
+
+@builds(op.DescribeWorkflow)
+def _describe_workflow(
+    operation: op.DescribeWorkflow, keyspace: Keyspace, _now_ms: int | None
+) -> Command[op.WorkflowSummary | None]:
+    call = lua.describe_workflow(workflow_key=keyspace.workflow_key(operation.workflow_id))
+
+    def decode(row: list[bytes | None]) -> op.WorkflowSummary | None:
+        state = op.state_named(row[0] or b"") if row else None
+        if state is None:
+            return None
+        name, created, finished, deadline, error, *steps = row[1:]
+        return op.WorkflowSummary(
+            workflow_id=operation.workflow_id,
+            state=state,
+            name=text_of(name) or "",
+            created_ms=integer_of(created) or 0,
+            finished_ms=integer_of(finished),
+            deadline_ms=integer_of(deadline),
+            error=text_of(error),
+            steps={text_of(step) or "": int(count or 0) for step, count in zip(steps[::2], steps[1::2], strict=True)},
+        )
+
+    return Command(call, decode)
 
 
 @builds(op.EnqueueSteps)

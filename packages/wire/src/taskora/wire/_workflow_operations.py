@@ -236,6 +236,27 @@ class ListWorkflows(Operation[tuple[str, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowSummary:
+    """What a list shows of a workflow. Times are epoch milliseconds; `steps` counts its steps by state."""
+
+    workflow_id: str
+    state: WorkflowState
+    name: str
+    created_ms: int
+    finished_ms: int | None
+    deadline_ms: int | None
+    error: str | None
+    steps: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeWorkflow(Operation[WorkflowSummary | None]):
+    """A summary of a workflow; None when there is none, or nothing that could be one."""
+
+    workflow_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueueSteps(Operation[tuple[bool, ...]]):
     """Creates jobs of one task and version; the reply says which were created. An id that exists is left alone."""
 

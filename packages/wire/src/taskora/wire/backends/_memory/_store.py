@@ -14,6 +14,7 @@ from taskora.wire.backends._memory import _inspect, _leases, _manage, _steps, _w
 from taskora.wire.backends._memory._advance import advance_workflow
 from taskora.wire.backends._memory._collect import push_collect, read_collect
 from taskora.wire.backends._memory._control import enqueue_controlled
+from taskora.wire.backends._memory._describe import describe_workflow
 from taskora.wire.backends._memory._enqueue import enqueue
 from taskora.wire.backends._memory._exchange import exchange
 from taskora.wire.backends._memory._pacing import reserve_start
@@ -72,6 +73,7 @@ _WORKFLOW_TRANSITIONS: Final[dict[type[op.Operation[Any]], Callable[[Workflows, 
     op.DueWorkflows: _workflows.due_workflows,
     op.FileWorkflow: _workflows.file_workflow,
     op.ListWorkflows: _workflows.list_workflows,
+    op.DescribeWorkflow: describe_workflow,
 }
 
 

@@ -95,6 +95,7 @@ def create_workflow(workflows: Workflows, operation: op.CreateWorkflow, now_ms: 
         return operation.resend and found.fields.get("graph") == graph.encode()
     made = StoredWorkflow(graph)
     write(made.fields, state="running", createdAt=now_ms, graph=graph.encode())
+    made.fields["py:name"] = encoded(graph.name)
     made.fields["py:terminal"] = encoded(graph.terminal_line)
     made.fields["py:count"] = encoded(len(graph.steps))
     if operation.ttl_ms > 0:
