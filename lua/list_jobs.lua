@@ -2,9 +2,11 @@
 --
 -- Called by the inspector. Waiting jobs come in the order in which they will leave, active ones oldest claim first,
 -- delayed ones by due time, ended ones newest first. Delayed and retrying jobs share a set: they are told apart by
--- their state, so a page of one of them is cut after filtering.
+-- their state, one by one. So that no call holds the server for long, one that has looked at many of them says where
+-- the next one goes on, and how many of those it was to skip it has found.
 --
--- returns: list[list[bytes]]  per job {job_id, why it is parked or nothing, field, value, field, value...}
+-- returns: tuple[list[list[bytes]], list[int]]  {per job {job_id, why it is parked or nothing, field, value, field,
+-- value...}, {} or {after of the next call, how many of the state were skipped}}
 -- emits: nothing
 local wait_key = KEYS[1]            -- list    ready ids, newest left
 local prioritized_key = KEYS[2]     -- zset    ready ids with a priority
@@ -17,6 +19,7 @@ local given_now_ms = ARGV[1]        -- clock   epoch milliseconds, or empty for 
 local state = ARGV[2]               -- str     a job state
 local offset = tonumber(ARGV[3])    -- int
 local limit = tonumber(ARGV[4])     -- int
+local after = tonumber(ARGV[5])     -- int     of delayed and retrying: how many others were looked at before
 
 --@include clock
 --@include newer
@@ -25,6 +28,7 @@ local limit = tonumber(ARGV[4])     -- int
 --@include reasons
 
 local PAGE = 1000
+local LOOKED_AT_ONCE = 5000
 
 local function newest_last(list_key, first, count)
   local ids = {}
@@ -76,26 +80,32 @@ local function waiting_ids()
   return ids
 end
 
+-- Returns ids, and where to go on if there may be more.
 local function delayed_ids()
-  local ids = {}
-  local matching, first = 0, 0
-  local page
-  repeat
-    page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
+  local ids, skipped = {}, 0
+  for first = after, after + LOOKED_AT_ONCE - 1, PAGE do
+    local page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
     for _, id in ipairs(page) do
-      if #ids < limit and redis.call('HGET', prefix .. id, 'state') == state then
-        matching = matching + 1
-        if matching > offset then
-          ids[#ids + 1] = id
+      if redis.call('HGET', prefix .. id, 'state') ~= state then
+        -- of the other kind, or a ghost
+      elseif skipped < offset then
+        skipped = skipped + 1
+      else
+        ids[#ids + 1] = id
+        if #ids == limit then
+          return ids, {}
         end
       end
     end
-    first = first + PAGE
-  until #ids == limit or #page < PAGE
-  return ids
+    if #page < PAGE then
+      return ids, {}
+    end
+  end
+  return ids, { after + LOOKED_AT_ONCE, skipped }
 end
 
 local ids
+local rest = {}
 if limit < 1 then
   ids = {} -- a range that ends before its start would mean all
 elseif state == 'waiting' then
@@ -103,7 +113,7 @@ elseif state == 'waiting' then
 elseif state == 'active' then
   ids = newest_last(active_key, offset, limit)
 elseif state == 'delayed' or state == 'retrying' then
-  ids = delayed_ids()
+  ids, rest = delayed_ids()
 else
   ids = redis.call('ZRANGE', finished_key, offset, offset + limit - 1, 'REV')
 end
@@ -117,4 +127,4 @@ for _, id in ipairs(ids) do
     rows[#rows + 1] = row
   end
 end
-return rows
+return { rows, rest }

@@ -221,7 +221,7 @@ def test_their_log_entries_are_read(task: RawTask) -> None:
 
 def test_their_jobs_are_listed(task: RawTask) -> None:
     task.seed({ID: theirs(), "wait": [ID], **READY})
-    (record,) = task.run(ListJobs(task="t", state=JobState.WAITING))
+    (record,) = task.run(ListJobs(task="t", state=JobState.WAITING)).records
     assert (record.job_id, record.data) == (ID, DATA.encode())
 
 

@@ -44,7 +44,7 @@ class Looking(Pair):
         self._count_jobs(task)
         view = self.views[task]
         for state in JobState:
-            page = self.both(ListJobs(task=task, state=state, offset=offset, limit=limit))
+            page = self.both(ListJobs(task=task, state=state, offset=offset, limit=limit)).records
             in_state = [job_id for job_id in view.records if view.state(job_id) is state]
             assert len(page) == max(0, min(limit, len(in_state) - offset))
             assert {record.job_id for record in page} <= set(in_state)

@@ -166,7 +166,7 @@ def test_a_job_that_counts_keeps_others_out_and_an_ended_one_nobody(
 
 def _unfinished(flow: Flow) -> list[str]:
     pages = [flow.run(ListJobs(task=TASK, state=state, limit=100)) for state in JobState if not state.is_terminal]
-    return [record.job_id for page in pages for record in page]
+    return [record.job_id for page in pages for record in page.records]
 
 
 def _do(flow: Flow, step: Any, number: int, made: set[str]) -> None:
@@ -221,7 +221,7 @@ def test_as_many_slots_are_held_as_jobs_run_and_nobody_is_forgotten(
 
 def _check_slots(flow: Flow, limit: int) -> None:
     active = flow.run(ListJobs(task=TASK, state=JobState.ACTIVE, limit=100))
-    counted = Counter(record.fields.get("concurrencyKey", b"").decode() for record in active)
+    counted = Counter(record.fields.get("concurrencyKey", b"").decode() for record in active.records)
     del counted[""]
     assert flow.tricks.flow(TASK)["values"] == {f"conc:{key}": str(count) for key, count in counted.items()}
     assert all(count <= limit for count in counted.values())

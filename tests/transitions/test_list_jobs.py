@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from taskora.contracts import JobState
-from taskora.wire import ListJobs
+from taskora.wire import JobPage, ListJobs, drive, read_jobs
 from tests.transitions.keyspace import NOW, Dump, RawTask, Scores, job
 
 
@@ -18,8 +18,8 @@ def pages(task: RawTask, state: JobState, *, size: int) -> list[list[str]]:
 
 
 def listed(task: RawTask, state: JobState, *, offset: int = 0, limit: int = 20) -> list[str]:
-    records = task.run(ListJobs(task="t", state=state, offset=offset, limit=limit))
-    return [record.job_id for record in records]
+    found = drive(read_jobs(ListJobs(task="t", state=state, offset=offset, limit=limit)), task.run)
+    return [record.job_id for record in found]
 
 
 def records(job_ids: Iterable[str], state: str = "waiting") -> Dump:
@@ -67,6 +67,23 @@ def test_a_delayed_job_behind_thousands_of_others_is_found(task: RawTask) -> Non
     assert listed(task, JobState.DELAYED, offset=2400, limit=200) == ids[2400:]
 
 
+def test_one_call_looks_at_five_thousand_of_the_delayed_jobs_at_most(task: RawTask) -> None:
+    ids = [f"j{n:05}" for n in range(12_000)]
+    retrying = {*ids[4998:5003], ids[-1]}
+    task.seed({job_id: job("retrying" if job_id in retrying else "delayed") for job_id in ids})
+    task.seed({"delayed": Scores({job_id: n for n, job_id in enumerate(ids)})})
+    first = task.run(ListJobs(task="t", state=JobState.RETRYING, offset=1, limit=4))
+    assert [record.job_id for record in first.records] == ids[4999:5000]
+    rest = ListJobs(task="t", state=JobState.RETRYING, offset=0, limit=3, after=5000)
+    assert first.rest == rest
+    second = task.run(rest)
+    assert second == JobPage(records=second.records)
+    assert [record.job_id for record in second.records] == ids[5000:5003]
+    assert listed(task, JobState.RETRYING, offset=5) == ids[-1:]
+    assert listed(task, JobState.RETRYING, offset=6) == []
+    assert listed(task, JobState.DELAYED, offset=11_000, limit=2) == ids[11_005:11_007]
+
+
 @pytest.mark.parametrize("state", [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED])
 def test_ended_jobs_come_newest_first(task: RawTask, state: JobState) -> None:
     task.seed({**records("abc", state), state: Scores({"a": 1, "b": 2, "c": 3})})
@@ -96,7 +113,7 @@ def test_beyond_the_end_there_is_nothing(task: RawTask, state: JobState) -> None
 def test_records_are_complete_except_for_logs(task: RawTask) -> None:
     record = job("completed", result="2", error="boom", progress="50", attempt=2, processedOn=5, finishedOn=6)
     task.seed({"j1": {**record, "mine": "kept"}, "j1:logs": ["{}"], "completed": Scores({"j1": NOW})})
-    (found,) = task.run(ListJobs(task="t", state=JobState.COMPLETED))
+    (found,) = task.run(ListJobs(task="t", state=JobState.COMPLETED)).records
     assert (found.job_id, found.data, found.version, found.max_attempts) == ("j1", b'{"n":1}', 1, 3)
     assert (found.status.state, found.status.result, found.status.error) == (JobState.COMPLETED, b"2", "boom")
     assert (found.status.processed_on_ms, found.status.finished_on_ms, found.status.attempt) == (5, 6, 2)

@@ -247,7 +247,7 @@ def test_operations_of_many_threads_are_atomic() -> None:
     for thread in threads:
         thread.join()
     assert sync.run(CountJobs(task=TASK)).waiting == 801
-    jobs = sync.run(ListJobs(task=TASK, state=JobState.WAITING, limit=1000))
+    jobs = sync.run(ListJobs(task=TASK, state=JobState.WAITING, limit=1000)).records
     assert len({job.job_id for job in jobs}) == 801
 
 

@@ -115,7 +115,7 @@ class Stage:
     async def jobs(self) -> list[JobRecord]:
         states = (JobState.WAITING, JobState.DELAYED)
         pages = [await self.backend.run(ListJobs(task="beat", state=state, limit=1000)) for state in states]
-        return [record for page in pages for record in page]
+        return [record for page in pages for record in page.records]
 
     async def record(self, name: str) -> dict[str, Any]:
         raw = (await self.backend.run(ReadSchedules(names=[name])))[name]

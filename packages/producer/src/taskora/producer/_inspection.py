@@ -19,6 +19,7 @@ from taskora.wire import (
     ScanTasks,
     Serializer,
     ask,
+    read_jobs,
     writer_of,
 )
 
@@ -210,7 +211,7 @@ def list_jobs(
     check_page("offset", offset)
     found: list[JobInfo] = []
     for name in (yield from named_tasks(task)):
-        records = yield from ask(ListJobs(task=name, state=state, offset=offset, limit=limit))
+        records = yield from read_jobs(ListJobs(task=name, state=state, offset=offset, limit=limit))
         found += [job_info(name, record, serializer) for record in records]
     return found
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from taskora.contracts import JobState
 from taskora.producer import JobInfo, Producer
 from taskora.testing._reports import ParkedJob, ParkReason
-from taskora.wire import CountJobs, JobRecord, ListJobs, ReadJob, Serializer, SyncBackend
+from taskora.wire import CountJobs, JobRecord, ListJobs, ReadJob, Serializer, SyncBackend, drive, read_jobs
 from taskora.worker import Implementation
 
 _ALL: Final = 1_000_000
@@ -32,7 +32,7 @@ def parked_jobs(backend: SyncBackend, implementations: Implementations, tasks: l
         counts = backend.run(CountJobs(task=task))
         states = (JobState.WAITING,) * (counts.waiting > 0) + (JobState.DELAYED,) * (counts.newer > 0)
         for state in states:
-            for record in backend.run(ListJobs(task=task, state=state, limit=_ALL)):
+            for record in drive(read_jobs(ListJobs(task=task, state=state, limit=_ALL)), backend.run):
                 reason = _reason(record, implementation)
                 if reason is not None:
                     yield ParkedJob(task=task, job_id=record.job_id, reason=reason)

@@ -31,7 +31,7 @@ from taskora.testing._looking import job_infos, parked_jobs
 from taskora.testing._pump import Pump
 from taskora.testing._reports import Execution, ProcessReport, Step
 from taskora.testing._stage import Stage
-from taskora.wire import Exchange, ListJobs
+from taskora.wire import Exchange, ListJobs, drive, read_jobs
 from taskora.worker import Implementation, Worker
 
 I = TypeVar("I")  # noqa: E741 - input
@@ -181,7 +181,8 @@ class TestRunner:
         contract = self._stage.bound(_contract_of(task)).contract
         if contract.collect is None:
             raise UsageError(f"task {contract.name!r} does not collect: there is nothing to flush")
-        for record in self._stage.reader.run(ListJobs(task=contract.name, state=JobState.DELAYED, limit=_ALL)):
+        listing = ListJobs(task=contract.name, state=JobState.DELAYED, limit=_ALL)
+        for record in drive(read_jobs(listing), self._stage.reader.run):
             if record.fields.get("collectKey") == key.encode():
                 self._stage.memory.make_due(contract.name, record.job_id)
         return await self.process_all()

@@ -24,6 +24,7 @@ from taskora.wire._flows import (
     drive,
     drive_async,
     may_pass,
+    read_jobs,
 )
 from taskora.wire._handshake import (
     handshake,
@@ -89,6 +90,7 @@ from taskora.wire._operations import (
     ForgetUntold,
     Handshake,
     JobCounts,
+    JobPage,
     LastEvent,
     Lead,
     Lease,
@@ -261,6 +263,7 @@ __all__ = [
     "ForgetUntold",
     "Handshake",
     "JobCounts",
+    "JobPage",
     "JobRecord",
     "JobStatus",
     "JsonSerializer",
@@ -372,6 +375,7 @@ __all__ = [
     "postpone_telling",
     "put_together",
     "random_id",
+    "read_jobs",
     "read_workflow",
     "read_workflow_status",
     "reopen_workflow",

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError
-from taskora.wire._operations import Operation
+from taskora.wire._job import JobRecord
+from taskora.wire._operations import ListJobs, Operation
 
 R = TypeVar("R")
 Flow: TypeAlias = Generator[Any, Any, R]
@@ -80,3 +81,14 @@ def may_pass(error: BaseException) -> bool:
     Anything else would fail again: the request was refused, or what is stored is damaged.
     """
     return isinstance(error, BackendError) and not error.is_permanent
+
+
+def read_jobs(listing: ListJobs) -> Flow[list[JobRecord]]:
+    """A page of jobs, in as many requests as the storage takes for it."""
+    found: list[JobRecord] = []
+    rest: ListJobs | None = listing
+    while rest is not None:
+        page = yield from ask(rest)
+        found += page.records
+        rest = page.rest
+    return found

@@ -1,6 +1,7 @@
 """How operations that only look are carried out by Redis."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from taskora.wire import _operations as op
@@ -43,7 +44,7 @@ def _read_logs(operation: op.ReadLogs, keyspace: Keyspace, _now_ms: int | None) 
 
 
 @builds(op.ListJobs)
-def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[JobRecord, ...]]:
+def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, now_ms: int | None) -> Command[op.JobPage]:
     keys = keyspace.task(operation.task)
     call = lua.list_jobs(
         keys=keys,
@@ -52,13 +53,20 @@ def _list_jobs(operation: op.ListJobs, keyspace: Keyspace, now_ms: int | None) -
         state=operation.state,
         offset=operation.offset,
         limit=operation.limit,
+        after=operation.after,
     )
 
-    def decode(reply: list[list[bytes]]) -> tuple[JobRecord, ...]:
-        records = (decode_record(row[0].decode(), _mapping(row[2:]), reason=row[1].decode()) for row in reply)
-        return tuple(record for record in records if record is not None)
+    def decode(reply: tuple[list[list[bytes]], list[int]]) -> op.JobPage:
+        rows, rest = reply
+        records = (decode_record(row[0].decode(), _mapping(row[2:]), reason=row[1].decode()) for row in rows)
+        found = tuple(record for record in records if record is not None)
+        return op.JobPage(records=found, rest=_rest(operation, len(rows), *rest) if rest else None)
 
     return Command(call, decode)
+
+
+def _rest(operation: op.ListJobs, found: int, after: int, skipped: int) -> op.ListJobs:
+    return replace(operation, after=after, offset=operation.offset - skipped, limit=operation.limit - found)
 
 
 @builds(op.CountJobs)

@@ -42,17 +42,27 @@ class ReadLogs(Operation[tuple[LogEntry, ...]]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ListJobs(Operation[tuple[JobRecord, ...]]):
+class ListJobs(Operation["JobPage"]):
     """A page of the jobs in one state, without logs.
 
     Waiting: in the order in which they will leave; active: oldest claim first; delayed, retrying: by due time;
-    ended: newest first.
+    ended: newest first. Delayed and retrying jobs are kept together: a storage may look through them in several
+    requests, of which all but the first come `after` those that were looked at. `read_jobs` makes them all.
     """
 
     task: str
     state: JobState
     offset: int = 0
     limit: int = 20
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """Jobs, and the request for the rest of the page where a storage did not find all at once."""
+
+    records: tuple[JobRecord, ...]
+    rest: ListJobs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2971,7 +2971,7 @@ def lead(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="b6ba3176edc27b7c28c39baa43b2747ca5a4b823",
+    sha="3283a6f9c6d6faa6ae347995d6dfb46c081d89e4",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2983,6 +2983,7 @@ local given_now_ms = ARGV[1]
 local state = ARGV[2]
 local offset = tonumber(ARGV[3])
 local limit = tonumber(ARGV[4])
+local after = tonumber(ARGV[5])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -3046,6 +3047,7 @@ local function reason_of_record(id, record)
   return reason_of(id, state, concurrency_key)
 end
 local PAGE = 1000
+local LOOKED_AT_ONCE = 5000
 local function newest_last(list_key, first, count)
   local ids = {}
   if count > 0 then
@@ -3091,24 +3093,28 @@ local function waiting_ids()
   return ids
 end
 local function delayed_ids()
-  local ids = {}
-  local matching, first = 0, 0
-  local page
-  repeat
-    page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
+  local ids, skipped = {}, 0
+  for first = after, after + LOOKED_AT_ONCE - 1, PAGE do
+    local page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
     for _, id in ipairs(page) do
-      if #ids < limit and redis.call('HGET', prefix .. id, 'state') == state then
-        matching = matching + 1
-        if matching > offset then
-          ids[#ids + 1] = id
+      if redis.call('HGET', prefix .. id, 'state') ~= state then
+      elseif skipped < offset then
+        skipped = skipped + 1
+      else
+        ids[#ids + 1] = id
+        if #ids == limit then
+          return ids, {}
         end
       end
     end
-    first = first + PAGE
-  until #ids == limit or #page < PAGE
-  return ids
+    if #page < PAGE then
+      return ids, {}
+    end
+  end
+  return ids, { after + LOOKED_AT_ONCE, skipped }
 end
 local ids
+local rest = {}
 if limit < 1 then
   ids = {}
 elseif state == 'waiting' then
@@ -3116,7 +3122,7 @@ elseif state == 'waiting' then
 elseif state == 'active' then
   ids = newest_last(active_key, offset, limit)
 elseif state == 'delayed' or state == 'retrying' then
-  ids = delayed_ids()
+  ids, rest = delayed_ids()
 else
   ids = redis.call('ZRANGE', finished_key, offset, offset + limit - 1, 'REV')
 end
@@ -3130,7 +3136,7 @@ for _, id in ipairs(ids) do
     rows[#rows + 1] = row
   end
 end
-return rows
+return { rows, rest }
 """,
 )
 
@@ -3143,12 +3149,13 @@ def list_jobs(
     state: str,
     offset: int,
     limit: int,
-) -> Call[list[list[bytes]]]:
+    after: int,
+) -> Call[tuple[list[list[bytes]], list[int]]]:
     """list_jobs: reads only"""
     return Call(
         script=LIST_JOBS,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, finished_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, state, offset, limit),
+        args=("" if now_ms is None else now_ms, state, offset, limit, after),
     )
 
 

@@ -118,7 +118,7 @@ class Subject:
 
     async def listed(self, state: JobState, *, offset: int = 0, limit: int = 100) -> list[str]:
         page = await self.run(ListJobs(task=TASK, state=state, offset=offset, limit=limit))
-        return [record.job_id for record in page]
+        return [record.job_id for record in page.records]
 
     async def read(self, positions: dict[str, str], *, limit: int = 10_000) -> list[StreamEvent]:
         """What the streams hold now."""

@@ -104,7 +104,7 @@ class TestReading(Cases):
     @pytest.mark.parametrize("state", JobState)
     async def test_a_listed_job_is_the_job(self, subject: Subject, state: JobState) -> None:
         first, *_ = await FILLERS[state](subject)
-        [listed] = await subject.run(ListJobs(task=TASK, state=state, limit=1))
+        [listed] = (await subject.run(ListJobs(task=TASK, state=state, limit=1))).records
         assert listed == await subject.record(first)
         assert listed.status.state is state
 

@@ -15,7 +15,7 @@ async def reason(subject: Subject, job_id: str) -> ParkedReason | None:
     """Why a job is parked, told alike by its record and by its listing."""
     record = await subject.record(job_id)
     listed = await subject.run(ListJobs(task=TASK, state=record.status.state, limit=100))
-    assert [other.parked_reason for other in listed if other.job_id == job_id] == [record.parked_reason]
+    assert [other.parked_reason for other in listed.records if other.job_id == job_id] == [record.parked_reason]
     return record.parked_reason
 
 

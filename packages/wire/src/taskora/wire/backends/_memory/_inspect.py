@@ -18,6 +18,7 @@ from taskora.wire._operations import (
     CountJobs,
     CountVersions,
     JobCounts,
+    JobPage,
     LastEvent,
     ListJobs,
     ReadJob,
@@ -58,11 +59,11 @@ def read_logs(task: TaskStore, operation: ReadLogs, _now_ms: int) -> tuple[LogEn
     return tuple(decode_log(entry) for entry in task.logs.get(operation.job_id, ()))
 
 
-def list_jobs(task: TaskStore, operation: ListJobs, now_ms: int) -> tuple[JobRecord, ...]:
+def list_jobs(task: TaskStore, operation: ListJobs, now_ms: int) -> JobPage:
     """A page of the jobs in one state."""
     ids = _page(task, operation.state, operation.offset, max(operation.limit, 0))
     records = (_record(task, job_id, now_ms) for job_id in ids)
-    return tuple(record for record in records if record is not None)
+    return JobPage(records=tuple(record for record in records if record is not None))
 
 
 def _page(task: TaskStore, wanted: JobState, offset: int, limit: int) -> list[str]:
