@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import random
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -13,7 +12,7 @@ from taskora.contracts import BackendError, UsageError
 from taskora.producer._awaiting import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Awaited, Deadline
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._results import expired_status, is_settled
-from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent
+from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent, pause_after
 
 _STATUS_BATCH: Final = 200
 _FIRST_PAUSE: Final = 0.1
@@ -190,20 +189,21 @@ class ResultHub:
             await feed.close()
 
     async def _follow(self, feed: EventFeed) -> None:
-        pause = _FIRST_PAUSE
+        failures = 0
         recheck_at = monotonic() + RECHECK_MS / 1000
         while True:
             try:
                 events = await feed.read(dict(self._positions), block_ms=RECHECK_MS)
                 await self._look(_ended_jobs(events, LOOK_EVENTS), expired=_ended_jobs(events, {"expired"}))
                 self._positions.update((event.task, event.position) for event in events)
-                pause = _FIRST_PAUSE
+                failures = 0
                 if events and monotonic() < recheck_at:
                     continue
             except BackendError as error:
+                failures += 1
+                pause = pause_after(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
                 _log.warning("result_feed_failed", extra={"error": str(error), "pause": pause})
-                await asyncio.sleep(pause * random.uniform(0.5, 1))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                await asyncio.sleep(pause)
             if not await self._recheck():
                 continue
             recheck_at = monotonic() + RECHECK_MS / 1000

@@ -152,6 +152,7 @@ from taskora.wire._operations import (
     WorkflowSummary,
     WriteSchedule,
 )
+from taskora.wire._pauses import pause_after
 from taskora.wire._schedule_record import (
     ScheduleRecord,
     ScheduleRecordError,
@@ -372,6 +373,7 @@ __all__ = [
     "look_at_workflow",
     "may_pass",
     "occurrence_id",
+    "pause_after",
     "postpone_telling",
     "put_together",
     "random_id",

@@ -7,16 +7,16 @@ busy one pays one round trip per batch.
 import asyncio
 import contextlib
 import logging
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
-from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, random_id
+from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, pause_after, random_id
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
+from taskora.worker._outbox import Ended, Outbox
 from taskora.worker._patience import patience_ms
 from taskora.worker._running import RunningAttempts
 from taskora.worker._workflow_teller import WorkflowTeller
@@ -25,14 +25,12 @@ from taskora.worker._workflow_troubles import WorkflowTroubles
 logger = logging.getLogger("taskora.worker")
 
 _LARGEST_CLAIM: Final = 500
-_LARGEST_SETTLEMENT: Final = 1000
 # From how many on a lane claims in two halves: one runs while the other is fetched.
 _MANY_SLOTS: Final = 16
+_FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # A lane that has to stop, and whose server does not answer, gives up after so many round trips.
 _LAST_TRIES: Final = 5
-
-Ended = tuple[Attempt, Outcome]
 
 
 class FailureListener(Protocol):
@@ -66,7 +64,7 @@ class Lane:
         self._lease_ms: Final = lease_ms
         self._on_failure: Final = on_failure
         self._on_trouble: Final = on_trouble
-        self._ended: list[Ended] = []
+        self._ended: Final = Outbox()
         self._unsent: tuple[Exchange, list[Ended]] | None = None
         self._look = True
         self._stopped: Final = asyncio.Event()
@@ -135,7 +133,7 @@ class Lane:
         try:
             reply = await self._backend.run(operation)
         except BaseException:
-            self._ended = batch + self._ended
+            self._ended.put_back(batch)
             raise
         self._take_in(batch, reply)
         await self.teller.flush()
@@ -181,10 +179,11 @@ class Lane:
         try:
             reply = await self._backend.run(operation)
         except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
-            self._unsent = (operation.again(), batch)
+            self._unsent = self._not_sent(operation, batch, error)
             await self._recover(error)
             return
         self._unsent = None
+        self._ended.stored()
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
         self._due_ms = reply.due_ms
@@ -192,25 +191,42 @@ class Lane:
         if 0 < operation.slots == len(reply.claims) and self.free_slots():
             self._look = True  # nothing says that these were all
 
+    def _not_sent(
+        self, operation: Exchange, batch: list[Ended], error: Exception
+    ) -> tuple[Exchange, list[Ended]] | None:
+        """What to send again as it is; nothing, if it would be refused again."""
+        if not (isinstance(error, BackendError) and error.is_permanent):
+            return operation.again(), batch
+        self._look = True
+        given_up = self._ended.refused(batch)
+        if given_up is not None:
+            # Its lease runs out, and whoever sweeps then gives the job back.
+            attempt, outcome = given_up
+            logger.error("outcome_given_up", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
+            self.attempts.forget(attempt)
+        return None
+
     def _take_in(self, batch: list[Ended], reply: Exchanged) -> None:
         self._settle(batch, reply)
         self._start_claims(reply)
         self.attempts.all_claims_known()
 
     def _next_exchange(self, most: int = _LARGEST_CLAIM) -> tuple[Exchange, list[Ended]]:
-        self._look = False
-        batch, self._ended = self._ended[:_LARGEST_SETTLEMENT], self._ended[_LARGEST_SETTLEMENT:]
+        is_careful = self._ended.is_careful
+        batch = self._ended.take()
+        self._look = is_careful and bool(batch)  # it settles and does not claim
         operation = Exchange(
             task=self.task,
             token=random_id(),
             lease_ms=self._lease_ms,
-            slots=min(self._claim_size(), most),
+            slots=0 if self._look else min(self._claim_size(), most),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
             max_version=self._implementation.version,
             pace=self._implementation.pace,
             key_limit=self._implementation.key_limit,
             ttl_ms=self._implementation.ttl_ms,
+            resend=is_careful,
         )
         return operation, batch
 
@@ -221,12 +237,12 @@ class Lane:
         about = {"task": self.task, "error": str(error), "failures": self._failures}
         logger.warning("exchange_failed", extra=about, exc_info=unforeseen)
         self._on_trouble(error)
-        longest = min(_LONGEST_PAUSE, 0.1 * 2 ** min(self._failures, 10)) * random.uniform(0.5, 1.0)
+        pause = pause_after(self._failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE)
         if self._stopping:
-            await asyncio.sleep(min(longest, 1.0))
+            await asyncio.sleep(min(pause, 1.0))
             return
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(longest):
+            async with asyncio.timeout(pause):
                 await self._stopped.wait()
 
     def _settle(self, batch: list[Ended], reply: Exchanged) -> None:
@@ -253,7 +269,7 @@ class Lane:
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.stop_reason is not StopReason.LEASE_LOST:
-            self._ended.append((attempt, outcome))
+            self._ended.add(attempt, outcome)
         self._wake.set()
 
     def stop_claiming(self) -> None:

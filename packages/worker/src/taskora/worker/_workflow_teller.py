@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from taskora.wire import (
     ends_by_workflow,
     has_to_tell,
     may_pass,
+    pause_after,
     postpone_telling,
     settle_steps,
     settle_workflow,
@@ -29,6 +29,7 @@ from taskora.worker._workflow_troubles import WorkflowTroubles
 
 logger = logging.getLogger("taskora.worker")
 
+_FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # Then the notes are left to the sweeps, which find them again.
 _TRIES: Final = 8
@@ -176,7 +177,7 @@ class WorkflowTeller:
                 if failures >= (_LAST_TRIES if self._is_stopping else _TRIES) or not may_pass(error):
                     await self._put_off(NotTold(workflow_id=workflow_id, steps=tuple(steps), error=error))
                     return
-                await asyncio.sleep(min(_LONGEST_PAUSE, 0.1 * 2**failures) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(pause_after(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
             else:
                 return
 
