@@ -2,8 +2,9 @@
 --
 -- Called by whoever settled jobs of a workflow, or found that nobody told it of their ends. Steps whose every input is
 -- there become active and are returned, to be enqueued. Told again of a step, it returns the steps after it that are
--- active still, since it is not known whether they were enqueued. A step is completed once everything it spawned is. A
--- job that is not the step's any more, and a workflow that does not run, change nothing.
+-- active still, since it is not known whether they were enqueued. A step is completed once everything it spawned is: that
+-- is what the attempt planned whose result was stored, by the token of its claim; what others planned is dropped. A job
+-- that is not the step's any more, and a workflow that does not run, change nothing.
 --
 -- returns: tuple[bytes, bytes, list[list[bytes]]]
 --   {state or empty if there is no such workflow, task whose events tell of the end,
@@ -13,7 +14,7 @@ local workflow_key = KEYS[1]       -- hash   the workflow
 
 local given_now_ms = ARGV[1]       -- clock  epoch milliseconds, or empty for the server's clock
 local keep_ms = tonumber(ARGV[2])  -- int    lifetime of a completed workflow
-local STEPS = 3                    -- items  (step, job_id, result)...
+local STEPS = 3                    -- items  (step, job_id, settled_by, result)...
 
 --@include clock
 --@include fields
@@ -71,6 +72,35 @@ local function all_spawned_completed(step)
   return not spawned or all_completed(numbers(spawned))
 end
 
+local function drop(steps)
+  local line = redis.call('HGET', workflow_key, 'py:dropped') or ''
+  for _, index in ipairs(steps) do
+    redis.call('HSET', workflow_key, 'n:' .. index .. ':state', 'cancelled')
+    line = (line == '' and '' or line .. ',') .. index
+  end
+  redis.call('HSET', workflow_key, 'py:dropped', line)
+end
+
+-- Plans of several attempts stand side by side until one of them has its result: {token, first step, last step, outputs}.
+local function choose_plan(step, settled_by)
+  local planned = redis.call('HGET', workflow_key, 'py:planned:' .. step)
+  if not planned then
+    return
+  end
+  for token, first, last, outputs in string.gmatch(planned, '(%S+) (%d+) (%d+) (%S+);') do
+    if token == settled_by then
+      redis.call('HSET', workflow_key, 'py:spawned:' .. step, outputs)
+    else
+      local others = {}
+      for index = tonumber(first), tonumber(last) do
+        others[#others + 1] = string.format('%d', index)
+      end
+      drop(others)
+    end
+  end
+  redis.call('HDEL', workflow_key, 'py:planned:' .. step)
+end
+
 local function complete(step, result, again)
   local plan = plan_of(step)
   if not all_spawned_completed(step) then
@@ -96,14 +126,17 @@ local function complete(step, result, again)
   end
 end
 
-for i = STEPS, #ARGV, 3 do
+for i = STEPS, #ARGV, 4 do
   local step = tonumber(ARGV[i])
   local plan = plan_of(step)
   if plan and plan.job_id == ARGV[i + 1] then
     local found = field_of(step, 'state')
     local again = found == 'completed' or is_held(step, found)
     if again or found == 'pending' or found == 'active' then
-      complete(step, again and field_of(step, 'result') or ARGV[i + 2], again)
+      if not again then
+        choose_plan(step, ARGV[i + 2])
+      end
+      complete(step, again and field_of(step, 'result') or ARGV[i + 3], again)
     end
   end
 end

@@ -12,7 +12,7 @@ local workflow_key = KEYS[1]        -- hash   the workflow
 local seen_state = ARGV[1]          -- str    its state when it was read
 local graph_sha = ARGV[2]           -- str    SHA-1 of its graph when it was read
 local seen_try = tonumber(ARGV[3])   -- int   its try when it was read
-local open_step = tonumber(ARGV[4])  -- int   a step that must not have completed, or -1
+local open_steps = ARGV[4]          -- str    steps that must not have their results, separated by commas
 local graph = ARGV[5]               -- bytes  JSON
 local forgotten = ARGV[6]           -- str    fields to delete, separated by spaces
 local mark_field = ARGV[7]          -- str    where the mark is left
@@ -22,19 +22,21 @@ local FIELDS = 10                   -- items  (name, value)...
 
 --@include fields
 
-local found = fields_of(workflow_key, 'state', 'graph', 'n:' .. open_step .. ':state', 'n:' .. open_step .. ':result',
-  'py:try', mark_field)
-if resend == '1' and found[6] == mark then
+local found = fields_of(workflow_key, 'state', 'graph', 'py:try', mark_field)
+if resend == '1' and found[4] == mark then
   return 1
 end
-if (tonumber(found[5] or '0') or 0) ~= seen_try then
+if (tonumber(found[3] or '0') or 0) ~= seen_try then
   return 0
 end
 if found[1] ~= seen_state or not found[2] or redis.sha1hex(found[2]) ~= graph_sha then
   return 0
 end
-if open_step >= 0 and (found[3] == 'completed' or found[4]) then
-  return 0
+for step in string.gmatch(open_steps, '%d+') do
+  local state = redis.call('HGET', workflow_key, 'n:' .. step .. ':state')
+  if state == 'completed' or redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1 then
+    return 0
+  end
 end
 for name in string.gmatch(forgotten, '%S+') do
   redis.call('HDEL', workflow_key, name)

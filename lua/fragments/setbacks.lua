@@ -4,9 +4,13 @@
 
 local ended = { [failed_key] = {}, [cancelled_key] = {} } -- score and id in turn
 
-local function let_go(id, dedup_key, workflow_id)
+-- The workflow of a result has to know whose it is: only what that attempt has spawned counts.
+local function let_go(id, dedup_key, workflow_id, settled_by)
   release_dedup(dedup_key, id)
   note_end(id, workflow_id)
+  if workflow_id and settled_by then
+    redis.call('HSET', prefix .. id, 'py:settledBy', settled_by)
+  end
 end
 
 local function give_slot_back(concurrency_key)

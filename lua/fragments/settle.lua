@@ -44,7 +44,7 @@ local function settle(kind, id, token, payload, delay_ms, holder)
     completed[#completed + 1] = now
     completed[#completed + 1] = id
     if fields[5] or fields[6] then
-      seldom().let_go(id, fields[5], fields[6])
+      seldom().let_go(id, fields[5], fields[6], token)
     end
     emit('completed', id, 'attempt', fields[1] or '0')
   else

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from taskora.contracts import TaskContract
 from taskora.producer import JobInfo, Producer
 from tests.chaos.program import work
 
@@ -54,9 +55,11 @@ def fleet(url: str, directory: Path) -> Generator[Fleet]:
         made.end()
 
 
-def running_in(producer: Producer, process: "subprocess.Popen[bytes]") -> list[JobInfo]:
+def running_in(
+    producer: Producer, process: "subprocess.Popen[bytes]", task: TaskContract[Any, Any] = work
+) -> list[JobInfo]:
     """The active jobs that a process has begun."""
-    return [info for info in producer.inspector.active(work, limit=100) if info.progress == {"pid": process.pid}]
+    return [info for info in producer.inspector.active(task, limit=100) if info.progress == {"pid": process.pid}]
 
 
 @contextlib.contextmanager

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from taskora.contracts import chord
+from taskora.contracts import chord, group
 from taskora.producer import Producer, WorkflowHandle
 from tests.chaos.fleet import PATIENCE_S, fleet, running_in
 from tests.chaos.program import sum_up, work
+from tests.chaos.spawning_program import LEAVES, spread
 from tests.polling import eventually
 from tests.servers import Server
 
@@ -32,6 +33,24 @@ def test_workflows_end_right_although_workers_are_killed(server: Server, tmp_pat
         for start, flow in enumerate(flows):
             assert flow.result(PATIENCE_S) == sum(range(start, start + WIDTH))
             assert_each_step_ran_once(producer, flow)
+        assert team.log().count("Traceback") == 0
+
+
+def test_what_steps_spawn_runs_once_although_workers_are_killed_while_they_plan(server: Server, tmp_path: Path) -> None:
+    program = "tests.chaos.spawning_program"
+    with Producer(server.url) as producer, fleet(server.url, tmp_path) as team:
+        victims = [team.start(pause_ms=150, program=program), team.start(pause_ms=150, program=program)]
+        flows = [producer.dispatch(group([spread.s(number) for number in range(WIDTH)])) for _ in range(2)]
+        for _ in range(KILLS):
+            victim = victims.pop(0)
+            eventually(partial(running_in, producer, victim, spread), deadline=PATIENCE_S)
+            victim.kill()
+            victim.wait()
+            victims.append(team.start(pause_ms=150, program=program))
+        for flow in flows:
+            assert flow.result(PATIENCE_S) == [*range(WIDTH)]
+            spawned = sorted(node.result for node in flow.nodes() if node.spawned_by is not None and node.result)
+            assert spawned == sorted(10 * n + leaf for n in range(WIDTH) for leaf in range(LEAVES) if 10 * n + leaf)
         assert team.log().count("Traceback") == 0
 
 

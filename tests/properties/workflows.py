@@ -22,6 +22,9 @@ SHAPES: Final[dict[str, list[tuple[int, ...]]]] = {
 }
 
 
+TOKEN: Final = "token"
+
+
 class Made(NamedTuple):
     """A workflow that somebody began to make."""
 
@@ -109,7 +112,8 @@ class Workflowing(Pair):
         if step.job_id not in view.records or view.state(step.job_id) is not JobState.COMPLETED:
             return None
         result = view.records[step.job_id].get("result", otherwise)
-        return op.StepResult(step=number, job_id=step.job_id, result=result)
+        settled_by = TOKEN if number else ""
+        return op.StepResult(step=number, job_id=step.job_id, result=result, settled_by=settled_by)
 
     def _file_if_ended(
         self, made: Made, state: op.WorkflowState | None, told_in: str, workflow_try: int | None = None
@@ -179,7 +183,9 @@ class Workflowing(Pair):
         state = op.state_named(found.get("state", b"")) or "running"
         graph = found.get("graph", b"") + (b"?" if outdated else b"")
         seen_try = int(found.get("py:try", b"0"))
-        fields = {f"n:{step}:state": "pending", f"py:revive:{step}": str(seen_try + 1)}
+        last = len(made.graph.steps) - 1
+        plans = f"{TOKEN} {last} {last} {last};other {last} {last} {last};"
+        fields = {f"n:{step}:state": "pending", f"py:revive:{step}": str(seen_try + 1), f"py:planned:{step}": plans}
         self.both(op.RememberWorkflow(workflow_id=made.workflow_id, look_ms=MINUTE_MS, workflow_try=seen_try + 1))
         revision = op.ReviseWorkflow(
             workflow_id=made.workflow_id,
@@ -188,7 +194,7 @@ class Workflowing(Pair):
             graph=made.graph,
             fields={"py:try": str(seen_try + 1), **(fields if step < len(made.graph.steps) else {})},
             forgotten=["error", "py:cascade", f"n:{step}:error"],
-            open_step=step if opens else -1,
+            open_steps=[step] if opens else [],
             seen_try=seen_try,
             mark=self.fresh("m"),
         )

@@ -148,3 +148,41 @@ def test_it_is_completed_with_the_last_of_them(task: RawTask) -> None:
     reply = task.run(advance((5, b"5")))
     assert reply == going_on(job(1, b"3", graph=SPAWNED), job(2, b"3", graph=SPAWNED))
     assert record_of(task)["n:0:state"] == "completed"
+
+
+def settled(by: str) -> AdvanceWorkflow:
+    """Step 0 has the result of the attempt with a token."""
+    return AdvanceWorkflow(workflow_id=ID, results=[StepResult(step=0, job_id="j0", result=b"3", settled_by=by)])
+
+
+def test_what_the_attempt_planned_whose_result_it_is_starts(task: RawTask) -> None:
+    before = stored(*["pending"] * 6, graph=SPAWNED, **{"py:planned:0": "mine 4 5 5;"})
+    task.seed({KEY: before})
+    assert task.run(settled("mine")) == going_on(job(4, b"3", graph=SPAWNED))
+    held = record_of(task)
+    assert changes(before, held) == {
+        "n:0:state": "active", "n:0:result": "3", "n:4:state": "active", "py:planned:0": "", "py:spawned:0": "5",
+    }  # fmt: skip
+    assert task.run(settled("mine")) == going_on(job(4, b"3", graph=SPAWNED))
+    assert record_of(task) == held
+
+
+def test_what_another_attempt_planned_is_dropped(task: RawTask) -> None:
+    before = stored(*["pending"] * 6, graph=SPAWNED, **{"py:planned:0": "other 4 5 5;"})
+    task.seed({KEY: before})
+    assert task.run(settled("mine")) == going_on(job(1, b"3", graph=SPAWNED), job(2, b"3", graph=SPAWNED))
+    assert changes(before, record_of(task)) == {
+        "n:0:state": "completed", "n:0:result": "3", "n:1:state": "active", "n:2:state": "active",
+        "n:4:state": "cancelled", "n:5:state": "cancelled", "py:planned:0": "", "py:dropped": "4,5",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["mine 4 4 4;other 5 5 5;", "other 5 5 5;mine 4 4 4;"])
+def test_plans_of_several_attempts_stand_side_by_side_until_then(task: RawTask, line: str) -> None:
+    before = stored(*["pending"] * 6, graph=SPAWNED, **{"py:planned:0": line, "py:dropped": "3"})
+    task.seed({KEY: before})
+    assert task.run(settled("mine")) == going_on(job(4, b"3", graph=SPAWNED))
+    assert changes(before, record_of(task)) == {
+        "n:0:state": "active", "n:0:result": "3", "n:4:state": "active", "n:5:state": "cancelled",
+        "py:planned:0": "", "py:spawned:0": "4", "py:dropped": "3,5",
+    }  # fmt: skip

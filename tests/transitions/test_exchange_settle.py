@@ -248,6 +248,7 @@ def test_fields_that_nobody_here_knows_survive(task: RawTask) -> None:
         processedOn=NOW - 100,
         _wf="w1",
         _wfNode=2,
+        **{"py:settledBy": "tok-1"},
         traceparent="00-ab",
         finishedOn=NOW,
         result="1",

@@ -30,7 +30,7 @@ def untold(task: RawTask) -> object:
 def test_they_are_told_with_all_that_their_workflow_has_to_know(task: RawTask) -> None:
     task.seed(
         {
-            "j1": job("completed", **LINKED, result="[1]"),
+            "j1": job("completed", **LINKED, result="[1]", **{"py:settledBy": TOKEN}),
             "j2": job("failed", _wf="w2", _wfNode=0, error="boom"),
             "j3": job("cancelled", _wf="w2", _wfNode=1, cancelReason="why"),
             "completed": Scores({"j1": NOW}),
@@ -43,7 +43,12 @@ def test_they_are_told_with_all_that_their_workflow_has_to_know(task: RawTask) -
     found = task.run(ReadUntold(task="t", min_age_ms=5, limit=10))
     assert found == (
         EndedStep(
-            task="t", job_id="j1", link=StepLink(workflow_id="w1", step=3), state=JobState.COMPLETED, result=b"[1]"
+            task="t",
+            job_id="j1",
+            link=StepLink(workflow_id="w1", step=3),
+            state=JobState.COMPLETED,
+            result=b"[1]",
+            settled_by=TOKEN,
         ),
         EndedStep(task="t", job_id="j2", link=StepLink(workflow_id="w2", step=0), state=JobState.FAILED, error="boom"),
         EndedStep(
@@ -66,6 +71,14 @@ def test_an_attempt_that_ends_its_job_is_noted(task: RawTask, kind: OutcomeKind,
     task.seed({"j1": job("active", **LINKED), "active": ["j1"], "j1:lock": Expires(TOKEN)})
     task.run(exchange(Outcome(kind=kind, job_id="j1", token=TOKEN, payload=b"1")))
     assert untold(task) == (NOTED if noted else None)
+
+
+def test_a_result_says_whose_it_is(task: RawTask) -> None:
+    task.seed({"j1": job("active", **LINKED), "active": ["j1"], "j1:lock": Expires(TOKEN)})
+    task.run(exchange(Outcome(kind=COMPLETED, job_id="j1", token=TOKEN, payload=b"1")))
+    assert task.read("j1")["py:settledBy"] == TOKEN
+    (noted,) = task.run(ReadUntold(task="t", min_age_ms=0, limit=1))
+    assert noted.settled_by == TOKEN
 
 
 def test_jobs_of_no_workflow_are_not_noted(task: RawTask) -> None:

@@ -49,8 +49,9 @@ def test_one_that_has_changed_meanwhile_is_left_alone(task: RawTask, changed: Re
 def test_a_step_that_has_its_result_takes_no_more_steps(task: RawTask, fields: dict[str, Any]) -> None:
     before = stored("completed", "active", "pending", "pending", **fields)
     task.seed({KEY: before})
-    assert task.run(replace(REVISE, seen_state="running", open_step=1)) is False
+    assert task.run(replace(REVISE, seen_state="running", open_steps=[2, 1])) is False
     assert task.dump() == {KEY: before}
+    assert task.run(replace(REVISE, seen_state="running", open_steps=[2, 3])) is True
 
 
 def test_a_workflow_that_is_gone_is_not_revived(task: RawTask) -> None:

@@ -70,10 +70,11 @@ async def claim_like_a_lost_worker(worker: Worker, task: str, *, count: int = 1,
     return list(reply.claims)
 
 
-def give_lease(url: str, worker: Worker, job_id: str, token: str | None) -> None:
+def give_lease(url: str, worker: Worker, job_id: str, token: str | None, *, task: str = "double") -> None:
     """Gives the lease of a running job to another worker, or to nobody, behind the back of its owner."""
     backend: object = getattr(worker._backend, "target", worker._backend)
-    task = "double"
+    backend = getattr(backend, "inner", backend)
+    backend = getattr(backend, "target", backend)
     if isinstance(backend, MemoryBackend):
         leases = backend._store.task(task).leases
         leases.pop(job_id)

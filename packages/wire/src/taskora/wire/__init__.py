@@ -202,7 +202,7 @@ from taskora.wire._workflow_repair import (
     sweep_untold,
     sweep_workflows,
 )
-from taskora.wire._workflow_revision import Letter, reopen_workflow, retry_letters, spawn_steps
+from taskora.wire._workflow_revision import Letter, Spawn, reopen_workflow, retry_letters, spawn_steps
 
 __all__ = [
     "DUE_AT_ONCE",
@@ -322,6 +322,7 @@ __all__ = [
     "Serializer",
     "SetDue",
     "Settlement",
+    "Spawn",
     "StepDown",
     "StepJob",
     "StepLink",

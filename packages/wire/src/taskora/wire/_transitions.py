@@ -56,7 +56,7 @@ def abandon_workflow(
 
 ADVANCE_WORKFLOW = Script(
     name="advance_workflow",
-    sha="24493d5d38d21e1f1e65bec0a651b202450e087d",
+    sha="e3876d6ee5d016d3d3bc5e05b1bd642e1ee01a27",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -201,6 +201,32 @@ local function all_spawned_completed(step)
   local spawned = redis.call('HGET', workflow_key, 'py:spawned:' .. step)
   return not spawned or all_completed(numbers(spawned))
 end
+local function drop(steps)
+  local line = redis.call('HGET', workflow_key, 'py:dropped') or ''
+  for _, index in ipairs(steps) do
+    redis.call('HSET', workflow_key, 'n:' .. index .. ':state', 'cancelled')
+    line = (line == '' and '' or line .. ',') .. index
+  end
+  redis.call('HSET', workflow_key, 'py:dropped', line)
+end
+local function choose_plan(step, settled_by)
+  local planned = redis.call('HGET', workflow_key, 'py:planned:' .. step)
+  if not planned then
+    return
+  end
+  for token, first, last, outputs in string.gmatch(planned, '(%S+) (%d+) (%d+) (%S+);') do
+    if token == settled_by then
+      redis.call('HSET', workflow_key, 'py:spawned:' .. step, outputs)
+    else
+      local others = {}
+      for index = tonumber(first), tonumber(last) do
+        others[#others + 1] = string.format('%d', index)
+      end
+      drop(others)
+    end
+  end
+  redis.call('HDEL', workflow_key, 'py:planned:' .. step)
+end
 local function complete(step, result, again)
   local plan = plan_of(step)
   if not all_spawned_completed(step) then
@@ -225,14 +251,17 @@ local function complete(step, result, again)
     complete(plan.parent, field_of(plan.parent, 'result'), again)
   end
 end
-for i = STEPS, #ARGV, 3 do
+for i = STEPS, #ARGV, 4 do
   local step = tonumber(ARGV[i])
   local plan = plan_of(step)
   if plan and plan.job_id == ARGV[i + 1] then
     local found = field_of(step, 'state')
     local again = found == 'completed' or is_held(step, found)
     if again or found == 'pending' or found == 'active' then
-      complete(step, again and field_of(step, 'result') or ARGV[i + 2], again)
+      if not again then
+        choose_plan(step, ARGV[i + 2])
+      end
+      complete(step, again and field_of(step, 'result') or ARGV[i + 3], again)
     end
   end
 end
@@ -263,7 +292,7 @@ def advance_workflow(
 ) -> Call[tuple[bytes, bytes, list[list[bytes]]]]:
     """advance_workflow: running -> running | completed
 
-    `steps` is flat: (step, job_id, result) repeated.
+    `steps` is flat: (step, job_id, settled_by, result) repeated.
     """
     return Call(
         script=ADVANCE_WORKFLOW,
@@ -2010,7 +2039,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="fb4152d06b18b355eeb652cfb5ebf4b1011f2bca",
+    sha="524591745bcb1d8bb40786f3becf9c339b5e0c49",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2137,7 +2166,7 @@ local function settle(kind, id, token, payload, delay_ms, holder)
     completed[#completed + 1] = now
     completed[#completed + 1] = id
     if fields[5] or fields[6] then
-      seldom().let_go(id, fields[5], fields[6])
+      seldom().let_go(id, fields[5], fields[6], token)
     end
     emit('completed', id, 'attempt', fields[1] or '0')
   else
@@ -2354,9 +2383,12 @@ local function note_end(id, workflow_id)
   end
 end
 local ended = { [failed_key] = {}, [cancelled_key] = {} }
-local function let_go(id, dedup_key, workflow_id)
+local function let_go(id, dedup_key, workflow_id, settled_by)
   release_dedup(dedup_key, id)
   note_end(id, workflow_id)
+  if workflow_id and settled_by then
+    redis.call('HSET', prefix .. id, 'py:settledBy', settled_by)
+  end
 end
 local function give_slot_back(concurrency_key)
   if release_concurrency(concurrency_key) then
@@ -3784,7 +3816,7 @@ def read_schedules(
 
 READ_UNTOLD = Script(
     name="read_untold",
-    sha="4219d59cc270fa9b5b32f5efaa0ac0a3efdddf88",
+    sha="ee6cff11ea0c49045a14e974b35f2fff3a081c1f",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3811,8 +3843,9 @@ local function note_end(id, workflow_id)
 end
 local rows = {}
 for _, id in ipairs(redis.call('ZRANGE', UNTOLD, '-inf', ms_text(now_ms - min_age_ms), 'BYSCORE', 'LIMIT', 0, limit)) do
-  local row = fields_of(prefix .. id, '_wf', '_wfNode', 'state', 'result', 'error', 'cancelReason')
-  for i = 1, 6 do
+  local row = fields_of(prefix .. id, '_wf', '_wfNode', 'state', 'result', 'error', 'cancelReason',
+    'py:settledBy')
+  for i = 1, 7 do
     row[i] = row[i] or ''
   end
   table.insert(row, 1, id)
@@ -4672,13 +4705,13 @@ def retry_dead(
 
 REVISE_WORKFLOW = Script(
     name="revise_workflow",
-    sha="899ee585b974d6693dfa235e806c5e4d1798c22f",
+    sha="6c02e2dad19f6ba3db8dd841e5d58941488c49f8",
     text="""\
 local workflow_key = KEYS[1]
 local seen_state = ARGV[1]
 local graph_sha = ARGV[2]
 local seen_try = tonumber(ARGV[3])
-local open_step = tonumber(ARGV[4])
+local open_steps = ARGV[4]
 local graph = ARGV[5]
 local forgotten = ARGV[6]
 local mark_field = ARGV[7]
@@ -4689,19 +4722,21 @@ local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
-local found = fields_of(workflow_key, 'state', 'graph', 'n:' .. open_step .. ':state', 'n:' .. open_step .. ':result',
-  'py:try', mark_field)
-if resend == '1' and found[6] == mark then
+local found = fields_of(workflow_key, 'state', 'graph', 'py:try', mark_field)
+if resend == '1' and found[4] == mark then
   return 1
 end
-if (tonumber(found[5] or '0') or 0) ~= seen_try then
+if (tonumber(found[3] or '0') or 0) ~= seen_try then
   return 0
 end
 if found[1] ~= seen_state or not found[2] or redis.sha1hex(found[2]) ~= graph_sha then
   return 0
 end
-if open_step >= 0 and (found[3] == 'completed' or found[4]) then
-  return 0
+for step in string.gmatch(open_steps, '%d+') do
+  local state = redis.call('HGET', workflow_key, 'n:' .. step .. ':state')
+  if state == 'completed' or redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1 then
+    return 0
+  end
 end
 for name in string.gmatch(forgotten, '%S+') do
   redis.call('HDEL', workflow_key, name)
@@ -4722,7 +4757,7 @@ def revise_workflow(
     seen_state: str,
     graph_sha: str,
     seen_try: int,
-    open_step: int,
+    open_steps: str,
     graph: bytes,
     forgotten: str,
     mark_field: str,
@@ -4737,7 +4772,7 @@ def revise_workflow(
     return Call(
         script=REVISE_WORKFLOW,
         keys=(workflow_key,),
-        args=(seen_state, graph_sha, seen_try, open_step, graph, forgotten, mark_field, mark, "1" if resend else "0", *fields),
+        args=(seen_state, graph_sha, seen_try, open_steps, graph, forgotten, mark_field, mark, "1" if resend else "0", *fields),
     )
 
 

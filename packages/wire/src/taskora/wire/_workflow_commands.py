@@ -42,7 +42,7 @@ def _abandon_workflow(operation: op.AbandonWorkflow, keyspace: Keyspace, now_ms:
 def _advance_workflow(operation: op.AdvanceWorkflow, keyspace: Keyspace, now_ms: int | None) -> Command[op.Advanced]:
     results: list[Arg] = []
     for result in operation.results:
-        results += (result.step, result.job_id, result.result)
+        results += (result.step, result.job_id, result.settled_by, result.result)
     call = lua.advance_workflow(
         workflow_key=keyspace.workflow_key(operation.workflow_id),
         now_ms=now_ms,
@@ -108,7 +108,7 @@ def _revise_workflow(operation: op.ReviseWorkflow, keyspace: Keyspace, _now_ms: 
         seen_state=operation.seen_state,
         graph_sha=operation.graph_sha,
         seen_try=operation.seen_try,
-        open_step=operation.open_step,
+        open_steps=",".join(map(str, operation.open_steps)),
         graph=operation.graph.encode(),
         forgotten=" ".join(operation.forgotten),
         mark_field=operation.mark_field,
@@ -249,8 +249,8 @@ def _link(workflow_id: bytes | None, step: bytes | None) -> op.StepLink | None:
 
 
 def _ended_step(task: str, row: Sequence[bytes]) -> op.EndedStep:
-    """An entry of the notes: job_id, workflow_id, step, state, result, error, cancel_reason."""
-    job_id, workflow_id, step, state, result, error, reason = row
+    """An entry of the notes: job_id, workflow_id, step, state, result, error, cancel_reason, settled_by."""
+    job_id, workflow_id, step, state, result, error, reason, settled_by = row
     return op.EndedStep(
         task=task,
         job_id=text_of(job_id) or "",
@@ -259,6 +259,7 @@ def _ended_step(task: str, row: Sequence[bytes]) -> op.EndedStep:
         result=result,
         error=text_of(error) or "",
         cancel_reason=text_of(reason) or "",
+        settled_by=text_of(settled_by) or "",
     )
 
 

@@ -199,7 +199,8 @@ def _settle(workflow_id: str, steps: Sequence[op.EndedStep]) -> Flow[Sequence[op
     failures: list[tuple[int, op.EndedStep]] = []
     for step in steps:
         if step.link is not None and step.state is JobState.COMPLETED:
-            results.append(op.StepResult(step=step.link.step, job_id=step.job_id, result=step.result))
+            number, settled_by = step.link.step, step.settled_by
+            results.append(op.StepResult(step=number, job_id=step.job_id, result=step.result, settled_by=settled_by))
         elif step.link is not None and has_to_tell(step):
             failures.append((step.link.step, step))
     if results:

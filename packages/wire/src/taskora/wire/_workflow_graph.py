@@ -158,6 +158,32 @@ def numbers_of(line: str) -> tuple[int, ...]:
     return tuple(int(number) for number in line.split(",") if number)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptPlan:
+    """What one attempt of a step has spawned: the steps from `first` to `last`, and those among them that come last.
+
+    `token` is that of its claim. `outputs` are numbers, joined by commas.
+    """
+
+    token: str
+    first: int
+    last: int
+    outputs: str
+
+    def encode(self) -> str:
+        """As it is stored, one after the other."""
+        return f"{self.token} {self.first} {self.last} {self.outputs};"
+
+
+def plans_of(line: str) -> list[AttemptPlan]:
+    """The plans of all attempts of a step."""
+    rows = (row.split(" ") for row in line.split(";") if row)
+    return [
+        AttemptPlan(token=token, first=int(first), last=int(last), outputs=outputs)
+        for token, first, last, outputs in rows
+    ]
+
+
 def _plan(step: WorkflowStep, followers: Sequence[int]) -> str:
     shape = _NOTHING if step.data is not None else step.input_shape
     parent = _NOTHING if step.parent is None else str(step.parent)

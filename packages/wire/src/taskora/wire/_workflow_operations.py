@@ -43,11 +43,15 @@ class StepLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
-    """A step whose job has completed; the result is encoded."""
+    """A step whose job has completed; the result is encoded.
+
+    `settled_by` is the token of the claim whose result it is: of what attempts have spawned, that of this one counts.
+    """
 
     step: int
     job_id: str
     result: bytes
+    settled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +150,7 @@ class StopWorkflow(Operation[Stopped]):
 class ReviseWorkflow(Operation[bool]):
     """Replaces the graph of a workflow, and fields beside it, unless it has changed since it was read.
 
-    `seen_state`, `graph_sha` and `seen_try` are what was read; `open_step` must not have its result yet. `mark` is left
+    `seen_state`, `graph_sha` and `seen_try` are what was read; `open_steps` must not have their results yet. `mark` is left
     in `mark_field`, where those who want the same leave theirs: one that is sent again knows its own.
     """
 
@@ -156,7 +160,7 @@ class ReviseWorkflow(Operation[bool]):
     graph: WorkflowGraph
     fields: Mapping[str, str | bytes]
     forgotten: Sequence[str] = ()
-    open_step: int = -1
+    open_steps: Sequence[int] = ()
     seen_try: int = 0
     mark_field: str = "py:revised"
     mark: str = ""
@@ -280,6 +284,7 @@ class EndedStep:
     error: str = ""
     cancel_reason: str = ""
     workflow_try: int = 0
+    settled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,11 @@ class WorkflowRecord:
         return numbers_of(text_of(self.fields.get("py:cascade")) or "")
 
     @property
+    def dropped(self) -> tuple[int, ...]:
+        """The steps that attempts had planned whose results do not count."""
+        return numbers_of(text_of(self.fields.get("py:dropped")) or "")
+
+    @property
     def open_jobs(self) -> list[int]:
         """The steps whose jobs should exist, and are not known to have ended."""
         return [

@@ -4,7 +4,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from taskora.contracts import MAX_STEPS, JobState, UsageError
@@ -12,7 +12,7 @@ from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask
 from taskora.wire._job import JobStatus, text_of
 from taskora.wire._workflow_flows import FIRST_LOOK_MS, cancel_steps, reason_of, settle_workflow
-from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep, numbers_of
+from taskora.wire._workflow_graph import AttemptPlan, WorkflowGraph, WorkflowStep, plans_of
 from taskora.wire._workflow_record import WorkflowRecord, read_workflow, read_workflow_status
 from taskora.wire._workflow_repair import repair_workflow, step_statuses
 
@@ -20,44 +20,81 @@ _NUMBER: Final = re.compile(r"\d+")
 Letter: TypeAlias = tuple[str, str]  # a failed job: its task, and its id
 
 
-def spawn_steps(link: op.StepLink, job_id: str, spawned: Sequence[WorkflowGraph]) -> Flow[bool]:
-    """Plans what shall run once a step has its result, and before those that wait for it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """What an attempt of a step has spawned. `token` is that of its claim, which tells it from other attempts."""
 
-    What an earlier attempt of the same job had planned is dropped: none of it has run. False when the workflow does not
-    run any more, or the job is not the step's.
+    step: int
+    job_id: str
+    token: str
+    parts: Sequence[WorkflowGraph]
 
-    Raises:
-        UsageError: the workflow would have too many steps.
+
+def spawn_steps(workflow_id: str, spawns: Sequence[Spawn]) -> Flow[list[bool | UsageError] | None]:
+    """Plans what shall run once steps have their results, and before those that wait for them.
+
+    Plans of several attempts of a step stand side by side: which one counts is known when one of them has its result.
+    What has been planned already is not planned again.
+
+    Returns:
+        For each, whether it is planned: not if the workflow does not run any more, or the job is not the step's; an
+        error where the workflow would have too many steps. None if the workflow has changed meanwhile: ask again, after
+        a pause.
     """
-    while True:
-        record = yield from read_workflow(link.workflow_id)
-        if record is None or record.state != "running" or not _may_spawn(record, link.step, job_id):
+    record = yield from read_workflow(workflow_id)
+    if record is None or record.state != "running":
+        return [False for _ in spawns]
+    additions = _Additions(record)
+    replies = [additions.add(spawn) for spawn in spawns]
+    if additions.is_empty or (yield from ask(additions.revision())):
+        return replies
+    return None
+
+
+class _Additions:
+    """The steps that one revision adds."""
+
+    def __init__(self, record: WorkflowRecord) -> None:
+        self._record = record
+        self._steps = list(record.graph.steps)
+        self._planned: dict[int, str] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._planned
+
+    def add(self, spawn: Spawn) -> bool | UsageError:
+        """Adds what one attempt has spawned."""
+        if not _may_spawn(self._record, spawn.step, spawn.job_id):
             return False
-        if (yield from ask(_with_spawned(record, link.step, spawned))):
+        name = f"py:planned:{spawn.step}"
+        planned = self._planned.get(spawn.step, text_of(self._record.fields.get(name)) or "")
+        if any(plan.token == spawn.token for plan in plans_of(planned)):
             return True
+        first, count = len(self._steps), sum(len(part.steps) for part in spawn.parts)
+        if first + count > MAX_STEPS:
+            return UsageError(f"a workflow may have at most {MAX_STEPS} steps: spawning would make it {first + count}")
+        outputs: list[int] = []
+        for part in spawn.parts:
+            outputs += (len(self._steps) + number for number in part.terminal)
+            self._steps += _moved(part, len(self._steps), spawn.step)
+        line = ",".join(map(str, outputs))
+        plan = AttemptPlan(token=spawn.token, first=first, last=len(self._steps) - 1, outputs=line)
+        self._planned[spawn.step] = planned + plan.encode()
+        return True
+
+    def revision(self) -> op.ReviseWorkflow:
+        """What writes them."""
+        record = self._record
+        fields = {f"n:{number}:state": "pending" for number in range(len(record.graph.steps), len(self._steps))}
+        fields |= {f"py:planned:{step}": line for step, line in self._planned.items()}
+        return _revision(record, replace(record.graph, steps=tuple(self._steps)), fields, open_steps=[*self._planned])
 
 
 def _may_spawn(record: WorkflowRecord, number: int, job_id: str) -> bool:
     steps = record.graph.steps
     owns = 0 <= number < len(steps) and steps[number].job_id == job_id
     return owns and record.state_of(number) != "completed" and not record.is_held(number)
-
-
-def _with_spawned(record: WorkflowRecord, parent: int, spawned: Sequence[WorkflowGraph]) -> op.ReviseWorkflow:
-    steps = list(record.graph.steps)
-    dropped = {*_dropped(record), *(number for number, step in enumerate(steps) if step.parent == parent)}
-    outputs: list[int] = []
-    for part in spawned:
-        outputs += (len(steps) + number for number in part.terminal)
-        steps += _moved(part, len(steps), parent)
-    if len(steps) > MAX_STEPS:
-        raise UsageError(f"a workflow may have at most {MAX_STEPS} steps: spawning would make it {len(steps)}")
-    graph = replace(record.graph, steps=tuple(steps))
-    fields = {f"n:{number}:state": "pending" for number in range(len(record.graph.steps), len(steps))}
-    fields |= {f"n:{number}:state": "cancelled" for number in dropped}
-    fields["py:spawned:" + str(parent)] = ",".join(map(str, outputs))
-    fields["py:dropped"] = ",".join(map(str, sorted(dropped)))
-    return _revision(record, graph, fields, open_step=parent)
 
 
 def _moved(part: WorkflowGraph, offset: int, parent: int) -> list[WorkflowStep]:
@@ -72,17 +109,13 @@ def _moved(part: WorkflowGraph, offset: int, parent: int) -> list[WorkflowStep]:
     return moved
 
 
-def _dropped(record: WorkflowRecord) -> tuple[int, ...]:
-    return numbers_of(text_of(record.fields.get("py:dropped")) or "")
-
-
 def _revision(
     record: WorkflowRecord,
     graph: WorkflowGraph,
     fields: dict[str, str],
     *,
     forgotten: Sequence[str] = (),
-    open_step: int = -1,
+    open_steps: Sequence[int] = (),
 ) -> op.ReviseWorkflow:
     """Replaces the graph, and those plans that are not the same any more."""
     plans = {f"py:plan:{number}": plan for number, plan in enumerate(graph.plans())}
@@ -95,9 +128,9 @@ def _revision(
         graph=graph,
         fields={**fields, **changed, **beside},
         forgotten=forgotten,
-        open_step=open_step,
+        open_steps=open_steps,
         seen_try=record.workflow_try,
-        mark_field="py:reopened" if open_step < 0 else f"py:spawning:{open_step}",
+        mark_field="py:spawning" if open_steps else "py:reopened",
         mark=str(uuid.uuid4()),
     )
 
@@ -192,7 +225,7 @@ def _stopped_jobs(record: WorkflowRecord, state: op.StoppedState) -> Flow[dict[i
 
 
 def _reopened(record: WorkflowRecord, statuses: dict[int, JobStatus | None]) -> op.ReviseWorkflow:
-    dropped = _dropped(record)
+    dropped = record.dropped
     steps = list(record.graph.steps)
     next_try = record.workflow_try + 1
     fields = {"py:try": str(next_try)}

@@ -95,14 +95,21 @@ class RunningAttempts:
     async def _run(self, attempt: Attempt) -> None:
         attempt.started = True
         outcome = await self._executor.run(attempt)
+        if attempt.spawned and outcome.kind is OutcomeKind.COMPLETED and not attempt.ended:
+            outcome = await self._plan(attempt, outcome)
         if attempt.ended:
             return  # left behind: somebody else has settled it
         self._end(attempt)
-        if attempt.spawned and outcome.kind is OutcomeKind.COMPLETED:
-            outcome = await self._planner.plan(attempt, outcome, self._implementation)
         if self._reporter.has_unwritten(attempt.claim.job_id):
             await self._reporter.drain(attempt.claim.job_id)
         self._finish(attempt, outcome)
+
+    async def _plan(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+        """Part of the attempt: it can be stopped, is lost with its lease, and has to be done in time."""
+        planned = await self._planner.plan(attempt, outcome, self._implementation)
+        if attempt.stop_reason is StopReason.CANCELLED and not attempt.ended:
+            await self._executor.run_cancel_hook(attempt)
+        return planned
 
     def _end(self, attempt: Attempt) -> None:
         attempt.ended = True
@@ -207,6 +214,7 @@ class RunningAttempts:
         """Watches no deadline any more, and gives up what was left behind."""
         self._deadlines.close()
         self._reporter.close()
+        self._planner.close()
         for attempt in self._attempts.values():
             self._loosen(attempt)
         for task in self._loose:

@@ -100,6 +100,7 @@ class WorkflowTeller:
             state=state,
             result=outcome.payload if is_result else b"",
             error="" if is_result else outcome.payload.decode("utf-8", "backslashreplace"),
+            settled_by=outcome.token,
         )
         self._tell_of(link.workflow_id, [step])
 

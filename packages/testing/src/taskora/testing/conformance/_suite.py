@@ -33,6 +33,7 @@ from taskora.testing.conformance._cases.waiting import TestWaiting
 from taskora.testing.conformance._cases.workers import TestWorkers
 from taskora.testing.conformance._cases.workflow_crashes import TestWorkflowCrashes
 from taskora.testing.conformance._cases.workflow_notes import TestWorkflowNotes
+from taskora.testing.conformance._cases.workflow_spawns import TestWorkflowSpawns
 from taskora.testing.conformance._storage import OpenStorage
 from taskora.testing.conformance._subject import Subject, View, opened
 
@@ -77,6 +78,7 @@ class BackendConformance:
     TestWorkers = TestWorkers
     TestWorkflowCrashes = TestWorkflowCrashes
     TestWorkflowNotes = TestWorkflowNotes
+    TestWorkflowSpawns = TestWorkflowSpawns
 
     @pytest.fixture
     def open_storage(self) -> OpenStorage:

@@ -24,6 +24,7 @@ from taskora.wire import (
     ReadUntold,
     RecoverStalled,
     Settlement,
+    Spawn,
     WorkflowGraph,
     WorkflowRecord,
     WorkflowStep,
@@ -69,7 +70,7 @@ def fresh(template: WorkflowGraph) -> WorkflowGraph:
     return replace(template, steps=steps)
 
 
-Spawn = Callable[[], Sequence[WorkflowGraph]]
+Spawning = Callable[[], Sequence[WorkflowGraph]]
 
 
 class World:
@@ -79,7 +80,8 @@ class World:
         self.subject: Final = subject
         self.operations_left: int | None = None
         self.failing: set[str] = set()
-        self.spawning: Spawn = tuple
+        self.spawning: Spawning = tuple
+        self.spawns = True
         self.during: dict[str, Callable[[], Any]] = {}
         self.dispatched: list[str] = []
         self.runs: dict[tuple[str, int], set[str]] = defaultdict(set)
@@ -135,11 +137,17 @@ class World:
             kind = OutcomeKind.COMPLETED
         except FailingError as error:
             payload, kind = str(error).encode(), OutcomeKind.FAILED
+        if await self.settle(task, claim, payload, kind) is Settlement.SETTLED:
+            await self.tell(task, claim, kind, payload)
+
+    async def settle(
+        self, task: str, claim: Claim, payload: bytes, kind: OutcomeKind = OutcomeKind.COMPLETED
+    ) -> Settlement:
+        """Stores how an attempt ended."""
         outcome = Outcome(kind=kind, job_id=claim.job_id, token=claim.token, payload=payload)
         settling = Exchange(task=task, token=f"token-{next(_names)}", lease_ms=LEASE_MS, slots=0, outcomes=(outcome,))
         (settlement,) = (await self.perform(settling)).settlements
-        if settlement is Settlement.SETTLED:
-            await self.tell(task, claim, kind, payload)
+        return settlement
 
     async def tell(self, task: str, claim: Claim, kind: OutcomeKind, payload: bytes) -> None:
         """What a worker does once an outcome is stored."""
@@ -151,8 +159,9 @@ class World:
             state=JobState(kind.value),
             result=payload if is_result else b"",
             error="" if is_result else payload.decode(),
+            settled_by=claim.token,
         )
-        await self.drive(settle_steps([ended]))
+        assert await self.drive(settle_steps([ended])) == ()
 
     async def _handle(self, task: str, claim: Claim) -> object:
         data = json.loads(claim.data)
@@ -162,10 +171,21 @@ class World:
             raise FailingError(f"{task} broke")
         if task == "spawn":
             assert claim.link is not None
-            await self.drive(spawn_steps(claim.link, claim.job_id, self.spawning()))
+            if self.spawns:
+                await self.spawn(claim)
         if task == "total":
             return sum(_flat(data))
         return data * 2 if task == "two" else data
+
+    async def spawn(self, claim: Claim) -> bool:
+        """What a worker does before it stores the result of a handler that has spawned something."""
+        assert claim.link is not None
+        spawn = Spawn(step=claim.link.step, job_id=claim.job_id, token=claim.token, parts=self.spawning())
+        while (replies := await self.drive(spawn_steps(claim.link.workflow_id, [spawn]))) is None:
+            continue
+        (reply,) = replies
+        assert isinstance(reply, bool)
+        return reply
 
     async def recover(self) -> None:
         """Everybody who was there is gone; leases end, and others sweep and work, for as long as it takes."""

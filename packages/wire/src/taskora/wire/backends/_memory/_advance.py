@@ -1,7 +1,8 @@
 """advance_workflow: running -> running | completed."""
 
 from taskora.wire import _operations as op
-from taskora.wire.backends._memory._record import encoded, write
+from taskora.wire._workflow_graph import plans_of
+from taskora.wire.backends._memory._record import encoded, text, write
 from taskora.wire.backends._memory._workflows import StoredWorkflow, Workflows, state_of, told_in
 
 
@@ -46,8 +47,23 @@ class _Advance:
             return
         found = workflow.state_of(step)
         again = found == "completed" or workflow.is_held(step)
+        if not again and found in ("pending", "active"):
+            self._choose_plan(step, result.settled_by)
         if again or found in ("pending", "active"):
             self._complete(step, workflow.result_of(step) if again else result.result, again=again)
+
+    def _choose_plan(self, step: int, settled_by: str) -> None:
+        """Of what attempts planned, that of the one whose result was stored counts."""
+        fields = self._workflow.fields
+        for plan in plans_of(text(fields, f"py:planned:{step}")):
+            if plan.token == settled_by:
+                fields[f"py:spawned:{step}"] = encoded(plan.outputs)
+                continue
+            for index in range(plan.first, plan.last + 1):
+                fields[f"n:{index}:state"] = b"cancelled"
+            dropped = ",".join(map(str, range(plan.first, plan.last + 1)))
+            fields["py:dropped"] = encoded(f"{text(fields, 'py:dropped')},{dropped}".lstrip(","))
+        fields.pop(f"py:planned:{step}", None)
 
     def _complete(self, step: int, result: bytes, *, again: bool) -> None:
         workflow = self._workflow

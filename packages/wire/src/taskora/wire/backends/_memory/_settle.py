@@ -2,7 +2,7 @@
 
 from taskora.contracts import JobState
 from taskora.wire._operations import Outcome, OutcomeKind, Settlement
-from taskora.wire.backends._memory._record import Record, number, undo_start, write
+from taskora.wire.backends._memory._record import Record, encoded, number, undo_start, write
 from taskora.wire.backends._memory._slots import release_slot
 from taskora.wire.backends._memory._task import TaskStore
 
@@ -33,6 +33,8 @@ def _apply(task: TaskStore, outcome: Outcome, record: Record, now_ms: int) -> No
     attempt = number(record, "attempt")
     match outcome.kind:
         case OutcomeKind.COMPLETED:
+            if "_wf" in record:
+                record["py:settledBy"] = encoded(outcome.token)
             task.finish(job_id, JobState.COMPLETED, now_ms, result=outcome.payload)
             task.emit(now_ms, "completed", job_id, attempt=attempt)
         case OutcomeKind.FAILED:

@@ -72,6 +72,7 @@ def _ended_step(task: TaskStore, job_id: str) -> op.EndedStep:
         result=record.get("result", b""),
         error=text(record, "error"),
         cancel_reason=text(record, "cancelReason"),
+        settled_by=text(record, "py:settledBy"),
     )
 
 

@@ -192,8 +192,7 @@ def revise_workflow(workflows: Workflows, operation: op.ReviseWorkflow, now_ms: 
         return False
     if hashlib.sha1(found.fields["graph"]).hexdigest() != operation.graph_sha:
         return False
-    step = operation.open_step
-    if step >= 0 and (found.state_of(step) == "completed" or f"n:{step}:result" in found.fields):
+    if any(found.state_of(step) == "completed" or f"n:{step}:result" in found.fields for step in operation.open_steps):
         return False
     for name in operation.forgotten:
         found.fields.pop(name, None)
