@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,8 +50,9 @@ def test_what_steps_spawn_runs_once_although_workers_are_killed_while_they_plan(
             victims.append(team.start(pause_ms=150, program=program))
         for flow in flows:
             assert flow.result(PATIENCE_S) == [*range(WIDTH)]
-            spawned = sorted(node.result for node in flow.nodes() if node.spawned_by is not None and node.result)
-            assert spawned == sorted(10 * n + leaf for n in range(WIDTH) for leaf in range(LEAVES) if 10 * n + leaf)
+            ended = [node for node in flow.nodes() if node.state == "completed" and node.spawned_by is not None]
+            spawned: list[Any] = [node.result for node in ended]
+            assert sorted(spawned) == sorted(10 * number + leaf for number in range(WIDTH) for leaf in range(LEAVES))
         assert team.log().count("Traceback") == 0
 
 

@@ -25,6 +25,7 @@ from taskora.wire.backends import open_backend
 from taskora.worker import Context, Worker
 from taskora.worker._spawn_planner import SpawnPlanner
 from tests.polling import aeventually
+from tests.servers import Server
 
 double = define_task("double", input=int, output=int)
 spread = define_task("spread", input=int, output=int)
@@ -173,8 +174,12 @@ async def test_a_worker_that_stops_gives_back_what_it_cannot_plan(url: str) -> N
     await bench.meddler.close()
 
 
-async def test_two_hundred_workers_spawn_into_one_workflow_at_once(url: str) -> None:
-    backend = open_backend(url)
+@pytest.mark.slow
+@pytest.mark.parametrize("storage", ["memory", "valkey9"])
+async def test_two_hundred_workers_spawn_into_one_workflow_at_once(
+    storage: str, memory: str, one_server: Server
+) -> None:
+    backend = open_backend(memory if storage == "memory" else one_server.url)
     steps = tuple(_step("spread", f"parent-{number}") for number in range(SPAWNERS))
     await drive_async(
         create_workflow("crowd", WorkflowGraph(steps=steps, terminal=tuple(range(SPAWNERS)), name="")), backend.run
