@@ -150,8 +150,8 @@ class StopWorkflow(Operation[Stopped]):
 class ReviseWorkflow(Operation[bool]):
     """Replaces the graph of a workflow, and fields beside it, unless it has changed since it was read.
 
-    `seen_state`, `graph_sha` and `seen_try` are what was read; `open_steps` must not have their results yet. `mark` is left
-    in `mark_field`, where those who want the same leave theirs: one that is sent again knows its own.
+    `seen_state`, `graph_sha` and `seen_try` are what was read; `open_steps` must not have their results yet. `mark` is
+    left in `mark_field`, where those who want the same leave theirs: one that is sent again knows its own.
     """
 
     workflow_id: str

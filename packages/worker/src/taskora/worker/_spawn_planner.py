@@ -18,7 +18,7 @@ logger = logging.getLogger("taskora.worker")
 
 _LONGEST_PAUSE: Final = 5.0
 # Others have changed the graph meanwhile: it takes a few milliseconds to write one, and many may want to.
-_LONGEST_TURN: Final = 4.0
+_LONGEST_TURN: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,7 +92,7 @@ class SpawnPlanner:
                     await _pause(0.1, failures, _LONGEST_PAUSE)
                 else:
                     turns = 0 if done else turns + 1
-                    await _pause(0.02, turns, _LONGEST_TURN)
+                    await _pause(0.01, turns, _LONGEST_TURN)
         finally:
             for request in self._waiting.pop(workflow_id):
                 request.reply.cancel()
