@@ -75,7 +75,7 @@ async function enqueueScenario(enqueue) {
 }
 
 async function drain(concurrency) {
-  const filled = await enqueueFor(addBulk, seconds, 40000);
+  const filled = (await add(0)) + (await enqueueFor(addBulk, seconds, 40000));
   startWorker(concurrency);
   const warmUp = 10 + 2 * concurrency;
   if (!(await reach(warmUp, 15))) throw new Error(`${arrivals.count} of ${filled} jobs ran within 15 seconds`);

@@ -25,6 +25,8 @@ class Celery:
 
     async def connect(self, url: str) -> None:
         self._app = peer("celery").Celery("bench", broker=url, backend=url)
+        # Otherwise threads of the pool have another application, without a result backend.
+        self._app.set_default()
         self._app.conf.update(
             worker_prefetch_multiplier=64,
             worker_disable_rate_limits=True,
