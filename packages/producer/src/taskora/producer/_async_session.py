@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
-from taskora.contracts import TaskContract, UsageError
+from taskora.contracts import BackendError, TaskContract, UsageError
 from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline
-from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue
+from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
@@ -158,7 +158,14 @@ class AsyncSession:
     async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch of its own."""
         self.check_open()
-        return [admission for batch in batches(jobs) for admission in await self._send(contract, batch)]
+        sent: list[Admission] = []
+        for batch in batches(jobs):
+            try:
+                sent += await self._send(contract, batch)
+            except BackendError as error:
+                error.add_note(left_behind(len(sent), len(batch), len(jobs)))
+                raise
+        return sent
 
     async def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Sequence[Admission]:
         operation = enqueue(contract, jobs)

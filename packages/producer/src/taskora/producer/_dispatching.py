@@ -11,6 +11,7 @@ from taskora.contracts import (
     TaskContract,
     Throttle,
     UsageError,
+    ValidationError,
     check_job_id,
     to_milliseconds,
 )
@@ -110,7 +111,7 @@ def _build_job_with(
     contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, data: I, options: DispatchOptions
 ) -> AnyJob:
     check_names(options)
-    check_options(options)
+    _check_flags(options)
     checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
     job_id, delay = options.get("job_id"), options.get("delay")
     job = NewJob(
@@ -139,16 +140,12 @@ def check_names(options: DispatchOptions) -> None:
         raise TypeError(f"dispatch has no option {', '.join(map(repr, unknown))}")
 
 
-def check_options(options: DispatchOptions) -> None:
-    """Refuses options that do not exist, since one that is misspelt must not be ignored, and flags that are none.
+def _check_flags(options: DispatchOptions) -> None:
+    """Refuses flags that are none.
 
     Raises:
-        UsageError: there is no such option, or a flag is neither true nor false.
+        UsageError: a flag is neither true nor false.
     """
-    unknown = sorted(options.keys() - DispatchOptions.__optional_keys__)
-    if unknown:
-        known = ", ".join(sorted(DispatchOptions.__optional_keys__))
-        raise UsageError.for_field("option", unknown[0], f"one of {known}")
     for name in _FLAGS:
         if not isinstance(options.get(name, False), bool):
             raise UsageError.for_field(name, options.get(name), "True or False")
@@ -177,9 +174,13 @@ def build_jobs(
 ) -> list[AnyJob]:
     """Checks a whole batch; one bad item refuses all of it."""
     jobs: list[AnyJob] = []
-    for item in items:
+    for index, item in enumerate(items):
         data, options = data_and_options(item)
-        jobs.append(build_job(contract, payloads, rules, data, **options))
+        try:
+            jobs.append(build_job(contract, payloads, rules, data, **options))
+        except (TypeError, UsageError, ValidationError) as error:
+            error.add_note(f"item {index} of the batch; nothing was dispatched")
+            raise
     return jobs
 
 
@@ -252,6 +253,11 @@ def batches(jobs: Sequence[AnyJob]) -> Iterator[Sequence[AnyJob]]:
         length = batch_length(jobs)
         yield jobs[:length]
         jobs = jobs[length:]
+
+
+def left_behind(sent: int, failed: int, count: int) -> str:
+    """What is known of a batch of `count` jobs, the part of which failed that begins after `sent` of them."""
+    return f"of {count} jobs, the first {sent} were dispatched, and the next {failed} may have been"
 
 
 def _checked_priority(priority: int) -> int:

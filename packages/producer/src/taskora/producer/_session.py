@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
-from taskora.contracts import JobTimeoutError, TaskContract, UsageError
+from taskora.contracts import BackendError, JobTimeoutError, TaskContract, UsageError
 from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline
 from taskora.producer._bounding import within
-from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue
+from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
@@ -112,7 +112,14 @@ class Session:
     def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         """Enqueues a batch."""
         self.check_open()
-        return [admission for batch in batches(jobs) for admission in self._send(contract, batch)]
+        sent: list[Admission] = []
+        for batch in batches(jobs):
+            try:
+                sent += self._send(contract, batch)
+            except BackendError as error:
+                error.add_note(left_behind(len(sent), len(batch), len(jobs)))
+                raise
+        return sent
 
     def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
         operation = enqueue(contract, jobs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import Any, Final, Generic, TypeVar, Unpack, overload
 
 from taskora.contracts import UNSET, Collect, Duration, Step, TaskContract, check_job_id
@@ -29,6 +29,7 @@ from taskora.producer._flow_control import rejection
 from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
+from taskora.producer._streaming import Gathering, Items, StreamBatch, stream
 from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
 from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow
@@ -143,7 +144,8 @@ class BoundTask(Generic[I, O]):
         `raise_on_reject`, its rejection is raised when the whole batch has been sent, the first one of several.
 
         The whole batch is checked before any of it is sent. More than a thousand jobs, or 8 MiB, are sent in several
-        parts: when one fails, those before it stay. Items with a `job_id` make the whole safe to repeat.
+        parts: when one fails, those before it stay, and the error's notes say which. Items with a `job_id` make the
+        whole safe to repeat. `dispatch_stream` is for more items than anybody wants to hold.
 
         Raises:
             ValidationError: a payload does not fit the contract; nothing was sent.
@@ -160,6 +162,47 @@ class BoundTask(Generic[I, O]):
         jobs = build_jobs(self.contract, self._payloads, self._rules, batch)
         admissions = self._session.enqueue_many(self.contract, jobs)
         raise_first_rejection(self.name, batch, jobs, admissions)
+        return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
+
+    def dispatch_stream(self, items: Items[I]) -> Generator[list[JobHandle[O]]]:
+        """Enqueues any number of jobs, and never holds more than a few thousand of them.
+
+        Yields the handles of a batch when it has been enqueued: at most a thousand jobs, or about 8 MiB; all batches in
+        the order of the items. Items are asked for as batches leave and their handles are taken, no sooner. Nothing
+        happens until somebody iterates; who stops early has dispatched what was under way.
+
+        What is raised says at which item, counted from 0, in its notes. Items before one that is refused have been
+        enqueued, and their handles yielded. Items with a `job_id` make the whole safe to repeat.
+
+        Args:
+            items: Payloads, or what `item` made; where there is an event loop, also from an asynchronous iterable.
+
+        Raises:
+            ValidationError: a payload does not fit the contract.
+            UsageError: an option breaks a rule.
+            ThrottledError, DuplicateJobError: flow control rejected an item with `raise_on_reject`.
+            BatchFullError: the task collects, and a batch is full.
+            BackendError: the server cannot be reached, or refuses; jobs may have been enqueued.
+        """
+        return stream(items, Gathering[I](self._prepared), self._send_batch)
+
+    def _prepared(self, item: I | DispatchItem[I]) -> AnyJob | PushCollect:
+        data, options = data_and_options(item)
+        if self.contract.collect is not None:
+            return self._item(self.contract.collect, data, options)
+        return build_job(self.contract, self._payloads, self._rules, data, **options)
+
+    def _send_batch(self, batch: StreamBatch[I]) -> list[JobHandle[O]]:
+        pushes = [dispatch for dispatch in batch.dispatches if isinstance(dispatch, PushCollect)]
+        jobs = [dispatch for dispatch in batch.dispatches if not isinstance(dispatch, PushCollect)]
+        try:
+            if pushes:
+                return [self._push(operation) for operation in pushes]
+            admissions = self._session.enqueue_many(self.contract, jobs)
+            raise_first_rejection(self.name, batch.items, jobs, admissions)
+        except Exception as error:
+            error.add_note(batch.place)
+            raise
         return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
 
     def _item(self, collect: Collect, data: I, options: DispatchOptions) -> PushCollect:
