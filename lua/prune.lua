@@ -11,7 +11,8 @@ local prefix = KEYS[2]               -- prefix  every key of the task starts wit
 local given_now_ms = ARGV[1]         -- clock   epoch milliseconds, or empty for the server's clock
 local max_age_ms = tonumber(ARGV[2])   -- int   -1 keeps any age
 local max_items = tonumber(ARGV[3])    -- int   -1 keeps any number
-local limit = tonumber(ARGV[4])        -- int   at most this many in one call
+local spared_ms = tonumber(ARGV[4])    -- int   what ended less than this ago stays in any case
+local limit = tonumber(ARGV[5])        -- int   at most this many in one call
 
 --@include clock
 --@include telling
@@ -31,13 +32,17 @@ local function remove(ids)
   end
 end
 
+local function oldest(age_ms, count)
+  return redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - age_ms), 'BYSCORE', 'LIMIT', 0, count)
+end
+
 if max_age_ms >= 0 then
-  remove(redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - max_age_ms), 'BYSCORE', 'LIMIT', 0, limit))
+  remove(oldest(math.max(max_age_ms, spared_ms), limit))
 end
 if max_items >= 0 then
   local surplus = math.min(redis.call('ZCARD', finished_key) - max_items, limit - removed)
   if surplus > 0 then
-    remove(redis.call('ZRANGE', finished_key, 0, surplus - 1))
+    remove(oldest(spared_ms, surplus))
   end
 end
 return removed

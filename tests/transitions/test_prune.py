@@ -11,10 +11,11 @@ def prune(
     *,
     max_age_ms: int | None = None,
     max_items: int | None = None,
+    spared_ms: int = 0,
     limit: int = 1000,
     state: FinalState = JobState.COMPLETED,
 ) -> Prune:
-    return Prune(task="t", state=state, max_age_ms=max_age_ms, max_items=max_items, limit=limit)
+    return Prune(task="t", state=state, max_age_ms=max_age_ms, max_items=max_items, spared_ms=spared_ms, limit=limit)
 
 
 def aged(**ages: int) -> Dump:
@@ -51,6 +52,23 @@ def test_age_comes_first_and_the_number_counts_what_is_left(task: RawTask) -> No
     task.seed(aged(a=500, b=30, c=20, d=10))
     assert task.run(prune(max_age_ms=100, max_items=2)) == 2
     assert left(task) == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "kept"),
+    [
+        (prune(max_items=0, spared_ms=21), ["b", "c"]),
+        (prune(max_items=0, spared_ms=20), ["c"]),
+        (prune(max_items=2, spared_ms=31), ["a", "b", "c"]),
+        (prune(max_age_ms=5, spared_ms=30), ["b", "c"]),
+        (prune(max_age_ms=30, spared_ms=5), ["b", "c"]),
+        (prune(max_age_ms=30, max_items=0, spared_ms=15), ["c"]),
+    ],
+)
+def test_what_has_just_ended_is_spared(task: RawTask, request_: Prune, kept: list[str]) -> None:
+    task.seed(aged(a=30, b=20, c=10))
+    assert task.run(request_) == 3 - len(kept)
+    assert left(task) == kept
 
 
 @pytest.mark.parametrize("request_", [prune(), prune(max_age_ms=1000), prune(max_items=3)])

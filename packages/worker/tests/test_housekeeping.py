@@ -9,7 +9,7 @@ from packages.worker.tests.workbench import anything, double, find
 from taskora.contracts import BackendError, JobFailedError, JobState, Retry
 from taskora.producer import AsyncProducer
 from taskora.wire.backends import open_backend
-from taskora.worker import Context, Keep, Retention, Worker
+from taskora.worker import Context, Keep, Retention, Worker, _retention_pruner
 from taskora.worker._lane import Lane
 from taskora.worker._retention_pruner import RetentionPruner
 from taskora.worker._roles import end, perform
@@ -75,7 +75,8 @@ async def test_an_error_is_not_kept_after_it_was_told(memory: str) -> None:
         await aeventually(is_gone)
 
 
-async def test_retention_deletes_what_is_too_much(url: str) -> None:
+async def test_retention_deletes_what_is_too_much(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_retention_pruner, "SPARED_MS", 0)
     worker = Worker(url)
 
     @worker.implement(double)
@@ -95,6 +96,21 @@ async def test_retention_deletes_what_is_too_much(url: str) -> None:
         assert {job.id for job in jobs if await inspector.find(job.id) is not None} == {*kept}
         await RetentionPruner(worker._backend, "double", Retention()).tick()
         assert len(await inspector.completed(double)) == 2
+
+
+@pytest.mark.parametrize(("keep", "left"), [(Keep(max_items=1), 3), (Keep(max_age="1ms"), 3), (Keep(max_items=0), 0)])
+async def test_a_job_that_has_just_ended_is_deleted_only_where_none_is_kept(url: str, keep: Keep, left: int) -> None:
+    worker = Worker(url)
+
+    @worker.implement(double, concurrency=3)
+    async def handle(data: int) -> int:
+        return data
+
+    async with worker:
+        jobs = await worker.register(double).dispatch_many(range(3))
+        await asyncio.gather(*(job.result("10s") for job in jobs))
+        await RetentionPruner(worker._backend, "double", Retention(completed=keep)).tick()
+        assert len(await worker.producer.inspector.completed(double)) == left
 
 
 async def test_a_role_survives_what_goes_wrong_and_says_so(

@@ -61,6 +61,7 @@ def _prune(operation: op.Prune, keyspace: Keyspace, now_ms: int | None) -> Comma
         now_ms=now_ms,
         max_age_ms=-1 if operation.max_age_ms is None else operation.max_age_ms,
         max_items=-1 if operation.max_items is None else operation.max_items,
+        spared_ms=operation.spared_ms,
         limit=operation.limit,
     )
     return Command(call, int)

@@ -79,12 +79,16 @@ class RemoveFinished(Operation[bool]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prune(Operation[int]):
-    """Deletes ended jobs by age, then by number, at most `limit` per call; the reply is how many. None keeps all."""
+    """Deletes ended jobs by age, then by number, at most `limit` per call; the reply is how many. None keeps all.
+
+    What ended less than `spared_ms` ago stays in any case: a dispatch of it may be sent again for so long.
+    """
 
     task: str
     state: FinalState
     max_age_ms: int | None
     max_items: int | None
+    spared_ms: int = 0
     limit: int = 1000
 
 

@@ -3296,14 +3296,15 @@ def postpone_untold(
 
 PRUNE = Script(
     name="prune",
-    sha="d42d72a8186ce130a856d01897fc02f0d484fa9a",
+    sha="b2137ef80f76ac9fe9aff631e0e1f9655f4eb90e",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
 local given_now_ms = ARGV[1]
 local max_age_ms = tonumber(ARGV[2])
 local max_items = tonumber(ARGV[3])
-local limit = tonumber(ARGV[4])
+local spared_ms = tonumber(ARGV[4])
+local limit = tonumber(ARGV[5])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -3331,13 +3332,16 @@ local function remove(ids)
     end
   end
 end
+local function oldest(age_ms, count)
+  return redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - age_ms), 'BYSCORE', 'LIMIT', 0, count)
+end
 if max_age_ms >= 0 then
-  remove(redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - max_age_ms), 'BYSCORE', 'LIMIT', 0, limit))
+  remove(oldest(math.max(max_age_ms, spared_ms), limit))
 end
 if max_items >= 0 then
   local surplus = math.min(redis.call('ZCARD', finished_key) - max_items, limit - removed)
   if surplus > 0 then
-    remove(redis.call('ZRANGE', finished_key, 0, surplus - 1))
+    remove(oldest(spared_ms, surplus))
   end
 end
 return removed
@@ -3352,13 +3356,14 @@ def prune(
     now_ms: int | None,
     max_age_ms: int,
     max_items: int,
+    spared_ms: int,
     limit: int,
 ) -> Call[int]:
     """prune: completed | failed | cancelled | expired -> (none)"""
     return Call(
         script=PRUNE,
         keys=(finished_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, max_age_ms, max_items, limit),
+        args=("" if now_ms is None else now_ms, max_age_ms, max_items, spared_ms, limit),
     )
 
 

@@ -44,7 +44,7 @@ class Defaults:
 class Keep:
     """How long, and how many, ended jobs are kept; None for no limit, 0 for none at all.
 
-    Whichever limit is met first counts.
+    Whichever limit is met first counts, but no job is deleted within a minute of its end, unless none is kept at all.
     """
 
     max_age: Duration | None = None
@@ -58,6 +58,11 @@ class Keep:
         object.__setattr__(self, "max_age_ms", max_age_ms)
         if self.max_items is not None:
             check_count("max_items", self.max_items, least=0)
+
+    @property
+    def nothing(self) -> bool:
+        """Whether ended jobs are not to be kept at all."""
+        return self.max_age_ms == 0 or self.max_items == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from taskora.worker._config import Keep, Retention
 _INTERVAL_SECONDS: Final = 30.0
 _BATCH: Final = 1000
 _BUDGET_SECONDS: Final = 5.0
+# A dispatch whose reply was lost is sent again within this time; a job that is gone by then would run twice.
+SPARED_MS: Final = 60_000
 
 
 class RetentionPruner:
@@ -33,7 +35,12 @@ class RetentionPruner:
         end = time.monotonic() + _BUDGET_SECONDS
         for state, keep in self._rules:
             operation = Prune(
-                task=self._task, state=state, max_age_ms=keep.max_age_ms, max_items=keep.max_items, limit=_BATCH
+                task=self._task,
+                state=state,
+                max_age_ms=keep.max_age_ms,
+                max_items=keep.max_items,
+                spared_ms=0 if keep.nothing else SPARED_MS,
+                limit=_BATCH,
             )
             while await self._backend.run(operation) == _BATCH and time.monotonic() < end:
                 continue

@@ -16,8 +16,17 @@ async def finish(subject: Subject, *job_ids: str) -> None:
         subject.advance(1)
 
 
-def pruning(*, max_age_ms: int | None = None, max_items: int | None = None, limit: int = 1000) -> Prune:
-    return Prune(task=TASK, state=JobState.COMPLETED, max_age_ms=max_age_ms, max_items=max_items, limit=limit)
+def pruning(
+    *, max_age_ms: int | None = None, max_items: int | None = None, spared_ms: int = 0, limit: int = 1000
+) -> Prune:
+    return Prune(
+        task=TASK,
+        state=JobState.COMPLETED,
+        max_age_ms=max_age_ms,
+        max_items=max_items,
+        spared_ms=spared_ms,
+        limit=limit,
+    )
 
 
 class TestRetention(Cases):
@@ -39,6 +48,9 @@ class TestRetention(Cases):
             (pruning(max_items=1, limit=3), "de"),
             (pruning(max_age_ms=4, max_items=0, limit=3), "de"),
             (pruning(max_age_ms=0, max_items=0, limit=0), "abcde"),
+            (pruning(max_age_ms=0, spared_ms=4), "cde"),
+            (pruning(max_items=1, spared_ms=3), "de"),
+            (pruning(max_items=4, spared_ms=3), "bcde"),
         ],
     )
     async def test_ended_jobs_are_pruned_by_age_then_by_number(self, subject: Subject, prune: Prune, kept: str) -> None:

@@ -117,11 +117,14 @@ def remove_finished(task: TaskStore, operation: RemoveFinished, now_ms: int) -> 
 def prune(task: TaskStore, operation: Prune, now_ms: int) -> int:
     """Deletes ended jobs by age, then by number; not those whose workflow does not know yet that they have ended."""
     ended = task.finished[operation.state]
+    spared_from_ms = now_ms - operation.spared_ms
     removed = 0
     if operation.max_age_ms is not None:
-        removed += _prune(task, ended, ended.take(operation.limit, up_to=now_ms - operation.max_age_ms))
+        up_to = min(now_ms - operation.max_age_ms, spared_from_ms)
+        removed += _prune(task, ended, ended.take(operation.limit, up_to=up_to))
     if operation.max_items is not None:
-        removed += _prune(task, ended, ended.take(min(len(ended) - operation.max_items, operation.limit - removed)))
+        surplus = min(len(ended) - operation.max_items, operation.limit - removed)
+        removed += _prune(task, ended, ended.take(surplus, up_to=spared_from_ms))
     return removed
 
 
