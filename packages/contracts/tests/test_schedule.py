@@ -1,10 +1,11 @@
 """Schedules: what may be declared."""
 
 import unittest
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from taskora.contracts import Schedule, UsageError, canonical_cron
+from taskora.contracts import Schedule, ScheduleOptions, UsageError, canonical_cron, check_schedule_options
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 
@@ -99,3 +100,14 @@ class Declaring(unittest.TestCase):
                 self.assertEqual(canonical_cron(text), expected)
                 if "-" not in expected:
                     self.assertEqual(canonical_cron(expected), expected)
+
+
+class TestOptions(unittest.TestCase):
+    def test_the_options_that_are_passed_on_are_those_of_a_schedule(self) -> None:
+        accepted = {field.name for field in fields(Schedule) if field.init}
+        assert accepted == ScheduleOptions.__optional_keys__
+
+    def test_an_option_that_does_not_exist_is_refused_as_python_does(self) -> None:
+        options: Any = {"every": "1h", "evry": "1h", "zone": "UTC"}
+        with self.assertRaisesRegex(TypeError, "a schedule has no option 'evry', 'zone'"):
+            check_schedule_options(options)

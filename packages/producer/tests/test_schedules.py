@@ -143,6 +143,40 @@ def test_pausing_and_resuming(schedules: Any, do: Do, raw: SyncBackend) -> None:
     assert not do(schedules.find("s")).paused
 
 
+def test_a_pause_ends_when_another_program_has_run_it_since(schedules: Any, do: Do, raw: SyncBackend) -> None:
+    do(schedules.create("s", anything, Schedule(every="1h")))
+    do(schedules.pause("s"))
+    raw.run(SetDue(name="s", expected="any", due_ms=1_900_000_000_000))
+    assert do(schedules.find("s")).paused  # what its caller died over looks the same
+    ran(raw, "j1")
+    assert not do(schedules.find("s")).paused
+
+
+def test_one_that_is_over_goes_on_when_its_end_is_put_off(schedules: Any, do: Do, raw: SyncBackend) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    info = do(schedules.create("s", anything, Schedule(every="1h", end=past)))
+    assert (info.next_run, info.paused, info.problem) == (None, False, None)
+    info = do(schedules.update("s", end=None))
+    assert info.next_run is not None
+    assert (due_ms(raw) is not None, info.paused, info.problem) == (True, False, None)
+
+
+def test_when_another_program_has_planned_it_is_kept_over_a_change(schedules: Any, do: Do, raw: SyncBackend) -> None:
+    theirs = {"task": "anything", "every": 3_600_000, "overlap": False, "onMissed": "skip"}
+    raw.run(WriteSchedule(name="s", expected=None, record=json.dumps(theirs).encode()))
+    raw.run(SetDue(name="s", expected="any", due_ms=1_900_000_000_000))
+    info = do(schedules.update("s", data=5))
+    assert (due_ms(raw), info.schedule.data) == (1_900_000_000_000, 5)
+    assert info.next_run == datetime.fromtimestamp(1_900_000_000, UTC)
+
+
+def test_while_somebody_changes_it_a_schedule_shows_when_it_is_due(schedules: Any, do: Do, raw: SyncBackend) -> None:
+    planned = do(schedules.create("s", anything, Schedule(every="1h"))).next_run
+    raw.run(SetDue(name="s", expected="any", due_ms=1_900_000_000_000))
+    assert do(schedules.find("s")).next_run == planned
+    assert [info.next_run for info in do(schedules.list())] == [planned]
+
+
 def test_what_is_not_there(schedules: Any, do: Do) -> None:
     assert [do(schedules.pause("s")), do(schedules.resume("s")), do(schedules.remove("s"))] == [False] * 3
     with pytest.raises(UsageError, match="there is no schedule 's'"):
