@@ -79,15 +79,24 @@ class Managing(Pair):
         items=st.none() | st.integers(0, 2),
         spared_ms=st.sampled_from([0, 1, 30_000]),
         limit=st.sampled_from([100, 0, 1, 2]),
+        cursor=st.sampled_from([0, 0, 0, 1, 2]),
     )
-    def prune(self, task: str, state: str, age_ms: int | None, items: int | None, spared_ms: int, limit: int) -> None:
+    def prune(
+        self, task: str, state: str, age_ms: int | None, items: int | None, spared_ms: int, limit: int, cursor: int
+    ) -> None:
         ended = self.views[task].places[state]
         prune = Prune(
-            task=task, state=BY_NAME[state], max_age_ms=age_ms, max_items=items, spared_ms=spared_ms, limit=limit
+            task=task,
+            state=BY_NAME[state],
+            max_age_ms=age_ms,
+            max_items=items,
+            spared_ms=spared_ms,
+            limit=limit,
+            cursor=cursor,
         )
-        removed = self.both(prune)
+        removed = self.both(prune).removed
         assert removed <= min(limit, len(ended))
-        if items is not None and limit == 100 and spared_ms == 0:
+        if items is not None and limit == 100 and cursor == spared_ms == 0:
             untold = self.views[task].ids("workflow:untold")  # those are kept until their workflows know
             assert len(ended) - removed <= items + len(untold)
 

@@ -110,9 +110,9 @@ def test_a_noted_job_is_not_pruned(task: RawTask) -> None:
     noted, other = job("completed", **LINKED), job("completed", **LINKED)
     task.seed({"j1": noted, "j2": other, "completed": Scores({"j1": 1, "j2": 2}), "workflow:untold": NOTED})
     prune = Prune(task="t", state=JobState.COMPLETED, max_age_ms=0, max_items=0)
-    assert task.run(prune) == 1
+    assert task.run(prune).removed == 1
     assert task.dump() == {"j1": noted, "completed": Scores({"j1": 1}), "workflow:untold": NOTED}
-    assert task.run(prune) == 0
+    assert task.run(prune).removed == 0
 
 
 def test_a_revived_job_is_not_noted_any_more(task: RawTask) -> None:

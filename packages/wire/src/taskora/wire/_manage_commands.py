@@ -53,7 +53,7 @@ def _remove_finished(operation: op.RemoveFinished, keyspace: Keyspace, _now_ms: 
 
 
 @builds(op.Prune)
-def _prune(operation: op.Prune, keyspace: Keyspace, now_ms: int | None) -> Command[int]:
+def _prune(operation: op.Prune, keyspace: Keyspace, now_ms: int | None) -> Command[op.Pruned]:
     keys = keyspace.task(operation.task)
     call = lua.prune(
         keys=keys,
@@ -63,8 +63,14 @@ def _prune(operation: op.Prune, keyspace: Keyspace, now_ms: int | None) -> Comma
         max_items=-1 if operation.max_items is None else operation.max_items,
         spared_ms=operation.spared_ms,
         limit=operation.limit,
+        cursor=operation.cursor,
     )
-    return Command(call, int)
+
+    def decode(reply: tuple[int, int]) -> op.Pruned:
+        removed, cursor = reply
+        return op.Pruned(removed=removed, cursor=None if cursor < 0 else cursor)
+
+    return Command(call, decode)
 
 
 @builds(op.Handshake)

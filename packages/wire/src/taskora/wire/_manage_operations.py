@@ -78,10 +78,19 @@ class RemoveFinished(Operation[bool]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prune(Operation[int]):
-    """Deletes ended jobs by age, then by number, at most `limit` per call; the reply is how many. None keeps all.
+class Pruned:
+    """Reply of `Prune`: how many jobs were deleted. With a `cursor` there are more, to be looked at in another call."""
 
-    What ended less than `spared_ms` ago stays in any case: a dispatch of it may be sent again for so long.
+    removed: int
+    cursor: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune(Operation[Pruned]):
+    """Deletes ended jobs by age, then by number; looks at the oldest `limit` behind the cursor. None keeps all.
+
+    Those whose workflow may not know of their end stay, and what ended less than `spared_ms` ago: a dispatch of it may
+    be sent again for so long.
     """
 
     task: str
@@ -90,6 +99,7 @@ class Prune(Operation[int]):
     max_items: int | None
     spared_ms: int = 0
     limit: int = 1000
+    cursor: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3296,7 +3296,7 @@ def postpone_untold(
 
 PRUNE = Script(
     name="prune",
-    sha="b2137ef80f76ac9fe9aff631e0e1f9655f4eb90e",
+    sha="376eea4abc3bf0c6b706954684161b1a8ef39f90",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
@@ -3305,6 +3305,7 @@ local max_age_ms = tonumber(ARGV[2])
 local max_items = tonumber(ARGV[3])
 local spared_ms = tonumber(ARGV[4])
 local limit = tonumber(ARGV[5])
+local cursor = tonumber(ARGV[6])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -3320,31 +3321,31 @@ local function note_end(id, workflow_id)
     redis.call('ZADD', UNTOLD, now, id)
   end
 end
+local function count_due()
+  local due = 0
+  if max_age_ms >= 0 then
+    due = redis.call('ZCOUNT', finished_key, '-inf', ms_text(now_ms - max_age_ms))
+  end
+  if max_items >= 0 then
+    due = math.max(due, redis.call('ZCARD', finished_key) - max_items)
+  end
+  return math.min(due, redis.call('ZCOUNT', finished_key, '-inf', ms_text(now_ms - spared_ms)))
+end
+local due = count_due()
+local last = math.min(due, cursor + limit) - 1
+local ids = cursor <= last and redis.call('ZRANGE', finished_key, cursor, last) or {}
+local all_told = #ids == 0 or redis.call('EXISTS', UNTOLD) == 0
 local removed = 0
-local all_told = redis.call('EXISTS', UNTOLD) == 0
-local function remove(ids)
-  for _, id in ipairs(ids) do
-    if all_told or not redis.call('ZSCORE', UNTOLD, id) then
-      local job_key = prefix .. id
-      redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
-      redis.call('ZREM', finished_key, id)
-      removed = removed + 1
-    end
+for _, id in ipairs(ids) do
+  if all_told or not redis.call('ZSCORE', UNTOLD, id) then
+    local job_key = prefix .. id
+    redis.call('DEL', job_key, job_key .. ':lock', job_key .. ':logs')
+    redis.call('ZREM', finished_key, id)
+    removed = removed + 1
   end
 end
-local function oldest(age_ms, count)
-  return redis.call('ZRANGE', finished_key, '-inf', ms_text(now_ms - age_ms), 'BYSCORE', 'LIMIT', 0, count)
-end
-if max_age_ms >= 0 then
-  remove(oldest(math.max(max_age_ms, spared_ms), limit))
-end
-if max_items >= 0 then
-  local surplus = math.min(redis.call('ZCARD', finished_key) - max_items, limit - removed)
-  if surplus > 0 then
-    remove(oldest(spared_ms, surplus))
-  end
-end
-return removed
+local has_more = #ids > 0 and last < due - 1
+return { removed, has_more and cursor + #ids - removed or -1 }
 """,
 )
 
@@ -3358,12 +3359,13 @@ def prune(
     max_items: int,
     spared_ms: int,
     limit: int,
-) -> Call[int]:
+    cursor: int,
+) -> Call[tuple[int, int]]:
     """prune: completed | failed | cancelled | expired -> (none)"""
     return Call(
         script=PRUNE,
         keys=(finished_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, max_age_ms, max_items, spared_ms, limit),
+        args=("" if now_ms is None else now_ms, max_age_ms, max_items, spared_ms, limit, cursor),
     )
 
 

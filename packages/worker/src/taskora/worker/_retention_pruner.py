@@ -1,6 +1,7 @@
 """Deletes ended jobs that are too old or too many."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from taskora.contracts import JobState
@@ -42,5 +43,7 @@ class RetentionPruner:
                 spared_ms=0 if keep.nothing else SPARED_MS,
                 limit=_BATCH,
             )
-            while await self._backend.run(operation) == _BATCH and time.monotonic() < end:
-                continue
+            cursor: int | None = 0
+            while cursor is not None:
+                pruned = await self._backend.run(replace(operation, cursor=cursor))
+                cursor = pruned.cursor if time.monotonic() < end else None

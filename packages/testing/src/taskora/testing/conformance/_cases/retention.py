@@ -55,7 +55,7 @@ class TestRetention(Cases):
     )
     async def test_ended_jobs_are_pruned_by_age_then_by_number(self, subject: Subject, prune: Prune, kept: str) -> None:
         await finish(subject, *"abcde")
-        assert await subject.run(prune) == 5 - len(kept)
+        assert (await subject.run(prune)).removed == 5 - len(kept)
         assert await subject.listed(JobState.COMPLETED) == [*reversed(kept)]
         for job_id in "abcde":
             assert (await subject.state(job_id) is None) == (job_id not in kept)
@@ -64,7 +64,7 @@ class TestRetention(Cases):
         await subject.fail("f")
         await finish(subject, "c")
         await subject.enqueue("w")
-        assert await subject.run(pruning(max_items=0)) == 1
+        assert (await subject.run(pruning(max_items=0))).removed == 1
         assert (await subject.listed(JobState.FAILED), await subject.listed(JobState.WAITING)) == (["f"], ["w"])
 
     async def test_a_removed_job_leaves_nothing_behind(self, subject: Subject) -> None:

@@ -1,6 +1,8 @@
 """The notes of jobs whose workflows may not know of their ends."""
 
-from taskora.contracts import BackendError
+from dataclasses import replace
+
+from taskora.contracts import BackendError, JobState
 from taskora.testing.conformance._case import Cases
 from taskora.testing.conformance._subject import LEASE_MS, TASK, Subject, completed
 from taskora.wire import (
@@ -8,8 +10,10 @@ from taskora.wire import (
     CreateWorkflow,
     EnqueueSteps,
     Exchange,
+    ForgetUntold,
     Operation,
     PostponeUntold,
+    Prune,
     ReadUntold,
     StepJob,
     WorkflowGraph,
@@ -73,6 +77,19 @@ class TestWorkflowNotes(Cases):
         assert await subject.run(PostponeUntold(task=TASK, job_ids=["b", "a", "?"], give_up_ms=10)) == ("a",)
         subject.advance(10 * SECOND_MS)
         assert await untold(subject) == ["b"]
+
+    async def test_jobs_behind_noted_ones_are_pruned(self, subject: Subject) -> None:
+        await end_untold(subject, "a", "b", "c", "d")
+        await subject.run(ForgetUntold(task=TASK, job_ids=["b", "d"]))
+        prune = Prune(task=TASK, state=JobState.COMPLETED, max_age_ms=0, max_items=0, limit=1)
+        for _ in range(10):
+            pruned = await subject.run(prune)
+            if pruned.cursor is None:
+                break
+            prune = replace(prune, cursor=pruned.cursor)
+        assert await subject.listed(JobState.COMPLETED) == ["c", "a"]
+        await subject.run(ForgetUntold(task=TASK, job_ids=["a", "c"]))
+        assert (await subject.run(replace(prune, limit=1000, cursor=0))).removed == 2
 
     async def test_a_workflow_that_cannot_be_told_keeps_no_other_waiting(self, subject: Subject) -> None:
         names = [f"j{number:03}" for number in range(230)]

@@ -3,11 +3,10 @@
 from typing import Final
 
 from taskora.contracts import JobState
-from taskora.wire._operations import Cancel, CancelReply, Prune, RemoveFinished, RetryDead, Revived
+from taskora.wire._operations import Cancel, CancelReply, Prune, Pruned, RemoveFinished, RetryDead, Revived
 from taskora.wire.backends._memory._record import encoded, forget, number, state, text, write
 from taskora.wire.backends._memory._remembering import recall, remember
 from taskora.wire.backends._memory._slots import concurrency_key, free_next
-from taskora.wire.backends._memory._sorted_ids import SortedIds
 from taskora.wire.backends._memory._task import TaskStore
 
 _OF_AN_OLD_LIFE: Final = (
@@ -114,24 +113,18 @@ def remove_finished(task: TaskStore, operation: RemoveFinished, now_ms: int) -> 
     return found
 
 
-def prune(task: TaskStore, operation: Prune, now_ms: int) -> int:
+def prune(task: TaskStore, operation: Prune, now_ms: int) -> Pruned:
     """Deletes ended jobs by age, then by number; not those whose workflow does not know yet that they have ended."""
-    ended = task.finished[operation.state]
-    spared_from_ms = now_ms - operation.spared_ms
-    removed = 0
-    if operation.max_age_ms is not None:
-        up_to = min(now_ms - operation.max_age_ms, spared_from_ms)
-        removed += _prune(task, ended, ended.take(operation.limit, up_to=up_to))
+    ended, first = task.finished[operation.state], operation.cursor
+    due = 0 if operation.max_age_ms is None else ended.count(up_to=now_ms - operation.max_age_ms)
     if operation.max_items is not None:
-        surplus = min(len(ended) - operation.max_items, operation.limit - removed)
-        removed += _prune(task, ended, ended.take(surplus, up_to=spared_from_ms))
-    return removed
-
-
-def _prune(task: TaskStore, ended: SortedIds, taken: list[str]) -> int:
-    kept = [job_id for job_id in taken if job_id in task.untold]
-    for job_id in kept:
-        ended.add(job_id, number(task.jobs[job_id], "finishedOn"))
-    for job_id in set(taken) - set(kept):
+        due = max(due, len(ended) - operation.max_items)
+    due = min(due, ended.count(up_to=now_ms - operation.spared_ms))
+    last = min(due, first + operation.limit)
+    job_ids = ended.page(first, last - first) if first < last else []
+    removed = [job_id for job_id in job_ids if job_id not in task.untold]
+    for job_id in removed:
+        ended.discard(job_id)
         task.erase(job_id)
-    return len(taken) - len(kept)
+    has_more = bool(job_ids) and last < due
+    return Pruned(removed=len(removed), cursor=first + len(job_ids) - len(removed) if has_more else None)

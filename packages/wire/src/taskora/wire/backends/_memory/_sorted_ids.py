@@ -77,6 +77,10 @@ class SortedIds:
             taken.append(entry[1])
         return taken
 
+    def count(self, *, up_to: float) -> int:
+        """How many have at most a score."""
+        return sum(score <= up_to for score in self._scores.values())
+
     def page(self, offset: int, limit: int) -> list[str]:
         """Ids from the lowest on."""
         return [job_id for _, job_id in heapq.nsmallest(offset + limit, self._entries())[offset:]]
