@@ -1,0 +1,90 @@
+"""Over TLS we know whom we talk to, and are known."""
+
+import asyncio
+import contextlib
+
+import pytest
+
+from taskora.contracts import BackendError, UsageError
+from taskora.wire import CountJobs
+from taskora.wire.backends import open_backend, open_sync_backend
+from tests.fixtures import StartServer
+from tests.tls import Certificates, tls_front
+
+COUNT = CountJobs(task="t")
+WAYS = ["transport=fast", "transport=fast&protocol=3", "transport=redis-py"]
+
+
+async def reach(url: str) -> None:
+    """Asks something over a URL, from asyncio and from a thread; both go well or fail alike."""
+    failures: list[BackendError] = []
+    backend = open_backend(url)
+    try:
+        await backend.run(COUNT)
+    except BackendError as error:
+        failures.append(error)
+    finally:
+        await backend.close()
+    with contextlib.closing(open_sync_backend(url)) as sync:
+        try:
+            await asyncio.to_thread(sync.run, COUNT)
+        except BackendError as error:
+            failures.append(error)
+    if failures:
+        assert len(failures) == 2, failures
+        raise failures[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_server_shows_a_certificate_that_we_trust(tls_url: str, way: str) -> None:
+    await reach(f"{tls_url}&{way}")
+    with pytest.raises(BackendError, match="CERTIFICATE_VERIFY_FAILED"):
+        await reach(f"{tls_url.partition('?')[0]}?{way}")
+    await reach(f"{tls_url.partition('?')[0]}?ssl_cert_reqs=none&ssl_check_hostname=false&{way}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_certificate_is_for_the_host_that_was_asked_for(
+    start_server: StartServer, certificates: Certificates, way: str
+) -> None:
+    with tls_front(start_server("valkey9").port, certificates.server_context("elsewhere")) as port:
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificates.file('authority')}&{way}"
+        with pytest.raises(BackendError, match=r"CERTIFICATE_VERIFY_FAILED.*127\.0\.0\.1"):
+            await reach(url)
+        await reach(f"{url}&ssl_check_hostname=false")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_server_may_want_a_certificate_of_ours(
+    start_server: StartServer, certificates: Certificates, way: str
+) -> None:
+    with tls_front(start_server("valkey9").port, certificates.server_context(asks=True)) as port:
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificates.file('authority')}&{way}"
+        with pytest.raises(BackendError, match="cannot be reached"):
+            await reach(url)
+        await reach(f"{url}&ssl_certfile={certificates.file('client')}&ssl_keyfile={certificates.key('client')}")
+
+
+def test_an_option_of_tls_without_tls_is_refused() -> None:
+    for opening in (open_backend, open_sync_backend):
+        with pytest.raises(UsageError, match="begin the URL with rediss instead of redis"):
+            opening("redis://localhost?ssl_ca_certs=x")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("protocol=4", "url option protocol must be 2 or 3, got 4"),
+        ("protocol=two", "an option after the [?] has a value of the wrong type"),
+        ("sentinel_password=x", "url option must be one of"),
+        ("Transport=fast", "got 'Transport'"),
+    ],
+)
+def test_options_that_a_url_does_not_have_are_refused(options: str, words: str) -> None:
+    for opening in (open_backend, open_sync_backend):
+        with pytest.raises(UsageError, match=words):
+            opening(f"redis://localhost?{options}")
+
+
+def test_options_of_clients_have_no_effect() -> None:
+    open_sync_backend("redis://localhost?max_connections=5&socket_timeout=1&health_check_interval=3").close()
