@@ -42,12 +42,17 @@ local function is_pending(id)
 end
 
 -- Takes the place of the pending job of its key; one that has already been promoted is left to run, and to be retried.
+-- A call that is sent again may have been replaced since: it must not take the place of what is newer.
 local function debounce(job)
+  if resend == '1' and recall(job.id) then
+    return { CREATED, job.id }
+  end
   local pending_key = prefix .. 'debounce:' .. job.control_key
   local pending = redis.call('GET', pending_key)
   if is_pending(pending) then
     redis.call('DEL', prefix .. pending, prefix .. pending .. ':logs')
     redis.call('ZREM', NEWER, pending)
+    remember(pending, job.id)
     emit('debounced', pending, 'replacedBy', job.id)
   end
   job.delay_ms = job.period_ms

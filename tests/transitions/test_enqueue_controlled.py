@@ -129,9 +129,18 @@ def test_debounce_replaces_the_pending_job(task: RawTask) -> None:
         "j1": job("delayed", ts=NOW, delay=2000),
         "delayed": Scores({"j1": NOW + 2000}),
         "debounce:u:1": Expires("j1"),
+        "sent:j0": Expires("j1"),
         "marker": Scores({"0": NOW + 2000}),
         "events": Events([event("debounced", "j0", replacedBy="j1"), event("delayed", "j1")]),
     }
+
+
+def test_a_debounced_dispatch_that_was_replaced_changes_nothing_when_it_is_sent_again(task: RawTask) -> None:
+    dispatch(task, debounced("j0"))
+    dispatch(task, debounced("j1"))
+    before = task.dump()
+    assert dispatch(task, debounced("j0"), resend=True) == ["CREATED j0"]
+    assert task.dump() == before
 
 
 @pytest.mark.parametrize(

@@ -1618,7 +1618,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="f1559d5a5da33b7993a1d14e40cb8c1145433e82",
+    sha="04b3b24b7410848a78992d0d81ae346804689abd",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1753,11 +1753,15 @@ local function is_pending(id)
   return id and fields_of(prefix .. id, 'state')[1] == 'delayed' and redis.call('ZREM', delayed_key, id) == 1
 end
 local function debounce(job)
+  if resend == '1' and recall(job.id) then
+    return { CREATED, job.id }
+  end
   local pending_key = prefix .. 'debounce:' .. job.control_key
   local pending = redis.call('GET', pending_key)
   if is_pending(pending) then
     redis.call('DEL', prefix .. pending, prefix .. pending .. ':logs')
     redis.call('ZREM', NEWER, pending)
+    remember(pending, job.id)
     emit('debounced', pending, 'replacedBy', job.id)
   end
   job.delay_ms = job.period_ms

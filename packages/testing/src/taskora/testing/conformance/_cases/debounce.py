@@ -83,6 +83,16 @@ class TestDebounce(Cases):
         assert reply.due_ms == subject.start_ms + MINUTE_MS
         assert await subject.listed(JobState.DELAYED) == ["b"]
 
+    async def test_a_dispatch_that_was_replaced_does_not_come_back_when_it_is_sent_again(
+        self, subject: Subject
+    ) -> None:
+        await created(subject, debounced("a"))
+        await created(subject, debounced("b"))
+        assert await dispatch(subject, debounced("a"), resend=True) == ["created a"]
+        assert await subject.listed(JobState.DELAYED) == ["b"]
+        subject.advance(MINUTE_MS)
+        assert [claim.data for claim in (await subject.exchange(slots=1)).claims] == [b'"b"']
+
     async def test_a_dispatch_that_was_never_carried_out_is_when_it_is_sent_again(self, subject: Subject) -> None:
         assert await dispatch(subject, debounced("a"), resend=True) == ["created a"]
         assert await subject.listed(JobState.DELAYED) == ["a"]

@@ -50,11 +50,14 @@ class _Request:
 
     def debounce(self, controlled: ControlledJob) -> Admission:
         task, now_ms, job_id = self.task, self.now_ms, controlled.job.job_id
+        if self.operation.resend and recall(task, job_id, now_ms) is not None:
+            return Admission(verdict=Verdict.CREATED, job_id=job_id)
         name = f"debounce:{controlled.key}"
         pending = task.values.get(name, now_ms) or ""
         if task.jobs.get(pending, {}).get("state") == b"delayed" and task.delayed.discard(pending):
             task.erase(pending)
             task.parking.newer.discard(pending)
+            remember(task, pending, job_id, now_ms)
             task.emit(now_ms, "debounced", pending, replacedBy=job_id)
         task.values.set(name, job_id, now_ms, lasts_ms=max(1, 2 * controlled.period_ms))
         return self.admit(replace(controlled, job=replace(controlled.job, delay_ms=controlled.period_ms)))
