@@ -3,7 +3,8 @@
 A server counts lifetimes in real time. The look that follows a step finds what the step has set, replaces it by a
 lifetime that cannot end, and notes the instant of the virtual clock; the key is deleted when that comes. What was set
 is known to within the real time between the step and the look, so the image of the other side settles it: an end within
-those bounds is the same end. Lifetimes must be much longer than a step takes.
+those bounds is the same end. Lifetimes must be much longer than a step takes; a text whose lifetime was shorter is put
+back.
 """
 
 import time
@@ -84,7 +85,15 @@ class ServerSide:
             name = raw_name.decode()
             found[name] = Stored(_value(name, kind, raw), self._end(name, left_ms, now_ms, took_ms, expected))
         self._ends = {name: end for name, end in self._ends.items() if name in found}
+        self._put_back(found, expected, now_ms + took_ms)
         return found, news
+
+    def _put_back(self, found: Image, expected: Image, until_ms: float) -> None:
+        for name, stored in expected.items():
+            end_ms = stored.ends_at_ms
+            if name not in found and end_ms is not None and end_ms <= until_ms and isinstance(stored.value, bytes):
+                self._client.set(name, stored.value, px=_ENDLESS_MS)
+                found[name], self._ends[name] = stored, end_ms
 
     def _end(self, name: str, left_ms: int, now_ms: int, took_ms: float, expected: Image) -> float | None:
         if left_ms < 0:

@@ -146,7 +146,7 @@ def weekday_numbers(text: str) -> set[int]:
     return numbers(text, 7) if text else set()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(parts=day_crons, begin=st.dates(date(2000, 1, 1), date(2090, 1, 1)))
 def test_days_are_those_that_a_walk_over_every_day_finds(parts: tuple[str, str, str], begin: date) -> None:
     try:
