@@ -14,6 +14,7 @@ from taskora.wire import (
     Operation,
     ReviseWorkflow,
     Spawn,
+    StopWorkflow,
     WorkflowGraph,
     WorkflowStep,
     create_workflow,
@@ -42,6 +43,7 @@ class Bench:
         self.met = 0
         self.attempts: list[int] = []
         self.hooks: list[str] = []
+        self.stops: asyncio.Future[str] | None = None
         self.worker.implement(double, self._double, concurrency=20)
 
     def spread(self, **options: Any) -> None:
@@ -59,7 +61,14 @@ class Bench:
     async def _spread(self, data: int, ctx: Context) -> int:
         self.attempts.append(ctx.attempt)
         ctx.spawn(double.s(10 * data + ctx.attempt))
+        if self.stops is not None:
+            await self._stop(await self.stops)
         return data
+
+    async def _stop(self, workflow_id: str) -> None:
+        """Stops a workflow, and does not come to cancelling its jobs."""
+        self.stops = None
+        await self.meddler.run(StopWorkflow(workflow_id=workflow_id, state="cancelled", message="enough"))
 
     async def _cancelled(self, _data: int, ctx: Context) -> None:
         self.hooks.append(ctx.id)
@@ -137,6 +146,19 @@ async def test_an_attempt_that_plans_can_be_cancelled(url: str) -> None:
         (job_id, _) = [node.job_id for node in await flow.nodes()]
         await reach(bench.worker, job_id, JobState.CANCELLED)
         assert bench.hooks == [job_id]
+
+
+async def test_what_was_spawned_into_a_workflow_that_had_stopped_is_spawned_again_in_another_try(url: str) -> None:
+    async with opened(url) as (bench, producer):
+        bench.stops = asyncio.get_running_loop().create_future()
+        flow = await producer.dispatch(spread.s(1) | double.s())
+        (first, _) = await flow.nodes()
+        bench.stops.set_result(flow.id)
+        await reach(bench.worker, first.job_id, JobState.CANCELLED)
+        assert bench.hooks == [first.job_id]
+        assert await flow.retry()
+        assert await flow.result("20s") == 2
+        assert (await spawned(flow), bench.attempts) == ([22], [1, 1])
 
 
 async def test_an_attempt_that_plans_has_to_end_in_time(url: str) -> None:

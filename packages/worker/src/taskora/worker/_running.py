@@ -107,7 +107,8 @@ class RunningAttempts:
     async def _plan(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Part of the attempt: it can be stopped, is lost with its lease, and has to be done in time."""
         planned = await self._planner.plan(attempt, outcome, self._implementation)
-        if attempt.stop_reason is StopReason.CANCELLED and not attempt.ended:
+        was_cancelled = attempt.stop_reason is StopReason.CANCELLED or planned.kind is OutcomeKind.CANCELLED
+        if was_cancelled and not attempt.ended:
             await self._executor.run_cancel_hook(attempt)
         return planned
 

@@ -41,7 +41,9 @@ class SpawnPlanner:
     async def plan(self, attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> Outcome:
         """The outcome of the attempt: as it was, or a failure if what it spawned cannot be planned.
 
-        Goes on for as long as the server cannot be reached; the attempt can be stopped meanwhile, as any other.
+        If the workflow has stopped the attempt is cancelled, although it has a result: kept for another try, the result
+        would be one without what was spawned. Goes on for as long as the server cannot be reached; the attempt can be
+        stopped meanwhile, as any other.
         """
         claim = attempt.claim
         if claim.link is None or attempt.stop_reason is StopReason.LEASE_LOST:
@@ -57,7 +59,9 @@ class SpawnPlanner:
             about = {"task": implementation.task, "job": claim.job_id, "error": str(error)}
             logger.warning("spawned_steps_not_planned", exc_info=not isinstance(error, UsageError), extra=about)
             return self._failed(attempt, error, implementation)
-        return self._failed(attempt, reply, implementation) if isinstance(reply, UsageError) else outcome
+        if isinstance(reply, UsageError):
+            return self._failed(attempt, reply, implementation)
+        return outcome if reply else _outcomes.cancelled(claim)
 
     def _failed(self, attempt: Attempt, error: Exception, implementation: Implementation[Any, Any]) -> Outcome:
         attempt.error = error
