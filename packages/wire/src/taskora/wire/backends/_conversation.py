@@ -21,6 +21,7 @@ LARGEST_REQUEST: Final = 512 * 1_048_576
 # An event loop that was held up for longer than a deadline gets a moment to read what has arrived meanwhile.
 _SECOND_LOOK_SECONDS: Final = 0.2
 _NOT_YET: Final = object()
+_Pushed: Final = hiredis.PushNotification
 
 # Its type hint says "a tuple of one".
 _pack: Final = cast("Callable[[tuple[Arg, ...]], bytes]", hiredis.pack_command)
@@ -146,7 +147,7 @@ class Conversation(asyncio.Protocol):
             self._end(_given_up())
 
     def _resolve(self, answer: Any) -> None:
-        if type(answer) is hiredis.PushNotification:
+        if type(answer) is _Pushed:
             return  # RESP 3: said without being asked, and we have subscribed to nothing
         if not self._asked:
             self._end(redis_errors.ConnectionError("the server answered what nobody asked"))
