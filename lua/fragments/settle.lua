@@ -12,8 +12,9 @@ local completed = {} -- score and id in turn
 local function leave_active(id, job_key)
   local SHORT_SEARCH = 128
   running = running or redis.call('LLEN', active_key)
-  local is_recent = running > SHORT_SEARCH and redis.call('LPOS', active_key, id, 'MAXLEN', SHORT_SEARCH)
-  redis.call('LREM', active_key, is_recent and '1' or '-1', id)
+  local is_among_oldest = running <= SHORT_SEARCH
+    or redis.call('LPOS', active_key, id, 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
+  redis.call('LREM', active_key, is_among_oldest and '-1' or '1', id)
   settled[id] = true
   settled[#settled + 1] = id
   settled_locks[#settled_locks + 1] = job_key .. ':lock'

@@ -2043,7 +2043,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="524591745bcb1d8bb40786f3becf9c339b5e0c49",
+    sha="1c8b757243726e482d09c6a2dbac58101e8063f8",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2141,8 +2141,9 @@ local completed = {}
 local function leave_active(id, job_key)
   local SHORT_SEARCH = 128
   running = running or redis.call('LLEN', active_key)
-  local is_recent = running > SHORT_SEARCH and redis.call('LPOS', active_key, id, 'MAXLEN', SHORT_SEARCH)
-  redis.call('LREM', active_key, is_recent and '1' or '-1', id)
+  local is_among_oldest = running <= SHORT_SEARCH
+    or redis.call('LPOS', active_key, id, 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
+  redis.call('LREM', active_key, is_among_oldest and '-1' or '1', id)
   settled[id] = true
   settled[#settled + 1] = id
   settled_locks[#settled_locks + 1] = job_key .. ':lock'
