@@ -204,7 +204,7 @@ def raise_first_rejection(
 ) -> None:
     """Raises the first rejection of a batch's item that asked for it."""
     for position, (item, job, admission) in enumerate(zip(items, jobs, admissions, strict=True), start=1):
-        if not data_and_options(item)[1].get("raise_on_reject", False):
+        if not isinstance(item, DispatchItem) or not item.options.get("raise_on_reject", False):
             continue
         rejected = rejection(task, job, admission)
         if rejected is not None:

@@ -89,7 +89,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it does not fit.
         """
-        return cast("T", self._checked(self._type.validate, value))
+        return self._checked(self._type.validate, value)
 
     def pack(self, value: object) -> bytes:
         """The value as bytes that are certain to be read as the declared type.
@@ -100,7 +100,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it does not fit, or has no encoded form that does.
         """
-        return cast("bytes", self._checked(self._type.pack, value))
+        return self._checked(self._type.pack, value)
 
     def encode(self, value: T) -> bytes:
         """The value as bytes, without checking it.
@@ -108,7 +108,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it has no encoded form.
         """
-        return cast("bytes", self._checked(self._type.encode, value))
+        return self._checked(self._type.encode, value)
 
     def decode(self, raw: bytes) -> T:
         """What `encode` made, validated. An empty payload counts as nothing.
@@ -116,7 +116,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
-        return cast("T", self._checked(self._type.decode, raw or _NOTHING, raw))
+        return self._checked(self._type.decode, raw or _NOTHING, raw)
 
     def decode_plain(self, raw: bytes) -> object:
         """What `encode` made, as plain values, not validated.
@@ -132,10 +132,10 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: they have no encoded form.
         """
-        return cast("bytes", self._checked(lambda plain: _dump(self._plain, plain), value))
+        return self._checked(lambda plain: _dump(self._plain, plain), value)
 
-    def _checked(self, step: Callable[[Any], object], value: object, stored: bytes = b"") -> object:
-        """Runs a step; `stored` is what it decodes, if it does."""
+    def _checked(self, step: Callable[[Any], object], value: object, stored: bytes = b"") -> Any:
+        """Runs a step; `stored` is what it decodes, if it does. What it returns is what the caller says it is."""
         try:
             return step(value)
         except Exception as error:

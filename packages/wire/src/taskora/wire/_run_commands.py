@@ -38,8 +38,8 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
         return op.Exchanged(
             now_ms=server_ms,
             due_ms=None if due_ms < 0 else due_ms,
-            settlements=tuple(_SETTLEMENTS[status] for status in statuses),
-            claims=tuple(_claim(row, token) for row in claims),
+            settlements=tuple([_SETTLEMENTS[status] for status in statuses]),
+            claims=tuple([_claim(row, token) for row in claims]),
         )
 
     return Command(call, decode)
@@ -54,14 +54,18 @@ def _limits(operation: op.Exchange) -> str:
 
 def _claim(row: Sequence[bytes], token: str) -> op.Claim:
     """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
-    job_id, data, version, attempt, timestamp = row[:5]
+    job_id, data = row[:2]
+    try:
+        version, attempt, timestamp_ms = map(int, row[2:5])
+    except ValueError:  # damaged: what can be read of it
+        version, attempt, timestamp_ms = [integer_of(number) or 0 for number in row[2:5]]
     return op.Claim(
         job_id=text_of(job_id) or "",
         token=token,
         data=data,
-        version=integer_of(version) or 0,
-        attempt=integer_of(attempt) or 0,
-        timestamp_ms=integer_of(timestamp) or 0,
+        version=version,
+        attempt=attempt,
+        timestamp_ms=timestamp_ms,
         link=_link(row[5:]) if len(row) > 5 else None,
     )
 

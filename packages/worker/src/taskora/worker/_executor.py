@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import logging
-from contextlib import nullcontext
 from typing import Any, Final
 
 from taskora.wire import Outcome
@@ -66,7 +65,10 @@ class Executor:
 
     async def call(self, context: Context) -> object:
         """Middleware and handler, with a context that has its data; raises what they raise."""
-        with captured_logs(context) if self._implementation.capture_logs else nullcontext():
+        if self._implementation.capture_logs:
+            with captured_logs(context):
+                await self._call(context)
+        else:
             await self._call(context)
         return context.result
 

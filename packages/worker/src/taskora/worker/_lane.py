@@ -68,6 +68,7 @@ class Lane:
         self._unsent: tuple[Exchange, list[Ended]] | None = None
         self._look = True
         self._stopped: Final = asyncio.Event()
+        self._stopping = False  # the same, to be asked several times per round trip
         self._wake: Final = wake or asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._clock_offset_ms: float | None = None
@@ -105,10 +106,6 @@ class Lane:
             if self._watch is not None:
                 self._watch.cancel()
 
-    @property
-    def _stopping(self) -> bool:
-        return self._stopped.is_set()
-
     def _drained(self) -> bool:
         if not self._stopping or self.attempts.running:
             return False
@@ -141,8 +138,8 @@ class Lane:
 
     def free_slots(self) -> int:
         """How many jobs this lane may claim now."""
-        free = 0 if self._stopping else self._implementation.concurrency - self.attempts.running
-        return max(0, free)
+        free = self._implementation.concurrency - self.attempts.running
+        return 0 if self._stopping or free < 0 else free
 
     def _claim_size(self) -> int:
         """How many jobs to ask for at once: of many no more than half, so that the others run meanwhile."""
@@ -152,7 +149,7 @@ class Lane:
         return min(free, _LARGEST_CLAIM)
 
     async def _wait(self) -> None:
-        if self.free_slots() and self._watch is None:
+        if self._watch is None and self.free_slots():
             self._watch = asyncio.get_running_loop().create_task(self._watch_for_work())
         self._wake.clear()
         await self._wake.wait()
@@ -275,6 +272,7 @@ class Lane:
     def stop_claiming(self) -> None:
         """Takes no more jobs, and puts the wake-up token back if this lane holds it."""
         self._stopped.set()
+        self._stopping = True
         self.teller.stop()
         self._failures = 0
         self._look = True
