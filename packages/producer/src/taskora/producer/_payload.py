@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 T = TypeVar("T")
+R = TypeVar("R")
 
 Subject: TypeAlias = Literal["input", "output"]
 _NOTHING: Final = b"null"
@@ -89,7 +90,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it does not fit.
         """
-        return self._checked(self._type.validate, value)
+        return cast("T", self._checked(self._type.validate, value))
 
     def pack(self, value: object) -> bytes:
         """The value as bytes that are certain to be read as the declared type.
@@ -116,7 +117,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
-        return self._checked(self._type.decode, raw or _NOTHING, raw)
+        return cast("T", self._checked(self._type.decode, raw or _NOTHING, raw))
 
     def decode_plain(self, raw: bytes) -> object:
         """What `encode` made, as plain values, not validated.
@@ -134,8 +135,8 @@ class PayloadCodec(Generic[T]):
         """
         return self._checked(lambda plain: _dump(self._plain, plain), value)
 
-    def _checked(self, step: Callable[[Any], object], value: object, stored: bytes = b"") -> Any:
-        """Runs a step; `stored` is what it decodes, if it does. What it returns is what the caller says it is."""
+    def _checked(self, step: Callable[[Any], R], value: object, stored: bytes = b"") -> R:
+        """Runs a step; `stored` is what it decodes, if it does."""
         try:
             return step(value)
         except Exception as error:
