@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from taskora.bench._arguments import amount, count, file_to_write
 from taskora.bench._rows import Row
 from taskora.bench._run import medians, run_apart, run_here
 from taskora.bench._scenarios import SUITES, Figures
@@ -26,14 +27,15 @@ def main(arguments: list[str]) -> int:
     figures = _measure(scenarios, options.repeats, options.scale)
     _print(figures, rows, options.repeats)
     if options.json:
-        Path(options.json).write_text(json.dumps(_document(figures, options.repeats, options.scale), indent=2) + "\n")
+        document = _document(figures, options.repeats, options.scale)
+        Path(options.json).write_text(json.dumps(document, indent=2) + "\n")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="taskora.bench", description="Measures taskora on a server of its own.")
-    parser.add_argument("--repeats", type=int, default=3, help="how often each scenario runs (default: 3)")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies the number of jobs (default: 1)")
+    parser.add_argument("--repeats", type=count, default=3, help="how often each scenario runs (default: 3)")
+    parser.add_argument("--scale", type=amount, default=1.0, help="multiplies the number of jobs (default: 1)")
     parser.add_argument(
         "--scenario",
         choices=SUITES,
@@ -42,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "workflow: chords of a thousand steps, chains of a hundred; "
         "scale: backlogs, memory, idle workers and the start of programs; scale-large: a million jobs",
     )
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to a file")
+    parser.add_argument("--json", type=file_to_write, metavar="FILE", help="also write the figures to a file")
     return parser
 
 

@@ -30,7 +30,8 @@ def run_apart(scenario: str, scale: float) -> Figures:
     """Runs one scenario in a process of its own, on a server of its own."""
     with EmbeddedServer() as server:
         command = [sys.executable, "-m", "taskora.bench", "--child", scenario, server.url, str(scale)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True)
+        # What it has to say about a failure goes to the terminal.
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_TIMEOUT_SECONDS, check=True)
     figures: Figures = json.loads(done.stdout)
     return figures
 

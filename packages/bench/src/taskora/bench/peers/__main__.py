@@ -13,6 +13,7 @@ from typing import Final
 
 from rich.console import Console
 
+from taskora.bench._arguments import amount, count, file_to_write
 from taskora.bench.peers._catalog import OURS, PEERS, Peer
 from taskora.bench.peers._document import Comparison
 from taskora.bench.peers._environments import Environment, UnavailableError, lock, prepare
@@ -49,9 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="taskora.bench.peers", description="Measures taskora beside other queues.")
     names = ", ".join(peer.name for peer in PEERS)
     parser.add_argument("--peers", type=_peers, default=PEERS, help=f"which, with commas between (default: {names})")
-    parser.add_argument("--repeats", type=int, default=3, help="how often each scenario runs (default: 3)")
-    parser.add_argument("--seconds", type=float, default=1.2, help="how long each scenario may take (default: 1.2)")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures to a file")
+    parser.add_argument("--repeats", type=count, default=3, help="how often each scenario runs (default: 3)")
+    parser.add_argument("--seconds", type=amount, default=1.2, help="how long each scenario may take (default: 1.2)")
+    parser.add_argument("--json", type=file_to_write, metavar="FILE", help="also write the figures to a file")
     parser.add_argument("--environments", type=Path, default=Path(".tools/peers"), help="where peers are installed")
     parser.add_argument("--uv", default=shutil.which("uv") or ".tools/uv", help="the uv that installs them")
     parser.add_argument("--lock", action="store_true", help="write the lock files again instead of measuring")
