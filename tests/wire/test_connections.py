@@ -20,7 +20,9 @@ from redis.backoff import NoBackoff
 from taskora.contracts import BackendError
 from taskora.wire import Backend, CountJobs, Enqueue, Keyspace, LastEvent, NewJob, SyncBackend
 from taskora.wire.backends import _connection_factory, open_backend, open_sync_backend
+from taskora.wire.backends._async_connections import AsyncConnections
 from taskora.wire.backends._redis import RedisBackend
+from taskora.wire.backends._resp import Request
 from tests.polling import aeventually, eventually
 from tests.servers import Server
 
@@ -442,6 +444,18 @@ async def test_calls_of_many_callers_share_a_bounded_number_of_connections(
 ) -> None:
     await asyncio.gather(*(backend.run(COUNT) for _ in range(300)))
     assert len(others.all()) <= {"fast": 1, "redis-py": 16}[transport]
+
+
+async def test_a_command_waits_for_a_connection_no_longer_than_for_a_reply(server: Server) -> None:
+    pool = AsyncConnections(CountedConnections(server.port))
+    blocked = [asyncio.create_task(pool.request(Request(("BLPOP", "nothing", 0)))) for _ in range(16)]
+    await asyncio.sleep(0)  # they take all there are
+    with pytest.raises(redis.TimeoutError, match=r"no connection was free within 0\.05s"):
+        await pool.request(Request(("PING",), timeout=0.05))
+    blocked.pop().cancel()
+    assert await pool.request(Request(("PING",))) == b"PONG"
+    await pool.close()
+    await asyncio.gather(*blocked, return_exceptions=True)
 
 
 SYNC_CLIENTS: list[Callable[[Server], Any]] = [

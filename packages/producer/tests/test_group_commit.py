@@ -12,10 +12,12 @@ from taskora.producer._group_commit import GroupCommit
 class Wire:
     """Records batches; each is answered when the test says so."""
 
-    def __init__(self, limit: int = 3) -> None:
+    def __init__(self, limit: int = 3, *, spreads: type[Exception] | tuple[()] = ()) -> None:
         self.batches: list[list[int]] = []
         self.gates: list[asyncio.Future[Any]] = []
-        self.commit = GroupCommit[int, str](self.send, cut=lambda items: min(len(items), limit))
+        self.commit = GroupCommit[int, str](
+            self.send, cut=lambda items: min(len(items), limit), spreads=lambda error: isinstance(error, spreads)
+        )
 
     async def send(self, items: Sequence[int]) -> Sequence[str]:
         self.batches.append(list(items))
@@ -109,6 +111,29 @@ async def test_an_error_is_raised_to_the_whole_batch_and_to_nobody_else() -> Non
     assert results[0] == "reply 0"
     assert [str(result) for result in results[1:3]] == ["cut", "cut"]
     assert results[3] == "reply 3"
+
+
+async def test_an_error_that_spreads_is_also_that_of_all_who_were_waiting_when_its_batch_left() -> None:
+    wire = Wire(limit=2, spreads=TimeoutError)
+    calls = [wire.start(item) for item in range(7)]
+    await wire.answer(0)
+    calls += [wire.start(7), wire.start(8)]
+    await wire.break_(1, TimeoutError("silent"))
+    results = await asyncio.gather(*calls[:7], return_exceptions=True)
+    assert [str(result) for result in results] == ["reply 0", *["silent"] * 6]
+    await wire.answer(2)
+    assert await asyncio.gather(*calls[7:]) == ["reply 7", "reply 8"]
+    assert wire.batches == [[0], [1, 2], [7, 8]]
+
+
+async def test_another_error_does_not_spread() -> None:
+    wire = Wire(limit=2, spreads=TimeoutError)
+    calls = [wire.start(item) for item in range(4)]
+    await wire.answer(0)
+    await wire.break_(1, OSError("refused"))
+    await wire.answer(2)
+    assert await calls[3] == "reply 3"
+    assert all(isinstance(call.exception(), OSError) for call in calls[1:3])
 
 
 async def test_an_error_of_the_leader_is_the_leaders_alone() -> None:

@@ -27,6 +27,7 @@ from taskora.wire import (
     Together,
     WorkflowStatus,
     drive_async,
+    may_pass,
 )
 from taskora.wire.backends import Target, open_backend
 
@@ -151,7 +152,9 @@ class AsyncSession:
         self.check_open()
         commit = self._line.commits.get(contract)
         if commit is None:
-            commit = GroupCommit[AnyJob, Admission](lambda jobs: self._send(contract, jobs), cut=batch_length)
+            commit = GroupCommit[AnyJob, Admission](
+                lambda jobs: self._send(contract, jobs), cut=batch_length, spreads=may_pass
+            )
             self._line.commits[contract] = commit
         return await commit.submit(job)
 

@@ -21,6 +21,8 @@ class GroupCommit(Generic[Item, Reply]):
     Args:
         send: Sends a batch, and returns a reply per item.
         cut: How many of the items that wait travel in one batch, at least one.
+        spreads: Whether an error of a batch is also that of all who were waiting when it left: what the batch waited
+            for in vain, they did too. Each batch after it would wait as long again, and the last of many for minutes.
     """
 
     def __init__(
@@ -28,9 +30,11 @@ class GroupCommit(Generic[Item, Reply]):
         send: Callable[[Sequence[Item]], Awaitable[Sequence[Reply]]],
         *,
         cut: Callable[[Sequence[Item]], int],
+        spreads: Callable[[Exception], bool] = lambda _: False,
     ) -> None:
         self._send = send
         self._cut = cut
+        self._spreads = spreads
         self._waiting: list[Entry[Item, Reply]] = []
         self._sender: asyncio.Task[None] | None = None
         self._sending = False
@@ -68,15 +72,20 @@ class GroupCommit(Generic[Item, Reply]):
         if not self._waiting:
             return []
         length = max(self._cut([item for item, _ in self._waiting]), 1)
-        batch, self._waiting = self._waiting[:length], self._waiting[length:]
-        return batch
+        return self._take_out(length)
+
+    def _take_out(self, length: int) -> list[Entry[Item, Reply]]:
+        taken, self._waiting = self._waiting[:length], self._waiting[length:]
+        return taken
 
     async def _send_batch(self, batch: list[Entry[Item, Reply]]) -> None:
+        behind = len(self._waiting)
         try:
             replies = await self._send([item for item, _ in batch])
             settled = list(zip(batch, replies, strict=True))
         except Exception as error:  # noqa: BLE001 - whatever it is, the callers must hear of it
-            for _, future in batch:
+            also = self._take_out(behind) if self._spreads(error) else []
+            for _, future in (*batch, *also):
                 if not future.done():
                     future.set_exception(error)
         except BaseException:

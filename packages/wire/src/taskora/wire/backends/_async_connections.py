@@ -26,9 +26,16 @@ class AsyncConnections:
         self._closed = False
 
     async def request(self, request: Request) -> Any:
-        """One command that answers at once; waits for its turn when too many are under way."""
-        async with self._slots:
+        """One command that answers at once; waits for its turn when too many are under way, as long as for a reply."""
+        try:
+            async with asyncio.timeout(request.timeout):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise redis_errors.TimeoutError(f"no connection was free within {request.timeout:g}s") from error
+        try:
             return await self.blocking_request(request)
+        finally:
+            self._slots.release()
 
     async def blocking_request(self, request: Request) -> Any:
         """One command that may block."""
