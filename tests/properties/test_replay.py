@@ -16,7 +16,7 @@ E       (claims_0,) = state.claim(lease_ms=60000, slots=1, task='work', worker='
 E       state.check()
 E       state.settle(end='completed', held=claims_0, payload=b'\xff', slots=0)
 E       state.check()
-E       state.remove_finished(name=jobs_0)
+E       state.remove_finished(name=jobs_0, resend=False)
 E       state.check()
 E       state.teardown()
 E       Explanation: none
