@@ -38,6 +38,7 @@ STATUS_FIELDS: Final = (
     "cancelReason",
     "progress",
     "py:try",
+    "py:settledBy",
 )
 
 
@@ -56,6 +57,7 @@ class JobStatus:
     """Where a job stands. `result` and `progress` are encoded; times are epoch milliseconds.
 
     `workflow_try` is the try of its workflow in which a step was revived from the dead letters; 0 for any other.
+    `settled_by` is the token of the claim whose result a step of a workflow has; empty where that is not known.
     """
 
     state: JobState
@@ -67,6 +69,7 @@ class JobStatus:
     cancel_reason: str | None
     progress: bytes | None
     workflow_try: int = 0
+    settled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +129,7 @@ def decode_status(values: Sequence[bytes | None]) -> JobStatus | None:
         cancel_reason=text_of(values[6]),
         progress=values[7],
         workflow_try=integer_of(values[8]) or 0,
+        settled_by=text_of(values[9]) or "",
     )
 
 

@@ -189,6 +189,7 @@ def _as_it_is(step: op.EndedStep, status: JobStatus | None) -> op.EndedStep:
         error=status.error or "",
         cancel_reason=status.cancel_reason or "",
         workflow_try=status.workflow_try,
+        settled_by=status.settled_by,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from taskora.contracts import JobState
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask, may_pass
-from taskora.wire._job import JobStatus, text_of
+from taskora.wire._job import JobStatus
 from taskora.wire._workflow_flows import (
     FIRST_LOOK_MS,
     LONGEST_LOOK_MS,
@@ -136,7 +136,7 @@ def _repair_steps(record: WorkflowRecord) -> Flow[None]:
         elif status.state is JobState.FAILED and status.workflow_try < record.revives_in(number):
             dead.append(number)
         elif status.state.is_terminal:
-            ended.append((yield from _ended(record, number, status)))
+            ended.append(_ended(record, number, status))
     yield from _revive(record, dead)
     yield from enqueue_steps((yield from _still_open(missing)))
     yield from settle_workflow(record.workflow_id, ended)
@@ -202,11 +202,8 @@ def _job(record: WorkflowRecord, number: int) -> op.StepJob:
     )
 
 
-def _ended(record: WorkflowRecord, number: int, status: JobStatus) -> Flow[op.EndedStep]:
+def _ended(record: WorkflowRecord, number: int, status: JobStatus) -> op.EndedStep:
     step = record.graph.steps[number]
-    settled_by = ""
-    if f"py:planned:{number}" in record.fields and status.state is JobState.COMPLETED:
-        settled_by = yield from _settled_by(step.task, step.job_id)
     return op.EndedStep(
         task=step.task,
         job_id=step.job_id,
@@ -216,10 +213,5 @@ def _ended(record: WorkflowRecord, number: int, status: JobStatus) -> Flow[op.En
         error=status.error or "",
         cancel_reason=status.cancel_reason or "",
         workflow_try=status.workflow_try,
-        settled_by=settled_by,
+        settled_by=status.settled_by,
     )
-
-
-def _settled_by(task: str, job_id: str) -> Flow[str]:
-    job = yield from ask(op.ReadJob(task=task, job_id=job_id))
-    return "" if job is None else text_of(job.fields.get("py:settledBy")) or ""

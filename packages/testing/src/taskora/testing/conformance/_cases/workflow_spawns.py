@@ -1,12 +1,14 @@
 """Of what attempts of a step have spawned, that of the one whose result was stored counts."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
+from taskora.contracts import JobState
 from taskora.testing.conformance._case import Cases
 from taskora.testing.conformance._subject import LEASE_MS, Subject
 from taskora.testing.conformance._workflows import World, fresh, graph, step
-from taskora.wire import Claim, RecoverStalled, WorkflowGraph, repair_workflow
+from taskora.wire import Claim, EndedStep, Flow, RecoverStalled, WorkflowGraph, repair_workflow, settle_steps
 
 SPAWNING = graph(step("spawn", data=1), step("two", 0))
 
@@ -23,6 +25,13 @@ async def lose(world: World) -> Claim:
     for _ in range(2):
         await world.perform(RecoverStalled(task="spawn", max_count=1000))
     return claim
+
+
+async def go_on(world: World, flow: Flow[None], reply: object) -> None:
+    """Finishes what has begun."""
+    with suppress(StopIteration):
+        while True:
+            reply = await world.perform(flow.send(reply))
 
 
 async def results(world: World, workflow_id: str) -> list[bytes]:
@@ -95,6 +104,29 @@ class TestWorkflowSpawns(Cases):
         assert await world.spawn(current)
         await world.settle("spawn", current, b"1")
         await world.drive(repair_workflow(workflow_id))
+        assert await results(world, workflow_id) == [b"1", b"2"]
+
+    async def test_a_look_that_began_before_the_plan_was_there_knows_it_too(self, subject: Subject) -> None:
+        world = World(subject)
+        workflow_id = await world.dispatch(fresh(SPAWNING))
+        world.spawning = lambda: spawning(1, 2)
+        current = await world.claim("spawn")
+        look = repair_workflow(workflow_id)
+        reply = await world.perform(next(look))
+        assert await world.spawn(current)
+        await world.settle("spawn", current, b"1")
+        await go_on(world, look, reply)
+        assert await results(world, workflow_id) == [b"1", b"2"]
+
+    async def test_who_comes_to_tell_of_an_earlier_failure_knows_it_too(self, subject: Subject) -> None:
+        world = World(subject)
+        workflow_id = await world.dispatch(fresh(SPAWNING))
+        world.spawning = lambda: spawning(1, 2)
+        current = await world.claim("spawn")
+        assert await world.spawn(current)
+        await world.settle("spawn", current, b"1")
+        failed = EndedStep(task="spawn", job_id=current.job_id, link=current.link, state=JobState.FAILED)
+        assert await world.drive(settle_steps([failed])) == ()
         assert await results(world, workflow_id) == [b"1", b"2"]
 
     async def test_jobs_that_are_not_the_steps_plan_nothing(self, subject: Subject) -> None:
