@@ -291,6 +291,28 @@ async def test_waiting_callers_fail_with_the_connection(monkeypatch: pytest.Monk
         assert [type(reply) for reply in replies] == [redis_errors.ConnectionError] * 5
 
 
+async def test_who_waited_for_room_on_a_connection_that_takes_no_more_is_not_sent_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_conversation, "MOST_REQUESTS", 2)
+    go_on = asyncio.Event()
+
+    async def script(line: Line) -> None:
+        await line.next()
+        line.send(b"-READONLY You can't write against a read only replica.\r\n")
+        await go_on.wait()
+        await line.next()
+        line.send(b"+its own reply\r\n")
+        await line.next()
+
+    async with talking_to(script) as (multiplexer, _):
+        calls = [asyncio.create_task(multiplexer.request(say(number))) for number in range(5)]
+        refused = await asyncio.wait_for(asyncio.gather(calls[0], *calls[2:], return_exceptions=True), SOON_S)
+        assert [type(error) for error in refused] == [redis_errors.ReadOnlyError, *[redis_errors.ConnectionError] * 3]
+        go_on.set()
+        assert await calls[1] == b"its own reply"
+
+
 async def test_closing_fails_what_is_under_way_and_whatever_comes_later() -> None:
     async def script(line: Line) -> None:
         await line.next()

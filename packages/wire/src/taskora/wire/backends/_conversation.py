@@ -89,8 +89,8 @@ class Conversation(asyncio.Protocol):
             raise redis_errors.DataError(f"a request of {len(packed):,} bytes is more than a server takes")
         while self._ended is None and self._is_full():
             await self._room()
-        if self._ended is not None:
-            raise _copy(self._ended)
+        if not self.is_open:  # also for who waited here when it was retired
+            raise _copy(self._ended or _given_up())
         return await self._send(packed, request.timeout)
 
     def _is_full(self) -> bool:
