@@ -14,6 +14,7 @@ from taskora.worker import Context, Worker
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import resolve
+from taskora.worker._running import RunningAttempts
 from tests.polling import aeventually
 
 FOR_EVER = 3600.0
@@ -288,9 +289,32 @@ async def test_a_job_that_is_cancelled_while_its_claim_is_on_its_way_is_stopped_
     assert hook.calls == [("x", "j")]
 
 
+async def test_a_cancellation_is_kept_until_every_claim_that_may_have_brought_its_job_is_known(memory: str) -> None:
+    worker = Worker(memory)
+    gate, hook = Gate(), Hook()
+    worker.implement(anything, gate, on_cancel=hook)
+    async with worker:
+        attempts = _attempts(worker)
+        await aeventually(lambda: not attempts._cancelled_early)
+        attempts.expect_claims()
+        attempts.expect_claims()  # leaves before what the one before has brought is started
+        attempts.cancel("j")
+        attempts.claims_known()
+        attempts.start(Claim(job_id="j", data=b'"x"', version=1, attempt=1, timestamp_ms=0, token="t"), 0)
+        attempts.claims_known()
+        attempts.cancel("k")
+        assert not attempts._cancelled_early
+        await aeventually(lambda: hook.calls == [("x", "j")])
+    assert gate.reasons == []
+
+
 def _cancelled_early(worker: Worker) -> set[str]:
+    return set[str]().union(*_attempts(worker)._cancelled_early)
+
+
+def _attempts(worker: Worker) -> RunningAttempts:
     assert worker._runtime is not None
-    return worker._runtime._lanes["anything"].attempts._cancelled_early
+    return worker._runtime._lanes["anything"].attempts
 
 
 async def test_a_producer_in_another_thread_cancels(url: str) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
@@ -27,6 +27,8 @@ logger = logging.getLogger("taskora.worker")
 _LARGEST_CLAIM: Final = 500
 # From how many on a lane claims in two halves: one runs while the other is fetched.
 _MANY_SLOTS: Final = 16
+# One for the task that sends to run, one for an event loop that writes when a round of callbacks is over.
+_ROUNDS_TO_WRITE: Final = 2
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # A lane that has to stop, and whose server does not answer, gives up after so many round trips.
@@ -66,6 +68,7 @@ class Lane:
         self._on_trouble: Final = on_trouble
         self._ended: Final = Outbox()
         self._unsent: tuple[Exchange, list[Ended]] | None = None
+        self._arrived: Exchanged | None = None  # its claims start while the next round trip is under way
         self._look = True
         self._stopped: Final = asyncio.Event()
         self._stopping = False  # the same, to be asked several times per round trip
@@ -113,7 +116,8 @@ class Lane:
             # Leases run out, and whoever sweeps then gives the jobs back.
             logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
             return True
-        return not (self.attempts or self._ended or self._unsent or self._look or self.teller.busy)
+        outcomes = self.attempts or self._ended or self._unsent
+        return not (outcomes or self._arrived or self._look or self.teller.busy)
 
     @property
     def has_outcomes(self) -> bool:
@@ -126,19 +130,21 @@ class Lane:
         What goes wrong is raised.
         """
         operation, batch = self._next_exchange(most)
-        self.attempts.expect_claims()
         try:
             reply = await self._backend.run(operation)
         except BaseException:
             self._ended.put_back(batch)
+            self.attempts.claims_known()
             raise
-        self._take_in(batch, reply)
+        self._settle(batch, reply)
+        self._start_claims(reply)
         await self.teller.flush()
         return reply
 
     def free_slots(self) -> int:
         """How many jobs this lane may claim now."""
-        free = self._implementation.concurrency - self.attempts.running
+        about_to_run = len(self._arrived.claims) if self._arrived else 0
+        free = self._implementation.concurrency - self.attempts.running - about_to_run
         return 0 if self._stopping or free < 0 else free
 
     def _claim_size(self) -> int:
@@ -172,9 +178,9 @@ class Lane:
 
     async def _exchange(self) -> None:
         operation, batch = self._unsent or self._next_exchange()
-        self.attempts.expect_claims()
+        sending = await self._send(operation)
         try:
-            reply = await self._backend.run(operation)
+            reply = await sending
         except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
             self._unsent = self._not_sent(operation, batch, error)
             await self._recover(error)
@@ -184,9 +190,31 @@ class Lane:
         self._failures = 0
         self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
         self._due_ms = reply.due_ms
-        self._take_in(batch, reply)
+        self._settle(batch, reply)
+        self._arrived = reply
         if 0 < operation.slots == len(reply.claims) and self.free_slots():
             self._look = True  # nothing says that these were all
+        if not (self._ended or self._look):
+            self._start_arrived()
+
+    async def _send(self, operation: Exchange) -> Awaitable[Exchanged]:
+        """Starts what the last round trip has brought, once this one has left: the server need not wait for us."""
+        if self._arrived is None:
+            return self._backend.run(operation)
+        sending = asyncio.get_running_loop().create_task(self._backend.run(operation))
+        try:
+            for _ in range(_ROUNDS_TO_WRITE):
+                await asyncio.sleep(0)
+            self._start_arrived()
+        except BaseException:
+            sending.cancel()
+            raise
+        return sending
+
+    def _start_arrived(self) -> None:
+        arrived, self._arrived = self._arrived, None
+        if arrived is not None:
+            self._start_claims(arrived)
 
     def _not_sent(
         self, operation: Exchange, batch: list[Ended], error: Exception
@@ -201,12 +229,8 @@ class Lane:
             attempt, outcome = given_up
             logger.error("outcome_given_up", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
             self.attempts.forget(attempt)
+        self.attempts.claims_known()
         return None
-
-    def _take_in(self, batch: list[Ended], reply: Exchanged) -> None:
-        self._settle(batch, reply)
-        self._start_claims(reply)
-        self.attempts.all_claims_known()
 
     def _next_exchange(self, most: int = _LARGEST_CLAIM) -> tuple[Exchange, list[Ended]]:
         is_careful = self._ended.is_careful
@@ -225,6 +249,7 @@ class Lane:
             ttl_ms=self._implementation.ttl_ms,
             resend=is_careful,
         )
+        self.attempts.expect_claims()
         return operation, batch
 
     async def _recover(self, error: Exception) -> None:
@@ -263,6 +288,7 @@ class Lane:
             if claim.link is not None:
                 self.teller.see()
             begin(claim, reply.now_ms)
+        self.attempts.claims_known()
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.stop_reason is not StopReason.LEASE_LOST:

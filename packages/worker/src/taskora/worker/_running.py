@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -46,8 +47,8 @@ class RunningAttempts:
         self._planner: Final = SpawnPlanner(backend)
         self._deadlines: Final = Deadlines(self._deadline_passed)
         self._attempts: dict[str, Attempt] = {}
-        self._expects_claims = False
-        self._cancelled_early: set[str] = set()
+        # One set for each round trip whose claims are not known yet: who was cancelled since it left.
+        self._cancelled_early: deque[set[str]] = deque()
         self._loose: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -61,8 +62,9 @@ class RunningAttempts:
         timeout_ms = self._implementation.timeout_ms
         if timeout_ms is not None:
             attempt.deadline = self._deadlines.add(attempt, timeout_ms)
-        if claim.job_id in self._cancelled_early:
-            self._stop(attempt, StopReason.CANCELLED)
+        for cancelled in self._cancelled_early:
+            if claim.job_id in cancelled:
+                self._stop(attempt, StopReason.CANCELLED)
 
     def refuse(self, claim: Claim, now_ms: int) -> None:
         """Gives a job back that came when nothing may be started any more."""
@@ -189,17 +191,19 @@ class RunningAttempts:
         attempt = self._attempts.get(job_id)
         if attempt is not None:
             self._stop(attempt, StopReason.CANCELLED)
-        elif self._expects_claims:
-            self._cancelled_early.add(job_id)
+        elif self._cancelled_early:
+            self._cancelled_early[-1].add(job_id)
 
     def expect_claims(self) -> None:
         """Claims may be on their way here: their jobs are active, and may be cancelled before we know of them."""
-        self._expects_claims = True
+        self._cancelled_early.append(set())
 
-    def all_claims_known(self) -> None:
-        """No claim is on its way: a cancelled job that is unknown here runs elsewhere."""
-        self._expects_claims = False
-        self._cancelled_early.clear()
+    def claims_known(self) -> None:
+        """The oldest round trip has brought its claims, and they were started.
+
+        What was cancelled before the next one left, and is unknown here, runs elsewhere.
+        """
+        self._cancelled_early.popleft()
 
     def stop_all(self) -> None:
         """Tells every attempt to stop; their jobs go back to the queue."""
