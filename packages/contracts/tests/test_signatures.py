@@ -97,7 +97,7 @@ class Refusals(unittest.TestCase):
         self.refused("a chain needs at least one step, got none", chain)
         self.refused("a group needs at least one member, got none", group)
         self.refused("a group needs at least one member, got none", group, [])
-        self.refused("a group needs at least one member, got none", chord, [], total.s())
+        self.refused("the header of a chord needs at least one member, got none", chord, [], total.s())
 
     def test_what_is_no_signature_is_refused(self) -> None:
         self.refused("step 2 of a chain must be a signature, made by", chain, add.s(1), 3)

@@ -209,7 +209,12 @@ def chord(header: Iterable[Signature[Any, Any]] | Group[Any, Any], callback: Sig
     Raises:
         UsageError: the header is empty, too large, or holds something that is no signature.
     """
-    return Chord(header if isinstance(header, Group) else Group(_listed("header", header)), callback)
+    if not isinstance(header, Group):
+        members = _listed("header", header)
+        if not members:
+            raise UsageError("the header of a chord needs at least one member, got none")
+        header = Group(members)
+    return Chord(header, callback)
 
 
 def _listed(field: str, members: object) -> tuple[Signature[Any, Any], ...]:
