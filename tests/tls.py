@@ -9,9 +9,10 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 _CHUNK: Final = 65_536
+_ROUNDS_TO_CLOSE: Final = 3  # of the event loop: an aborted socket is closed by a callback, which TLS passes on
 _KEY: Final = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout")
 
 
@@ -109,9 +110,9 @@ class _Front:
         self.is_ready.set()
         await self._end.wait()
         server.close()
-        for task in self._serving:
-            task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        for _ in range(_ROUNDS_TO_CLOSE):
+            await asyncio.sleep(0)
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._pass_on(reader, writer))
@@ -119,19 +120,23 @@ class _Front:
         task.add_done_callback(self._serving.discard)
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", self._behind)
-        ways = [
+        """Nobody cancels this: a task that is cancelled before its first line leaves its socket open."""
+        try:
+            behind_reader, behind_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+        except OSError:
+            writer.transport.abort()
+            return
+        ways: list[asyncio.Task[Any]] = [
             self._loop.create_task(_copy(reader, behind_writer)),
             self._loop.create_task(_copy(behind_reader, writer)),
+            self._loop.create_task(self._end.wait()),
         ]
-        try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
-            for each in (writer, behind_writer):
-                each.transport.abort()
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        await asyncio.gather(*ways, return_exceptions=True)
+        for each in (writer, behind_writer):
+            each.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
