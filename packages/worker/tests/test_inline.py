@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import pydantic
 import pytest
 
-from taskora.contracts import Retry, UsageError, ValidationError
+from taskora.contracts import Retry, UsageError, ValidationError, chord
 from taskora.worker import Worker
 
 
@@ -32,6 +32,22 @@ async def add(amount: int, data: int) -> int:
 def idle(memory: str) -> Worker:
     """A worker that is not started."""
     return Worker(memory)
+
+
+async def test_inline_tasks_are_composed_like_contracts(url: str) -> None:
+    worker = Worker(url)
+
+    @worker.task("double")
+    async def double(data: int) -> int:
+        return data * 2
+
+    @worker.task("total")
+    def total(data: list[int]) -> int:
+        return sum(data)
+
+    async with worker:
+        flow = await worker.producer.dispatch(chord([double.s(1), double.s(2) | double.s()], total.s()))
+        assert await flow.result("10s") == 10
 
 
 async def test_an_inline_task_takes_its_contract_from_the_annotations(url: str) -> None:
