@@ -23,6 +23,7 @@ from taskora.wire import Exchange, Lease, LeaseState, Outcome, OutcomeKind, Reco
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
 from taskora.worker._deadlines import Deadlines
+from taskora.worker._lane import Lane
 from taskora.worker._leases import LeaseBook, LeaseRenewer
 from tests.polling import aeventually
 
@@ -332,3 +333,28 @@ async def settle_as_another(worker: Worker, job_id: str) -> None:
     outcome = Outcome(kind=OutcomeKind.COMPLETED, job_id=job_id, token="another", payload=b"99")
     await worker._backend.run(Exchange(task="double", token="x", lease_ms=1000, slots=0, outcomes=[outcome]))
     await reach(worker, job_id, JobState.COMPLETED)
+
+
+async def test_leases_are_renewed_before_their_jobs_are_started(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_off: list[Lease] = []
+    send = Lane._send
+
+    async def note_and_send(lane: Lane, operation: Exchange) -> Any:
+        if lane._arrived is not None:
+            put_off.extend(Lease(job_id=claim.job_id, token=claim.token) for claim in lane._arrived.claims)
+            assert set(put_off) <= set(lane.attempts.leases.snapshot()) | ended
+        ended.update(put_off)
+        return await send(lane, operation)
+
+    ended: set[Lease] = set()
+    monkeypatch.setattr(Lane, "_send", note_and_send)
+    worker = Worker(memory)
+
+    @worker.implement(double, concurrency=32)
+    async def handle(data: int) -> int:
+        return data * 2
+
+    async with worker:
+        jobs = await worker.register(double).dispatch_many(range(100))
+        assert await asyncio.gather(*(job.result("10s") for job in jobs)) == [2 * data for data in range(100)]
+    assert put_off

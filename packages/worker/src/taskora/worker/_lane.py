@@ -196,6 +196,8 @@ class Lane:
             self._look = True  # nothing says that these were all
         if not (self._ended or self._look):
             self._start_arrived()
+        else:  # handlers that block the event loop may come first: leases are renewed from now on
+            self.attempts.leases.add_all(reply.claims)
 
     async def _send(self, operation: Exchange) -> Awaitable[Exchanged]:
         """Starts what the last round trip has brought, once this one has left: the server need not wait for us."""
