@@ -28,14 +28,10 @@ local JOBS = 5                   -- items   (job_id, data, delay_ms, priority, t
 --@include newer
 --@include create
 --@include remembering
+--@include admitting
+--@include deduplicating
 
-local TAKEN, CREATED, THROTTLED, DUPLICATE, UPDATED = 0, 1, 2, 3, 4
 local WIDTH = 13
-
-local function admit(job, extra)
-  create(job.id, job.data, job.delay_ms, job.priority, job.ttl_ms, job.lifo, extra)
-  return { CREATED, job.id }
-end
 
 local function is_pending(id)
   return id and fields_of(prefix .. id, 'state')[1] == 'delayed' and redis.call('ZREM', delayed_key, id) == 1
@@ -57,7 +53,7 @@ local function debounce(job)
   end
   job.delay_ms = job.period_ms
   redis.call('SET', pending_key, job.id, 'PX', ms_text(math.max(1, 2 * job.period_ms)))
-  return admit(job, job.extra)
+  return admit(job)
 end
 
 -- A fixed window, from the first dispatch that was accepted.
@@ -72,64 +68,7 @@ local function throttle(job)
   else
     redis.call('INCR', counter)
   end
-  return admit(job, job.extra)
-end
-
-local function owner_of(dedup_key)
-  local owner = redis.call('GET', dedup_key)
-  return owner, owner and redis.call('HGET', prefix .. owner, 'state')
-end
-
-local function deduplicate(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner, state = owner_of(dedup_key)
-  if owner and state and string.find(job.states, ' ' .. state .. ' ', 1, true) then
-    return { DUPLICATE, owner }
-  end
-  redis.call('SET', dedup_key, job.id)
-  job.extra[#job.extra + 1] = 'dedupKey'
-  job.extra[#job.extra + 1] = dedup_key
-  return admit(job, job.extra)
-end
-
--- A window of time: the key outlives the job, so the job's record must not name it.
-local function deduplicate_for(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner = redis.call('GET', dedup_key)
-  if owner then
-    return { DUPLICATE, owner }
-  end
-  redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
-  return admit(job, job.extra)
-end
-
--- The job that waits carries this payload now, with its time to live; `py:carries` says whose it is.
-local function give_payload(job, owner)
-  redis.call('HSET', prefix .. owner, 'data', job.data, '_v', version, 'py:carries', job.id)
-  if job.ttl_ms > 0 then
-    redis.call('HSET', prefix .. owner, 'expireAt', ms_text(now_ms + job.ttl_ms))
-  else
-    redis.call('HDEL', prefix .. owner, 'expireAt')
-  end
-  remember(job.id, owner)
-  return { UPDATED, owner }
-end
-
--- The key names the job that waits. While one is active the next one waits for its concurrency slot.
-local function keep_latest(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner_then = resend == '1' and recall(job.id)
-  if owner_then then
-    return { UPDATED, owner_then }
-  end
-  local owner, state = owner_of(dedup_key)
-  if state == 'waiting' or state == 'delayed' then
-    return give_payload(job, owner)
-  end
-  redis.call('SET', dedup_key, job.id)
-  job.extra[#job.extra + 1] = 'dedupKey'
-  job.extra[#job.extra + 1] = dedup_key
-  return admit(job, job.extra)
+  return admit(job)
 end
 
 local CONTROLS = {
@@ -171,7 +110,7 @@ for i = JOBS, #ARGV, WIDTH do
   elseif control then
     replies[#replies + 1] = control(job)
   else
-    replies[#replies + 1] = admit(job, job.extra)
+    replies[#replies + 1] = admit(job)
   end
 end
 

@@ -1618,7 +1618,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="04b3b24b7410848a78992d0d81ae346804689abd",
+    sha="d25d5767b0c40a3f5ee70b761f26d1f2bedf7eec",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1744,11 +1744,63 @@ local function recall(id)
   return redis.call('GET', prefix .. 'sent:' .. id)
 end
 local TAKEN, CREATED, THROTTLED, DUPLICATE, UPDATED = 0, 1, 2, 3, 4
-local WIDTH = 13
-local function admit(job, extra)
-  create(job.id, job.data, job.delay_ms, job.priority, job.ttl_ms, job.lifo, extra)
+local function admit(job)
+  create(job.id, job.data, job.delay_ms, job.priority, job.ttl_ms, job.lifo, job.extra)
   return { CREATED, job.id }
 end
+local function dedup_key_of(job)
+  return prefix .. 'dedup:' .. job.control_key
+end
+local function owner_of(dedup_key)
+  local owner = redis.call('GET', dedup_key)
+  return owner, owner and redis.call('HGET', prefix .. owner, 'state')
+end
+local function admit_owner(job, dedup_key)
+  redis.call('SET', dedup_key, job.id)
+  job.extra[#job.extra + 1] = 'dedupKey'
+  job.extra[#job.extra + 1] = dedup_key
+  return admit(job)
+end
+local function deduplicate(job)
+  local dedup_key = dedup_key_of(job)
+  local owner, state = owner_of(dedup_key)
+  if owner and state and string.find(job.states, ' ' .. state .. ' ', 1, true) then
+    return { DUPLICATE, owner }
+  end
+  return admit_owner(job, dedup_key)
+end
+local function deduplicate_for(job)
+  local dedup_key = dedup_key_of(job)
+  local owner = redis.call('GET', dedup_key)
+  if owner then
+    return { DUPLICATE, owner }
+  end
+  redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
+  return admit(job)
+end
+local function give_payload(job, owner)
+  redis.call('HSET', prefix .. owner, 'data', job.data, '_v', version, 'py:carries', job.id)
+  if job.ttl_ms > 0 then
+    redis.call('HSET', prefix .. owner, 'expireAt', ms_text(now_ms + job.ttl_ms))
+  else
+    redis.call('HDEL', prefix .. owner, 'expireAt')
+  end
+  remember(job.id, owner)
+  return { UPDATED, owner }
+end
+local function keep_latest(job)
+  local dedup_key = dedup_key_of(job)
+  local owner_then = resend == '1' and recall(job.id)
+  if owner_then then
+    return { UPDATED, owner_then }
+  end
+  local owner, state = owner_of(dedup_key)
+  if state == 'waiting' or state == 'delayed' then
+    return give_payload(job, owner)
+  end
+  return admit_owner(job, dedup_key)
+end
+local WIDTH = 13
 local function is_pending(id)
   return id and fields_of(prefix .. id, 'state')[1] == 'delayed' and redis.call('ZREM', delayed_key, id) == 1
 end
@@ -1766,7 +1818,7 @@ local function debounce(job)
   end
   job.delay_ms = job.period_ms
   redis.call('SET', pending_key, job.id, 'PX', ms_text(math.max(1, 2 * job.period_ms)))
-  return admit(job, job.extra)
+  return admit(job)
 end
 local function throttle(job)
   local counter = prefix .. 'throttle:' .. job.control_key
@@ -1779,56 +1831,7 @@ local function throttle(job)
   else
     redis.call('INCR', counter)
   end
-  return admit(job, job.extra)
-end
-local function owner_of(dedup_key)
-  local owner = redis.call('GET', dedup_key)
-  return owner, owner and redis.call('HGET', prefix .. owner, 'state')
-end
-local function deduplicate(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner, state = owner_of(dedup_key)
-  if owner and state and string.find(job.states, ' ' .. state .. ' ', 1, true) then
-    return { DUPLICATE, owner }
-  end
-  redis.call('SET', dedup_key, job.id)
-  job.extra[#job.extra + 1] = 'dedupKey'
-  job.extra[#job.extra + 1] = dedup_key
-  return admit(job, job.extra)
-end
-local function deduplicate_for(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner = redis.call('GET', dedup_key)
-  if owner then
-    return { DUPLICATE, owner }
-  end
-  redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
-  return admit(job, job.extra)
-end
-local function give_payload(job, owner)
-  redis.call('HSET', prefix .. owner, 'data', job.data, '_v', version, 'py:carries', job.id)
-  if job.ttl_ms > 0 then
-    redis.call('HSET', prefix .. owner, 'expireAt', ms_text(now_ms + job.ttl_ms))
-  else
-    redis.call('HDEL', prefix .. owner, 'expireAt')
-  end
-  remember(job.id, owner)
-  return { UPDATED, owner }
-end
-local function keep_latest(job)
-  local dedup_key = prefix .. 'dedup:' .. job.control_key
-  local owner_then = resend == '1' and recall(job.id)
-  if owner_then then
-    return { UPDATED, owner_then }
-  end
-  local owner, state = owner_of(dedup_key)
-  if state == 'waiting' or state == 'delayed' then
-    return give_payload(job, owner)
-  end
-  redis.call('SET', dedup_key, job.id)
-  job.extra[#job.extra + 1] = 'dedupKey'
-  job.extra[#job.extra + 1] = dedup_key
-  return admit(job, job.extra)
+  return admit(job)
 end
 local CONTROLS = {
   debounce = debounce,
@@ -1864,7 +1867,7 @@ for i = JOBS, #ARGV, WIDTH do
   elseif control then
     replies[#replies + 1] = control(job)
   else
-    replies[#replies + 1] = admit(job, job.extra)
+    replies[#replies + 1] = admit(job)
   end
 end
 line_up_created()
@@ -3978,7 +3981,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="a95ed48cb0c99192e18f8d59da4ea37479ca52cf",
+    sha="6138562ad9cbd76858909a15f29b071d5b58e2b5",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4150,11 +4153,6 @@ local function note_end(id, workflow_id)
   end
 end
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
-local PAGE = 500
-local RECOVERED_AT_ONCE = 500
-local PARKED_AT_ONCE = 2000
-local LEARNT = prefix .. 'parked:learnt'
-local LEARNT_MS = 60000
 local recovered, failed, cancelled = {}, {}, {}
 local function finish(id, job_key, state, set_key, fields)
   redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
@@ -4175,13 +4173,6 @@ local function requeue(id, job_key, fields, count)
   wake_now()
   emit('stalled', id, 'count', count, 'action', 'recovered')
   recovered[#recovered + 1] = id
-end
-local function leases_of(ids)
-  local lock_keys = {}
-  for i, id in ipairs(ids) do
-    lock_keys[i] = prefix .. id .. ':lock'
-  end
-  return looked_up(lock_keys, 'MGET')
 end
 local function recover(id)
   local job_key = prefix .. id
@@ -4225,20 +4216,16 @@ local function suspects()
   end
   return found
 end
-local function recover_some()
-  local found, left = suspects(), RECOVERED_AT_ONCE
-  local leases = leases_of(found)
-  for i, id in ipairs(found) do
-    if not leases[i] then
-      if left == 0 then
-        return true
-      end
-      left = left - 1
-      recover(id)
-    end
+local function leases_of(ids)
+  local lock_keys = {}
+  for i, id in ipairs(ids) do
+    lock_keys[i] = prefix .. id .. ':lock'
   end
-  return false
+  return looked_up(lock_keys, 'MGET')
 end
+local PAGE = 500
+local LEARNT = prefix .. 'parked:learnt'
+local LEARNT_MS = 60000
 local function learn_keys(ids)
   local pairs_of = {}
   for _, id in ipairs(ids) do
@@ -4267,6 +4254,7 @@ local function keys_of_active(active)
   end
   return keys
 end
+local PARKED_AT_ONCE = 2000
 local function keys_in_use(active_keys)
   local keys, held = {}, {}
   local function add(key, count)
@@ -4311,6 +4299,21 @@ local function recount(active_keys)
       wake_now()
     end
   end
+end
+local RECOVERED_AT_ONCE = 500
+local function recover_some()
+  local found, left = suspects(), RECOVERED_AT_ONCE
+  local leases = leases_of(found)
+  for i, id in ipairs(found) do
+    if not leases[i] then
+      if left == 0 then
+        return true
+      end
+      left = left - 1
+      recover(id)
+    end
+  end
+  return false
 end
 local function recount_from(page_start)
   local length = redis.call('LLEN', active_key)
