@@ -42,7 +42,8 @@ def _parser() -> argparse.ArgumentParser:
         default="main",
         help="main: dispatching and running (default); flow: what is blocked, and what it costs the others; "
         "workflow: chords of a thousand steps, chains of a hundred; "
-        "scale: backlogs, memory, idle workers and the start of programs; scale-large: a million jobs",
+        "scale: backlogs, memory, idle workers and the start of programs; scale-large: a million jobs; "
+        "processes: one backlog, worked off by one to four worker processes",
     )
     parser.add_argument("--json", type=file_to_write, metavar="FILE", help="also write the figures to a file")
     return parser
@@ -64,7 +65,7 @@ def _print(figures: Figures, rows: Iterable[Row], repeats: int) -> None:
     table.add_column("figure", justify="right")
     table.add_column("unit")
     for row in rows:
-        precision = 2 if row.unit == "ms" else 0 if row.unit in ("ops/s", "bytes") else 1
+        precision = 2 if row.unit in ("ms", "cores") else 0 if row.unit in ("ops/s", "bytes") else 1
         table.add_row(row.title, f"{figures[row.name]:,.{precision}f}", row.unit)
     Console().print(table)
 

@@ -13,7 +13,7 @@ from taskora.worker import Defaults, Keep, Retention, Worker
 NOOP: Final = define_task("noop", input=dict[str, int], output=int)
 # Pruning and sweeping while a run is under way would be measured too.
 KEEP_ALL: Final = Retention(completed=Keep(), failed=Keep(), cancelled=Keep(), expired=Keep())
-_NO_SWEEPS: Final = Defaults(stall=Stall(interval="10m"))
+NO_SWEEPS: Final = Defaults(stall=Stall(interval="10m"))
 _BATCH: Final = 1000
 
 
@@ -41,7 +41,7 @@ async def drain(url: str, *, jobs: int, concurrency: int, rate_limit: RateLimit 
     probe = ServerProbe(url)
     done = asyncio.Event()
     count = 0
-    worker = Worker(url, retention=KEEP_ALL, defaults=_NO_SWEEPS)
+    worker = Worker(url, retention=KEEP_ALL, defaults=NO_SWEEPS)
 
     @worker.implement(NOOP, concurrency=concurrency, rate_limit=rate_limit)
     async def handle(data: dict[str, int]) -> int:

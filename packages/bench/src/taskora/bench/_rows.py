@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Unit: TypeAlias = Literal["ops/s", "ms", "bytes", "us", "calls", "MB"]
+Unit: TypeAlias = Literal["ops/s", "ms", "bytes", "us", "calls", "MB", "cores"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,8 @@ from typing import Final, TypeAlias
 from taskora.bench._backlogs import BACKLOGS, LARGE_BACKLOGS, Backlog
 from taskora.bench._backlogs import measure as measure_backlog
 from taskora.bench._drain import KEEP_ALL, NOOP, drain
+from taskora.bench._fleet import FLEETS
+from taskora.bench._fleet import measure as measure_fleet
 from taskora.bench._flow import CASES, measure
 from taskora.bench._footprint import IDLE_ROWS, idle, keeps, memory_rows
 from taskora.bench._rows import ROWS, Row
@@ -114,6 +116,7 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "process_100": process_100,
     "latency": latency,
 }
+FLEET_SCENARIOS: Final[dict[str, Scenario]] = {fleet.name: partial(measure_fleet, fleet) for fleet in FLEETS}
 FLOW_SCENARIOS: Final[dict[str, Scenario]] = {case.name: partial(measure, case) for case in CASES}
 _MANY_JOBS: Final = 100_000
 _MOST_JOBS: Final = 1_000_000
@@ -131,5 +134,6 @@ SUITES: Final = {
     "workflow": (WORKFLOWS, WORKFLOW_ROWS),
     "scale": (_SCALE | {"idle": idle, "startup": startup}, (*_SCALE_ROWS, *IDLE_ROWS, *STARTUP_ROWS)),
     "scale-large": _scale(LARGE_BACKLOGS, _MOST_JOBS),
+    "processes": (FLEET_SCENARIOS, tuple(row for fleet in FLEETS for row in fleet.rows())),
     "flow": (FLOW_SCENARIOS, tuple(row for case in CASES for row in case.rows())),
 }

@@ -40,6 +40,7 @@ class ServerSample:
     """Counters of the server at one instant."""
 
     memory_bytes: int
+    cpu_us: float
     script_us: int
     script_commands: int
     requests: int
@@ -47,6 +48,7 @@ class ServerSample:
     def __sub__(self, earlier: Self) -> "ServerSample":
         return ServerSample(
             memory_bytes=self.memory_bytes - earlier.memory_bytes,
+            cpu_us=self.cpu_us - earlier.cpu_us,
             script_us=self.script_us - earlier.script_us,
             script_commands=self.script_commands - earlier.script_commands,
             requests=self.requests - earlier.requests,
@@ -62,14 +64,17 @@ class ServerProbe:
     def sample(self) -> ServerSample:
         """The counters now.
 
-        Script time is that of EVALSHA and EVAL together; commands are those inside scripts, requests those of workers.
+        CPU time is that of the whole server, script time that of EVALSHA and EVAL together. Commands are those inside
+        scripts, requests those of workers.
         """
         untyped: Any = self._client
         memory = cast("dict[str, int]", untyped.info("memory"))
+        cpu = cast("dict[str, float]", untyped.info("cpu"))
         commands = cast("dict[str, dict[str, int]]", untyped.info("commandstats"))
         rows = {name.removeprefix("cmdstat_"): row for name, row in commands.items()}
         return ServerSample(
             memory_bytes=memory["used_memory"],
+            cpu_us=(cpu["used_cpu_user"] + cpu["used_cpu_sys"]) * 1e6,
             script_us=sum(rows[name]["usec"] for name in _SCRIPTS if name in rows),
             script_commands=sum(row["calls"] for name, row in rows.items() if name in _USED_BY_SCRIPTS),
             requests=sum(row["calls"] for name, row in rows.items() if name in _SENT_BY_WORKERS),
