@@ -12,9 +12,9 @@ from taskora.wire import Keyspace, ScanTasks
 from taskora.wire._flows import drive
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_cluster import AsyncCluster
-from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_requests
+from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, routed
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
-from taskora.wire.backends._resp import Request, operation_requests
+from taskora.wire.backends._resp import Request, Requests, carry_out
 from taskora.wire.backends._sync_cluster import SyncCluster
 from taskora.wire.backends._transport import share_connection
 from tests.polling import aeventually
@@ -148,8 +148,10 @@ def test_a_scan_of_a_server_that_is_gone_has_the_cluster_looked_at_again() -> No
             raise redis_errors.ConnectionError("refused")
         elif isinstance(step, ToNode):
             return [b"0", [b"taskora:{t}:events"]]
+        elif isinstance(step, Request):
+            return drive(routed(step, slots), perform)
         return None
 
     operation = ScanTasks(cursor="0")
-    page = drive(operation_requests(operation, Keyspace(), None, cluster_requests(slots)), perform)
+    page = carry_out(operation, Requests(Keyspace(), None, cluster_request_of), perform)
     assert (page.tasks, page.cursor, learnt) == (("t",), "0", 2)

@@ -172,8 +172,8 @@ async def test_a_reply_that_does_not_come_ends_the_connection_and_is_never_given
             await line.next()
 
     async with talking_to(script) as (multiplexer, server):
-        late = asyncio.create_task(multiplexer.request(say("late", timeout=0.02)))
-        behind = asyncio.create_task(multiplexer.request(say("behind")))
+        late = asyncio.ensure_future(multiplexer.request(say("late", timeout=0.02)))
+        behind = asyncio.ensure_future(multiplexer.request(say("behind")))
         with pytest.raises(redis_errors.TimeoutError):
             await asyncio.wait_for(late, SOON_S)
         with pytest.raises(redis_errors.TimeoutError):
@@ -186,7 +186,7 @@ async def test_an_event_loop_that_was_held_up_still_takes_a_reply_that_came_in_t
     async with talking_to(echo) as (multiplexer, server):
         await multiplexer.request(say("first"))
         conversation: Any = multiplexer._conversation
-        reply = asyncio.create_task(multiplexer.request(say("held up", timeout=0.0)))
+        reply = asyncio.ensure_future(multiplexer.request(say("held up", timeout=0.0)))
         await asyncio.sleep(0)
         conversation._look()  # as uvloop does it: timers first, then what has arrived
         assert await asyncio.wait_for(reply, SOON_S) == b"held up"
@@ -204,7 +204,7 @@ async def test_a_caller_that_is_cancelled_leaves_the_replies_of_the_others_alone
         await echo(line)
 
     async with talking_to(script) as (multiplexer, server):
-        calls = [asyncio.create_task(multiplexer.request(say(number))) for number in range(3)]
+        calls = [asyncio.ensure_future(multiplexer.request(say(number))) for number in range(3)]
         await aeventually(lambda: server.lines and server.lines[0].greetings)
         calls[1].cancel()
         go_on.set()
@@ -306,7 +306,7 @@ async def test_who_waited_for_room_on_a_connection_that_takes_no_more_is_not_sen
         await line.next()
 
     async with talking_to(script) as (multiplexer, _):
-        calls = [asyncio.create_task(multiplexer.request(say(number))) for number in range(5)]
+        calls = [asyncio.ensure_future(multiplexer.request(say(number))) for number in range(5)]
         refused = await asyncio.wait_for(asyncio.gather(calls[0], *calls[2:], return_exceptions=True), SOON_S)
         assert [type(error) for error in refused] == [redis_errors.ReadOnlyError, *[redis_errors.ConnectionError] * 3]
         go_on.set()
@@ -319,7 +319,7 @@ async def test_closing_fails_what_is_under_way_and_whatever_comes_later() -> Non
         await line.next()
 
     async with talking_to(script) as (multiplexer, server):
-        call = asyncio.create_task(multiplexer.request(say(1)))
+        call = asyncio.ensure_future(multiplexer.request(say(1)))
         await aeventually(lambda: server.lines and server.lines[0].greetings)
         await aeventually(lambda: multiplexer._conversation)
         await multiplexer.close()
@@ -338,7 +338,7 @@ async def test_closing_ends_also_a_connection_that_takes_no_more_requests() -> N
         await line.next()
 
     async with talking_to(script) as (multiplexer, server):
-        first, held = multiplexer.request(say(1)), asyncio.create_task(multiplexer.request(say("held")))
+        first, held = multiplexer.request(say(1)), asyncio.ensure_future(multiplexer.request(say("held")))
         with pytest.raises(redis_errors.ReadOnlyError):
             await first
         assert await multiplexer.request(say(2)) == b"2"

@@ -10,8 +10,16 @@ from taskora.contracts import BackendError
 from taskora.wire import CountJobs, ExtendLeases, Keyspace, Lease, Operation
 from taskora.wire._flows import Pause, drive
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._cluster_map import SILENT_SECONDS, Learn, SlotMap, ToNode, cluster_requests, learned, routed
-from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, operation_requests
+from taskora.wire.backends._cluster_map import (
+    SILENT_SECONDS,
+    Learn,
+    SlotMap,
+    ToNode,
+    cluster_request_of,
+    learned,
+    routed,
+)
+from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, Requests, carry_out
 
 HERE, THERE = Address("here", 1), Address("there", 2)
 # Their slots lie in the first and in the second half.
@@ -33,7 +41,7 @@ class Cluster:
         self.slots = SlotMap([THERE, HERE], clock=lambda: self.now)
 
     def run(self, operation: Operation[Any]) -> Any:
-        return drive(operation_requests(operation, Keyspace(), None, cluster_requests(self.slots)), self._perform)
+        return carry_out(operation, Requests(Keyspace(), None, cluster_request_of), self._perform)
 
     def _perform(self, step: Request | Pause | ToNode | Learn) -> Any:
         if isinstance(step, Pause):
@@ -63,7 +71,7 @@ def test_a_renewal_is_tried_twice_and_briefly(operation: Operation[Any], tries: 
             raise redis_errors.TimeoutError("no reply")
 
     with pytest.raises(BackendError, match="cannot be reached"):
-        drive(operation_requests(operation, Keyspace(), None), perform)
+        carry_out(operation, Requests(Keyspace(), None), perform)
     assert asked == [seconds] * tries
 
 

@@ -4,10 +4,10 @@ Two protocols: `Backend` for asyncio, `SyncBackend` for plain threads. Everythin
 given to `run`; the rest is waiting. Whatever meets these protocols, and passes the conformance tests, can carry jobs.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from taskora.wire._events import StreamEvent
 from taskora.wire._operations import Operation
@@ -72,9 +72,12 @@ class SyncBackend(Protocol):
 
 
 class Backend(Protocol):
-    """A storage for asyncio. Belongs to the event loop that first uses it."""
+    """A storage for asyncio. Belongs to the event loop that first uses it.
 
-    async def run(self, operation: Operation[R]) -> R:
+    Methods that return a coroutine are `async def`, or hand on the coroutine of another object.
+    """
+
+    def run(self, operation: Operation[R]) -> Coroutine[Any, Any, R]:
         """Carries out one operation.
 
         Raises:
@@ -83,7 +86,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
+    def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> Coroutine[Any, Any, None]:
         """Waits until jobs of a task may be ready, or `timeout_ms` have passed.
 
         Consumes the wake-up token, so every return must be followed by an `Exchange`, which puts it back if work

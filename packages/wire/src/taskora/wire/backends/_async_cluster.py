@@ -20,7 +20,7 @@ from taskora.wire.backends._cluster_map import (
     Learn,
     SlotMap,
     ToNode,
-    cluster_requests,
+    cluster_request_of,
     learned,
     located,
     refreshed,
@@ -55,7 +55,7 @@ class RedisClusterBackend(RedisBackend):
         super().__init__(cluster.connect_nowhere, make_blocking, keyspace=keyspace, clock=clock, commands=cluster)
         self._connections = self._cluster = cluster
         self._wake_ups = WakeUps(cluster, cluster, shares=False)  # every task has a slot of its own
-        self._make = cluster_requests(cluster.slots)
+        self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
 
     async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
         return await (self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step))

@@ -16,7 +16,7 @@ from taskora.contracts import BackendError
 from taskora.wire._call import Call
 from taskora.wire._flows import Flow
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._resp import FAILURES, MakeCall, Request, is_transient, script_requests
+from taskora.wire.backends._resp import FAILURES, Request, is_transient, request_of
 
 R = TypeVar("R")
 
@@ -26,6 +26,14 @@ SILENT_SECONDS: Final = 2.0
 # There are others to ask.
 _INFORMANT_TIMEOUT: Final = 2.0
 _SCAN_COUNT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest(Request):
+    """Asks for the tasks of the whole keyspace, a page at a time."""
+
+    pattern: str = ""
+    cursor: str = "0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +119,8 @@ class SlotMap:
 
 def routed(request: Request, slots: SlotMap) -> Flow[Any]:
     """Sends a request to the server of its key, and follows the cluster where that has changed."""
+    if isinstance(request, ScanRequest):
+        return (yield from _scan(request, slots))
     yield from refreshed(slots)
     known = slots.generation
     step = ToNode(address=slots.owner(request.key), request=request)
@@ -162,30 +172,26 @@ def learned(slots: SlotMap) -> Flow[None]:
     raise last or redis_errors.ConnectionError("no server of the cluster is known")
 
 
-def cluster_requests(slots: SlotMap) -> MakeCall:
-    """How calls are made: the one that looks at the whole keyspace goes to each server in turn."""
-
-    def requests(call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
-        if call.script.name == "scan_tasks":
-            return _scan(call, slots)
-        return script_requests(call, hasty=hasty)
-
-    return requests
+def cluster_request_of(call: Call[Any], *, hasty: bool = False) -> Request:
+    """How a call becomes a request: the one that looks at the whole keyspace goes to each server in turn."""
+    if call.script.name == "scan_tasks":
+        pattern, cursor = (str(argument) for argument in call.args)
+        return ScanRequest((), pattern=pattern, cursor=cursor)
+    return request_of(call, hasty=hasty)
 
 
-def _scan(call: Call[Any], slots: SlotMap) -> Flow[Any]:
+def _scan(request: ScanRequest, slots: SlotMap) -> Flow[Any]:
     """One page of one server; its cursor says which server: `CURSOR@HOST:PORT`, or `0` at begin and end.
 
     A script would be refused by servers that do not hold the slot of its key.
     """
-    pattern, cursor = (str(argument) for argument in call.args)
-    position, _, name = cursor.partition("@")
+    position, _, name = request.cursor.partition("@")
     yield from refreshed(slots)
     ahead = [address for address in slots.primaries if not name or address >= _parse(name)]
     if not ahead:
         return [b"0", []]
     here = position if str(ahead[0]) == name else "0"
-    words = ("SCAN", here, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "stream")
+    words = ("SCAN", here, "MATCH", request.pattern, "COUNT", _SCAN_COUNT, "TYPE", "stream")
     try:
         left, keys = yield ToNode(address=ahead[0], request=Request(words))
     except FAILURES as error:

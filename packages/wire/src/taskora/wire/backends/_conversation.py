@@ -38,10 +38,14 @@ class Conversation(asyncio.Protocol):
 
     A reply that does not come ends it too: any later one would be taken for the answer to another request. Whoever
     has asked by then gets an error of the kind that lets a request be repeated.
+
+    Attributes:
+        is_open: Whether it takes requests.
     """
 
     def __init__(self, connection: AbstractConnection) -> None:
         untyped: Any = connection
+        self.is_open = True
         self._connection = untyped  # owns the socket, which it would close when nobody held it
         self._loop: Final = asyncio.get_running_loop()
         self._reader: Final = hiredis.Reader(
@@ -51,22 +55,16 @@ class Conversation(asyncio.Protocol):
         )
         self._asked: Final[deque[tuple[asyncio.Future[Any], float, int]]] = deque()
         self._bytes_asked = 0
+        self._held: Final[deque[tuple[asyncio.Future[Any], bytes, float]]] = deque()  # there is no room for these yet
         self._outbox: list[bytes] = []
         self._paused = False
-        self._waiting: list[asyncio.Future[None]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: asyncio.Future[Any] | None = None
         self._ended: Exception | None = None
-        self._retired = False
         self._gone: Final = asyncio.Event()
         self._transport: Final[asyncio.Transport] = untyped._writer.transport
         self._former: Final = self._transport.get_protocol()
         self._transport.set_protocol(self)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it takes requests."""
-        return self._ended is None and not self._retired
 
     @property
     def has_ended(self) -> bool:
@@ -74,30 +72,38 @@ class Conversation(asyncio.Protocol):
         return self._ended is not None
 
     def retire(self) -> None:
-        """Takes no more requests, and ends with the last reply."""
-        self._retired = True
+        """Takes no more requests, also none of those that wait for room, and ends with the last reply."""
+        self.is_open = False
+        while self._held:
+            _fail(self._held.popleft()[0], _given_up())
         if not self._asked:
             self._end(_given_up())
 
-    async def ask(self, request: Request) -> Any:
-        """One request and its reply; waits for its turn when too much is under way.
+    def ask(self, request: Request) -> asyncio.Future[Any]:
+        """Sends one request, or holds it while too much is under way; gives its reply.
 
         A caller that is cancelled leaves its reply to be read and dropped.
+
+        Raises:
+            ConnectionError: it takes no more requests.
+            DataError: no server takes such a request.
         """
+        if not self.is_open:
+            raise _copy(self._ended or _given_up())
         packed = _pack(request.args)
         if len(packed) > LARGEST_REQUEST:
             raise redis_errors.DataError(f"a request of {len(packed):,} bytes is more than a server takes")
-        while self._ended is None and self._is_full():
-            await self._room()
-        if not self.is_open:  # also for who waited here when it was retired
-            raise _copy(self._ended or _given_up())
-        return await self._send(packed, request.timeout)
+        reply: asyncio.Future[Any] = self._loop.create_future()
+        if self._held or self._is_full():
+            self._held.append((reply, packed, request.timeout))
+        else:
+            self._send(reply, packed, request.timeout)
+        return reply
 
     def _is_full(self) -> bool:
         return self._paused or len(self._asked) >= MOST_REQUESTS or self._bytes_asked >= MOST_BYTES
 
-    def _send(self, packed: bytes, timeout: float) -> asyncio.Future[Any]:
-        reply: asyncio.Future[Any] = self._loop.create_future()
+    def _send(self, reply: asyncio.Future[Any], packed: bytes, timeout: float) -> None:
         deadline = self._loop.time() + timeout
         if not self._asked:
             self._transport.write(packed)  # nobody to share a packet with
@@ -109,58 +115,47 @@ class Conversation(asyncio.Protocol):
         self._bytes_asked += len(packed)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._look)
-        return reply
 
     def _flush(self) -> None:
         outbox, self._outbox = self._outbox, []
         if self._ended is None:
             self._transport.write(b"".join(outbox))
 
-    async def _room(self) -> None:
-        waiter: asyncio.Future[None] = self._loop.create_future()
-        self._waiting.append(waiter)
-        await waiter
-
-    def _make_room(self) -> None:
-        """Lets callers in again, but not one for one: each would find the place taken by another."""
-        if self._paused or len(self._asked) > MOST_REQUESTS // 2 or self._bytes_asked > MOST_BYTES // 2:
-            return
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+    def _send_held(self) -> None:
+        """Sends what was held, the oldest first, as far as there is room."""
+        while self._held and not self._is_full():
+            reply, packed, timeout = self._held.popleft()
+            if not reply.done():
+                self._send(reply, packed, timeout)
 
     def data_received(self, data: bytes) -> None:
         """Resolves the requests whose replies are complete."""
-        reader = self._reader
+        reader, asked = self._reader, self._asked
         reader.feed(data)
         try:
-            reply = reader.gets()
-            while reply is not _NOT_YET:
-                self._resolve(reply)
-                reply = reader.gets()
+            while (answer := reader.gets()) is not _NOT_YET:
+                if type(answer) is _Pushed:
+                    continue  # RESP 3: said without being asked, and we have subscribed to nothing
+                if not asked:
+                    self._end(redis_errors.ConnectionError("the server answered what nobody asked"))
+                    return
+                reply, _, size = asked.popleft()
+                self._bytes_asked -= size
+                if isinstance(answer, Exception):
+                    self._refused(reply, answer)
+                elif not reply.done():
+                    reply.set_result(answer)
         except redis_errors.InvalidResponse as error:
             self._end(redis_errors.ConnectionError(f"the server does not speak RESP: {error}"))
-        if self._waiting:
-            self._make_room()
-        if self._retired and not self._asked:
+        if self._held:
+            self._send_held()
+        if not (asked or self.is_open):
             self._end(_given_up())
 
-    def _resolve(self, answer: Any) -> None:
-        if type(answer) is _Pushed:
-            return  # RESP 3: said without being asked, and we have subscribed to nothing
-        if not self._asked:
-            self._end(redis_errors.ConnectionError("the server answered what nobody asked"))
-            return
-        reply, _, size = self._asked.popleft()
-        self._bytes_asked -= size
-        if isinstance(answer, Exception):
-            # A server that changes roles may not be the one that the address leads to now.
-            self._retired = self._retired or is_transient(answer)
-            if not reply.done():
-                reply.set_exception(answer)
-        elif not reply.done():
-            reply.set_result(answer)
+    def _refused(self, reply: asyncio.Future[Any], error: Exception) -> None:
+        _fail(reply, error)
+        if is_transient(error):  # a server that changes roles may not be the one that the address leads to now
+            self.retire()
 
     def _look(self) -> None:
         """One timer for all deadlines: it looks at the oldest request."""
@@ -184,7 +179,7 @@ class Conversation(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The socket takes more."""
         self._paused = False
-        self._make_room()
+        self._send_held()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server, or something on the way to it, hung up."""
@@ -197,21 +192,27 @@ class Conversation(asyncio.Protocol):
         if self._ended is not None:
             return
         self._ended = error
+        self.is_open = False
         self._transport.abort()
         self._connection._close()
         if self._timer is not None:
             self._timer.cancel()
         self._outbox.clear()
-        asked, waiting = [reply for reply, _, _ in self._asked], self._waiting
+        replies = [entry[0] for entry in (*self._asked, *self._held)]
         self._asked.clear()
-        for future in (*asked, *waiting):
-            if not future.done():
-                future.set_exception(_copy(error))
+        self._held.clear()
+        for reply in replies:
+            _fail(reply, _copy(error))
 
     async def close(self, error: Exception) -> None:
         """Ends it; who waits for a reply gets `error`."""
         self._end(error)
         await self._gone.wait()
+
+
+def _fail(reply: asyncio.Future[Any], error: Exception) -> None:
+    if not reply.done():
+        reply.set_exception(error)
 
 
 def _given_up() -> Exception:

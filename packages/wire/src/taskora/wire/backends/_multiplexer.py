@@ -1,7 +1,7 @@
 """Keeps one conversation with the server alive, for all callers of an asyncio backend."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from redis.asyncio.connection import AbstractConnection
@@ -28,13 +28,17 @@ class Multiplexer:
         self._is_left = False
         self._closed = False
 
-    async def request(self, request: Request) -> Any:
+    def request(self, request: Request) -> Awaitable[Any]:
         """One command that answers at once. It must not block: all others would wait with it."""
         conversation = self._conversation
-        if conversation is None or not conversation.is_open:
-            if self._closed:
-                raise closed()
-            conversation = await self._connecting.join()
+        if conversation is not None and conversation.is_open:
+            return conversation.ask(request)
+        return self._request_anew(request)
+
+    async def _request_anew(self, request: Request) -> Any:
+        if self._closed:
+            raise closed()
+        conversation = await self._connecting.join()
         try:
             return await conversation.ask(request)
         finally:

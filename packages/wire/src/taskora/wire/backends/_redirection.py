@@ -5,9 +5,9 @@ it was made, by which module, or whether it has connected yet.
 """
 
 import threading
-from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import UsageError
 from taskora.wire._backend import Backend, Cancellation, EventFeed, SyncBackend
@@ -112,16 +112,16 @@ class RedirectableBackend:
         """How the target wants to be told of waits, if it does."""
         return getattr(self.target, "waiting_for", None)
 
-    async def run(self, operation: Operation[R]) -> R:
+    def run(self, operation: Operation[R]) -> Coroutine[Any, Any, R]:
         """Carries out one operation; see `Backend.run`."""
         real = self._real
         if _switch.redirection is None and real is not None:  # as nearly always
-            return await real.run(operation)
-        return await self.target.run(operation)
+            return real.run(operation)
+        return self.target.run(operation)
 
-    async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
+    def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> Coroutine[Any, Any, None]:
         """Waits until jobs of a task may be ready; see `Backend.wait_for_work`."""
-        await self.target.wait_for_work(task, timeout_ms=timeout_ms, now_ms=now_ms)
+        return self.target.wait_for_work(task, timeout_ms=timeout_ms, now_ms=now_ms)
 
     def cancellations(self, tasks: Sequence[str]) -> AbstractAsyncContextManager[AsyncIterator[Cancellation]]:
         """Requests to cancel active jobs; see `Backend.cancellations`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -46,24 +46,30 @@ class RedisBackend:
     ) -> None:
         self._connections: Connections = AsyncConnections(make_connection)
         self._commands: Commands = commands or self._connections
-        self._make: _resp.MakeCall = _resp.script_requests
+        self._requests = _resp.Requests(keyspace, clock)
         self._wake_ups = WakeUps(self._connections, self._commands)
         self._make_blocking = make_blocking
         self._keyspace = keyspace
-        self._clock = clock
         self._ready = False
         self._checking: SingleFlight[None] = SingleFlight(self._check)
 
-    async def run(self, operation: Operation[R]) -> R:
+    def run(self, operation: Operation[R]) -> Coroutine[Any, Any, R]:
         """Carries out one operation; see `Backend.run`."""
-        if not self._ready:
-            await self._checking.join()
+        return self._run(operation) if self._ready else self._run_first(operation)
+
+    async def _run_first(self, operation: Operation[R]) -> R:
+        await self._checking.join()
         return await self._run(operation)
 
     async def _run(self, operation: Operation[R]) -> R:
-        return await drive_async(
-            _resp.operation_requests(operation, self._keyspace, self._clock, self._make), self._perform
-        )
+        """The asyncio twin of `carry_out`: few steps lie between an operation and the connection."""
+        requests = self._requests
+        command = requests.command(operation)
+        try:
+            reply = await self._commands.request(requests.request_of(command.call, hasty=operation.comes_again))
+        except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
+            return await drive_async(requests.rest(operation, command, error), self._perform)
+        return command.decode(reply)
 
     async def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):

@@ -28,9 +28,8 @@ class SyncRedisBackend:
         clock: Clock | None = None,
     ) -> None:
         self._connections: SyncConnections = SyncPool(make_connection)
-        self._make: _resp.MakeCall = _resp.script_requests
+        self._requests = _resp.Requests(keyspace, clock)
         self._keyspace = keyspace
-        self._clock = clock
         self._ready = False
 
     def run(self, operation: Operation[R]) -> R:
@@ -43,7 +42,7 @@ class SyncRedisBackend:
         return self._run(operation)
 
     def _run(self, operation: Operation[R]) -> R:
-        return drive(_resp.operation_requests(operation, self._keyspace, self._clock, self._make), self._perform)
+        return _resp.carry_out(operation, self._requests, self._perform)
 
     def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):

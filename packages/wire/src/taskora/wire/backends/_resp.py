@@ -4,8 +4,8 @@ Shared by the asyncio and the synchronous backend, which only know how to perfor
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from redis import exceptions as redis_errors
@@ -13,9 +13,10 @@ from redis import exceptions as redis_errors
 from taskora.contracts import BackendError
 from taskora.wire._backend import Clock
 from taskora.wire._call import Arg, Call
+from taskora.wire._command import Command
 from taskora.wire._commands import command_for
 from taskora.wire._events import StreamEvent, decode_event
-from taskora.wire._flows import Flow, Pause
+from taskora.wire._flows import Flow, Pause, drive
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 
@@ -30,6 +31,9 @@ _RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
 _HASTY_PAUSES: Final = (0.0,)
 HASTY_TIMEOUT: Final = 2.0
 _OLDEST_SERVER: Final = (7, 0)
+# Scripts are called by their SHA, and sent whole to a server that does not know it.
+_BY_NAME: Final = "EVALSHA"
+_WHOLE: Final = "EVAL"
 
 # Failures after which the same request may succeed: the connection broke, or the server is starting or changing roles.
 TRANSIENT: Final = (
@@ -56,11 +60,11 @@ _REFUSED: Final = (
 )
 
 
-class MakeCall(Protocol):
-    """How calls are made of requests."""
+class RequestOf(Protocol):
+    """How a call becomes a request."""
 
-    def __call__(self, call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
-        """Makes a call."""
+    def __call__(self, call: Call[Any], *, hasty: bool = False) -> "Request":
+        """The request that makes a call."""
         ...
 
 
@@ -78,42 +82,63 @@ class Request:
     hasty: bool = False
 
 
-def script_requests(call: Call[Any], *, hasty: bool = False) -> Flow[Any]:
-    """Makes a call; sends the whole script to a server that does not know it."""
-    operands, key = (len(call.keys), *call.keys, *call.args), call.keys[0]
-    timeout = HASTY_TIMEOUT if hasty else REPLY_TIMEOUT
+def request_of(call: Call[Any], *, hasty: bool = False) -> Request:
+    """The request that makes a call where the server knows the script."""
+    keys = call.keys
+    words = (_BY_NAME, call.script.sha, len(keys), *keys, *call.args)
+    return Request(words, HASTY_TIMEOUT if hasty else REPLY_TIMEOUT, keys[0], hasty)
+
+
+class Requests:
+    """How operations become requests: under which keys, at what time, and what to send after a failure."""
+
+    def __init__(self, keyspace: Keyspace, clock: Clock | None, request_of: RequestOf = request_of) -> None:
+        self._keyspace: Final = keyspace
+        self._clock: Final = clock
+        self.request_of: Final = request_of
+
+    def command(self, operation: Operation[R]) -> Command[R]:
+        """The command that carries out an operation now."""
+        return command_for(operation, self._keyspace, None if self._clock is None else self._clock.now_ms())
+
+    def rest(self, operation: Operation[R], command: Command[R], error: Exception) -> Flow[R]:
+        """Carries on where the first request has failed.
+
+        The whole script goes to a server that does not know it. When a connection failed, the operation is sent again,
+        marked as a repetition.
+
+        Raises:
+            BackendError: it failed for good.
+        """
+        hasty = operation.comes_again
+        pauses = iter(_HASTY_PAUSES if hasty else _RETRY_PAUSES)
+        request = self.request_of(command.call, hasty=hasty)
+        while True:
+            if isinstance(error, redis_errors.NoScriptError) and request.args[0] == _BY_NAME:
+                request = replace(request, args=(_WHOLE, command.call.script.text, *request.args[2:]))
+            elif is_transient(error) and (pause := next(pauses, None)) is not None:
+                yield Pause(pause)
+                operation = operation.again()
+                command = self.command(operation)
+                request = self.request_of(command.call, hasty=hasty)
+            else:
+                raise translate(error) from (None if isinstance(error, BackendError) else error)
+            try:
+                reply = yield request
+            except Exception as failure:  # noqa: BLE001 - the branches above say what can be done about it
+                error = failure
+            else:
+                return command.decode(reply)
+
+
+def carry_out(operation: Operation[R], requests: Requests, perform: Callable[[Any], Any]) -> R:
+    """Carries out an operation in a thread; `perform` does one step. Nearly always there is one, a request."""
+    command = requests.command(operation)
     try:
-        return (yield Request(("EVALSHA", call.script.sha, *operands), timeout, key, hasty))
-    except redis_errors.NoScriptError:
-        return (yield Request(("EVAL", call.script.text, *operands), timeout, key, hasty))
-
-
-def operation_requests(
-    operation: Operation[R], keyspace: Keyspace, clock: Clock | None, make: MakeCall = script_requests
-) -> Flow[R]:
-    """Carries out an operation; sends it again, marked as a repetition, when a connection fails. `make` makes a call.
-
-    Raises:
-        BackendError: it failed for good.
-    """
-    last: Exception | None = None
-    hasty = operation.comes_again
-    for pause in (*(_HASTY_PAUSES if hasty else _RETRY_PAUSES), None):
-        command = command_for(operation, keyspace, None if clock is None else clock.now_ms())
-        try:
-            reply = yield from make(command.call, hasty=hasty)
-        except BackendError:
-            raise
-        except Exception as error:
-            if not is_transient(error):
-                raise translate(error) from error
-            last = error
-        else:
-            return command.decode(reply)
-        if pause is not None:
-            yield Pause(pause)
-            operation = operation.again()
-    raise translate(last) from last
+        reply = perform(requests.request_of(command.call, hasty=operation.comes_again))
+    except Exception as error:  # noqa: BLE001 - the flow decides what it can handle
+        return drive(requests.rest(operation, command, error), perform)
+    return command.decode(reply)
 
 
 def check_server() -> Flow[None]:

@@ -11,7 +11,7 @@ from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _resp
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_requests, learned, routed
+from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, learned, routed
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._sync_connections import SyncPool, exchange
@@ -26,7 +26,7 @@ class SyncRedisClusterBackend(SyncRedisBackend):
     def __init__(self, cluster: "SyncCluster", *, keyspace: Keyspace, clock: Clock | None) -> None:
         super().__init__(cluster.connect_nowhere, keyspace=keyspace, clock=clock)
         self._connections = self._cluster = cluster
-        self._make = cluster_requests(cluster.slots)
+        self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
 
     def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
         return self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step)

@@ -1,7 +1,7 @@
 """How commands of an asyncio backend travel: over one shared connection, or over a pool of redis-py's."""
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from redis.asyncio.connection import AbstractConnection
@@ -17,7 +17,7 @@ _CHOICES: Final = get_args(Transport)
 class Commands(Protocol):
     """What carries commands that answer at once."""
 
-    async def request(self, request: Request) -> Any:
+    def request(self, request: Request) -> Awaitable[Any]:
         """One command and its reply."""
         ...
 
