@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import pytest
-from redis import exceptions as redis_errors
 
 from taskora.wire import Keyspace, ScanTasks
 from taskora.wire._flows import drive
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_cluster import AsyncCluster
 from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, routed

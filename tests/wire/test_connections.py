@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
-from redis.asyncio.connection import AbstractConnection, Connection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from taskora.contracts import BackendError
 from taskora.wire import Backend, CountJobs, Enqueue, Keyspace, LastEvent, NewJob, SyncBackend
 from taskora.wire.backends import _connection_factory, open_backend, open_sync_backend
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._async_connections import AsyncConnections
+from taskora.wire.backends._connection import AsyncConnection
+from taskora.wire.backends._connection_factory import async_factory
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._resp import Request
 from tests.polling import aeventually, eventually
@@ -254,9 +254,9 @@ class CountedConnections:
     port: int
     made: int = 0
 
-    def __call__(self) -> AbstractConnection:
+    def __call__(self) -> AsyncConnection:
         self.made += 1
-        return Connection(host="127.0.0.1", port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
+        return async_factory({"host": "127.0.0.1", "port": self.port})()
 
     def backend(self) -> RedisBackend:
         return RedisBackend(self, lambda: pytest.fail("nobody asked for threads"), keyspace=Keyspace())
@@ -450,7 +450,7 @@ async def test_a_command_waits_for_a_connection_no_longer_than_for_a_reply(serve
     pool = AsyncConnections(CountedConnections(server.port))
     blocked = [asyncio.create_task(pool.request(Request(("BLPOP", "nothing", 0)))) for _ in range(16)]
     await asyncio.sleep(0)  # they take all there are
-    with pytest.raises(redis.TimeoutError, match=r"no connection was free within 0\.05s"):
+    with pytest.raises(redis_errors.TimeoutError, match=r"no connection was free within 0\.05s"):
         await pool.request(Request(("PING",), timeout=0.05))
     blocked.pop().cancel()
     assert await pool.request(Request(("PING",))) == b"PONG"

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from redis import exceptions as redis_errors
-from redis._parsers import _AsyncHiredisParser
 
 from taskora.wire.backends import _conversation
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._conversation import Conversation
 from taskora.wire.backends._resp import Request
 
@@ -83,11 +82,7 @@ class Talk(RuleBasedStateMachine):
         self.conversation = self.loop.run_until_complete(self._begin())
 
     async def _begin(self) -> Conversation:
-        connection: Any = SimpleNamespace(
-            _writer=SimpleNamespace(transport=self.wire),
-            _parser=SimpleNamespace(parse_error=_AsyncHiredisParser.parse_error),
-            _close=lambda: None,
-        )
+        connection: Any = SimpleNamespace(transport=self.wire, abort=self.wire.abort)
         return Conversation(connection)
 
     @rule(count=st.integers(1, 4), seconds=st.sampled_from([50.0, 90.0]))

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import redis
 from redis import RedisCluster
-from redis import exceptions as redis_errors
 
 from taskora.contracts import BackendError, TaskoraError, UsageError
 from taskora.wire import (
@@ -24,6 +23,7 @@ from taskora.wire import (
     may_pass,
 )
 from taskora.wire.backends import Transport, open_backend, open_sync_backend
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._resp import Request, check_server, translate
 from tests.servers import Server
 
@@ -327,14 +327,14 @@ def test_a_lack_of_memory_and_a_server_that_is_away_may_pass(
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
-        (redis.ResponseError("BUSY Redis is busy running a script"), True),
-        (redis.ResponseError("MISCONF Redis is configured to save snapshots"), True),
-        (redis.ResponseError("NOREPLICAS Not enough good replicas to write."), True),
-        (redis.ConnectionError("gone"), True),
-        (redis.TimeoutError("slow"), True),
+        (redis_errors.ResponseError("BUSY Redis is busy running a script"), True),
+        (redis_errors.ResponseError("MISCONF Redis is configured to save snapshots"), True),
+        (redis_errors.ResponseError("NOREPLICAS Not enough good replicas to write."), True),
+        (redis_errors.ConnectionError("gone"), True),
+        (redis_errors.TimeoutError("slow"), True),
         (redis_errors.ClusterDownError("The cluster is down"), True),
-        (redis.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
-        (redis.ResponseError("user_script:37: attempt to index a nil value"), False),
+        (redis_errors.ResponseError("WRONGTYPE Operation against a key holding the wrong kind of value"), False),
+        (redis_errors.ResponseError("user_script:37: attempt to index a nil value"), False),
         (redis_errors.NoPermissionError("no"), False),
     ],
 )

@@ -5,19 +5,17 @@ import contextlib
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import Connection, SSLConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from taskora.contracts import BackendError
 from taskora.wire.backends import _conversation
+from taskora.wire.backends import _redis_errors as redis_errors
+from taskora.wire.backends._connection_factory import async_factory
 from taskora.wire.backends._multiplexer import Multiplexer
 from taskora.wire.backends._resp import Request
 from tests.polling import aeventually
@@ -28,13 +26,13 @@ SOON_S = 10.0
 
 @contextlib.asynccontextmanager
 async def talking_to(
-    script: Script, connection: Callable[..., Any] = Connection, tls: ssl.SSLContext | None = None, **options: Any
+    script: Script, tls: ssl.SSLContext | None = None, **options: Any
 ) -> AsyncGenerator[tuple[Multiplexer, ScriptedServer]]:
     """A multiplexer, connected on first use, and its server."""
     server = ScriptedServer(script)
     async with server.listening(tls) as port:
-        settings = {"host": "127.0.0.1", "port": port, "protocol": 2, "retry": Retry(NoBackoff(), 0)} | options
-        multiplexer = Multiplexer(lambda: connection(**settings))
+        settings = {"host": "127.0.0.1", "port": port} | options
+        multiplexer = Multiplexer(async_factory(settings))
         try:
             yield multiplexer, server
         finally:
@@ -399,7 +397,7 @@ async def test_credentials_name_and_database_are_said_before_the_first_request()
         await multiplexer.request(say(1))
         greetings = server.lines[0].greetings
         assert greetings[:2] == [[b"AUTH", b"bob", b"secret"], [b"CLIENT", b"SETNAME", b"shop"]]
-        assert greetings[-1] == [b"SELECT", b"3"]
+        assert greetings[2:] == [[b"SELECT", b"3"], [b"CLIENT", b"SETINFO", b"LIB-NAME", b"taskora"]]
 
 
 async def test_wrong_credentials_are_refused() -> None:
@@ -443,7 +441,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def test_tls_with_a_certificate_that_is_trusted(certificate: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    async with talking_to(echo, SSLConnection, tls, ssl_ca_certs=str(certificate)) as (multiplexer, server):
+    async with talking_to(echo, tls, scheme="rediss", ssl_ca_certs=str(certificate)) as (multiplexer, server):
         assert await all_of(multiplexer, *range(100), "x" * 300_000) == [
             *(b"%d" % number for number in range(100)),
             b"x" * 300_000,
@@ -454,6 +452,6 @@ async def test_tls_with_a_certificate_that_is_trusted(certificate: Path) -> None
 async def test_tls_with_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    async with talking_to(echo, SSLConnection, tls) as (multiplexer, _):
+    async with talking_to(echo, tls, scheme="rediss") as (multiplexer, _):
         with pytest.raises(redis_errors.ConnectionError):
             await asyncio.wait_for(multiplexer.request(say(1)), SOON_S)

@@ -4,11 +4,11 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from redis import exceptions as redis_errors
 
 from taskora.contracts import BackendError
 from taskora.wire import CountJobs, ExtendLeases, Keyspace, Lease, Operation
 from taskora.wire._flows import Pause, drive
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._cluster_map import (
     SILENT_SECONDS,

@@ -4,15 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import AbstractConnection
-
 from taskora.contracts import BackendError
 from taskora.wire._backend import Clock, EventFeed, SyncBackend
 from taskora.wire._events import StreamEvent
 from taskora.wire._flows import Pause, drive_async
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
@@ -27,13 +25,14 @@ from taskora.wire.backends._cluster_map import (
     routed,
     target_of,
 )
+from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import NodeCommands
 from taskora.wire.backends._wake_ups import WakeUps
 
-MakeConnection = Callable[[], AbstractConnection]
+MakeConnection = Callable[[], AsyncConnection]
 _TURNS: Final = 5
 # How long readers of other streams may take to return when one has found something.
 _FREE_SECONDS: Final = 0.2
@@ -95,7 +94,7 @@ class AsyncCluster:
         self._make_for: Final = make_for
         self._share: Final = share
         self._nodes: Final[dict[Address, _Node]] = {}
-        self._lent: Final[dict[AbstractConnection, _Node]] = {}
+        self._lent: Final[dict[AsyncConnection, _Node]] = {}
         self._learning: Final = SingleFlight(self._learn)
         self._closed = False
 
@@ -144,7 +143,7 @@ class AsyncCluster:
         """The connections to the server of a key."""
         return self.node(await drive_async(located(key, self.slots), self.perform))
 
-    async def acquire(self) -> AbstractConnection:
+    async def acquire(self) -> AsyncConnection:
         """A connection to any server: what is published on one is heard on all."""
         await drive_async(refreshed(self.slots), self.perform)
         node = self.node(self.slots.owner(None))
@@ -156,7 +155,7 @@ class AsyncCluster:
         self._lent[connection] = node
         return connection
 
-    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+    async def release(self, connection: AsyncConnection, *, clean: bool) -> None:
         """Takes a connection back; one that is not clean is closed."""
         await self._lent.pop(connection).connections.release(connection, clean=clean)
 
@@ -169,7 +168,7 @@ class AsyncCluster:
         for node in nodes:
             await node.close()
 
-    def connect_nowhere(self) -> AbstractConnection:
+    def connect_nowhere(self) -> AsyncConnection:
         """A connection to no server in particular does not exist."""
         raise AssertionError("a connection needs a server")
 

@@ -1,15 +1,13 @@
 """Connections of the asyncio backend: made on demand, kept, and thrown away when anything went wrong on them."""
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import AbstractConnection
-
-from taskora.wire.backends._resp import CONNECT_TIMEOUT, Request, closed, is_transient
+from taskora.wire.backends import _redis_errors as redis_errors
+from taskora.wire.backends._connection import AsyncConnection
+from taskora.wire.backends._resp import Request, closed, is_transient
 
 _CONCURRENT_COMMANDS: Final = 16
 
@@ -17,10 +15,10 @@ _CONCURRENT_COMMANDS: Final = 16
 class AsyncConnections:
     """A pool. Commands that answer at once share a bounded number; those that block may have as many as they need."""
 
-    def __init__(self, make: Callable[[], AbstractConnection]) -> None:
+    def __init__(self, make: Callable[[], AsyncConnection]) -> None:
         self._make = make
-        self._idle: list[AbstractConnection] = []
-        self._busy: set[AbstractConnection] = set()
+        self._idle: list[AsyncConnection] = []
+        self._busy: set[AsyncConnection] = set()
         self._slots = asyncio.Semaphore(_CONCURRENT_COMMANDS)
         self._is_left = False
         self._closed = False
@@ -43,7 +41,7 @@ class AsyncConnections:
             return await exchange(connection, request)
 
     @asynccontextmanager
-    async def borrow(self) -> AsyncGenerator[AbstractConnection]:
+    async def borrow(self) -> AsyncGenerator[AsyncConnection]:
         """A connection for one user.
 
         It is kept afterwards only if nothing was raised or cancelled meanwhile: a reply that is still under way would
@@ -64,7 +62,7 @@ class AsyncConnections:
         finally:
             await self.release(connection, clean=clean)
 
-    async def acquire(self) -> AbstractConnection:
+    async def acquire(self) -> AsyncConnection:
         """A connected connection, to be given back by `release`."""
         if self._closed:
             raise closed()
@@ -78,25 +76,25 @@ class AsyncConnections:
             raise
         return connection
 
-    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+    async def release(self, connection: AsyncConnection, *, clean: bool) -> None:
         """Takes a connection back; one that is not clean is closed."""
         self._busy.discard(connection)
         if clean and not (self._closed or self._is_left):
             self._idle.append(connection)
         else:
-            await drop(connection)
+            connection.abort()
 
     async def _close_idle(self) -> None:
         connections, self._idle = self._idle, []
         for connection in connections:
-            await drop(connection)
+            connection.abort()
 
     def leave(self) -> None:
         """Nobody needs the server any more: closes what is idle, and keeps no connection from now on."""
         self._is_left = True
         connections, self._idle = self._idle, []
         for connection in connections:
-            abort(connection)
+            connection.abort()
 
     async def close(self) -> None:
         """Closes every connection, also those in use."""
@@ -104,46 +102,25 @@ class AsyncConnections:
         connections = [*self._idle, *self._busy]
         self._idle.clear()
         for connection in connections:
-            await connection.disconnect()
+            await connection.close()
 
 
-async def drop(connection: AbstractConnection) -> None:
-    """Closes a connection at once. Over TLS, a polite goodbye would wait for an answer that may never come."""
-    abort(connection)
-    await connection.disconnect(nowait=True)
-
-
-def abort(connection: AbstractConnection) -> None:
-    """Ends the socket of a connection."""
-    untyped: Any = connection
-    if untyped._writer is not None:
-        untyped._writer.transport.abort()
-        untyped._close()
-
-
-async def connect(connection: AbstractConnection) -> None:
-    """Connects, and introduces us to the server.
-
-    The deadline is ours: redis-py's is for opening the socket, the replies that follow could take for ever.
-    """
-    untyped: Any = connection
-    seconds = connection.socket_connect_timeout or CONNECT_TIMEOUT
+async def connect(connection: AsyncConnection) -> None:
+    """Connects, and introduces us to the server."""
+    seconds = connection.connect_seconds
     try:
         async with asyncio.timeout(seconds):
-            await untyped.connect()
+            await connection.connect()
     except TimeoutError as error:
+        connection.abort()
         raise redis_errors.TimeoutError(f"not connected within {seconds:g}s") from error
 
 
-async def exchange(connection: AbstractConnection, request: Request, *, pushed: bool = False) -> Any:
-    """One command and its reply, as bytes; `pushed` where RESP 3 has a message instead of a reply.
-
-    The deadline is ours: redis-py returns None for a read that timed out, which is also a valid reply.
-    """
-    untyped: Any = connection
+async def exchange(connection: AsyncConnection, request: Request, *, pushed: bool = False) -> Any:
+    """One command and its reply, as bytes; `pushed` where RESP 3 has a message instead of a reply."""
     try:
         async with asyncio.timeout(request.timeout):
-            await untyped.send_command(*request.args)
-            return await untyped.read_response(disable_decoding=True, timeout=math.inf, push_request=pushed)
+            await connection.send(request.args)
+            return await connection.read(pushed=pushed)
     except TimeoutError as error:
         raise redis_errors.TimeoutError(f"no reply within {request.timeout:g}s") from error

@@ -4,23 +4,23 @@ Without input or output: flows say what to send where, and a backend for asyncio
 """
 
 import time
+from binascii import crc_hqx
 from bisect import bisect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from redis import exceptions as redis_errors
-from redis.crc import key_slot
-
 from taskora.contracts import BackendError
 from taskora.wire._call import Call
 from taskora.wire._flows import Flow
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._resp import FAILURES, Request, is_transient, request_of
 
 R = TypeVar("R")
 
 _REDIRECTIONS: Final = 5
+_SLOTS: Final = 16_384
 # How long a server that did not answer is spared by requests that come again anyway.
 SILENT_SECONDS: Final = 2.0
 # There are others to ask.
@@ -115,6 +115,13 @@ class SlotMap:
     def lacks(self, learn: Learn) -> bool:
         """Whether what somebody wants to learn is not known yet."""
         return self.is_stale or self.generation == learn.known
+
+
+def key_slot(key: bytes) -> int:
+    """The slot of a key, or of what is in its first braces."""
+    _, opened, rest = key.partition(b"{")
+    tag, closed, _ = rest.partition(b"}")
+    return crc_hqx(tag if opened and closed and tag else key, 0) % _SLOTS
 
 
 def routed(request: Request, slots: SlotMap) -> Flow[Any]:

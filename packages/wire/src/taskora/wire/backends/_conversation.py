@@ -2,15 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import hiredis
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import AbstractConnection
-
-from taskora.wire._call import Arg
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._async_connections import connect
+from taskora.wire.backends._connection import AsyncConnection
+from taskora.wire.backends._replies import NOT_YET as _NOT_YET
+from taskora.wire.backends._replies import Pushed as _Pushed
+from taskora.wire.backends._replies import make_reader, pack
 from taskora.wire.backends._resp import Request, is_transient
 
 # What may be under way at once. Beyond it callers wait, so that a server that is slow is not buried.
@@ -20,15 +19,10 @@ MOST_BYTES: Final = 16 * 1_048_576
 LARGEST_REQUEST: Final = 512 * 1_048_576
 # An event loop that was held up for longer than a deadline gets a moment to read what has arrived meanwhile.
 _SECOND_LOOK_SECONDS: Final = 0.2
-_NOT_YET: Final = object()
-_Pushed: Final = hiredis.PushNotification
-
-# Its type hint says "a tuple of one".
-_pack: Final = cast("Callable[[tuple[Arg, ...]], bytes]", hiredis.pack_command)
 
 
-async def converse(connection: AbstractConnection) -> "Conversation":
-    """Connects and authenticates as redis-py does it, with all its options, and then takes the socket over."""
+async def converse(connection: AsyncConnection) -> "Conversation":
+    """Connects, and then takes the socket over."""
     await connect(connection)
     return Conversation(connection)
 
@@ -43,16 +37,11 @@ class Conversation(asyncio.Protocol):
         is_open: Whether it takes requests.
     """
 
-    def __init__(self, connection: AbstractConnection) -> None:
-        untyped: Any = connection
+    def __init__(self, connection: AsyncConnection) -> None:
         self.is_open = True
-        self._connection = untyped  # owns the socket, which it would close when nobody held it
+        self._connection = connection  # owns the socket, which it would close when nobody held it
         self._loop: Final = asyncio.get_running_loop()
-        self._reader: Final = hiredis.Reader(
-            protocolError=redis_errors.InvalidResponse,
-            replyError=cast("Callable[[str], Exception]", untyped._parser.parse_error),
-            notEnoughData=_NOT_YET,
-        )
+        self._reader: Final = make_reader()
         self._asked: Final[deque[tuple[asyncio.Future[Any], float, int]]] = deque()
         self._bytes_asked = 0
         self._held: Final[deque[tuple[asyncio.Future[Any], bytes, float]]] = deque()  # there is no room for these yet
@@ -62,7 +51,7 @@ class Conversation(asyncio.Protocol):
         self._overdue: asyncio.Future[Any] | None = None
         self._ended: Exception | None = None
         self._gone: Final = asyncio.Event()
-        self._transport: Final[asyncio.Transport] = untyped._writer.transport
+        self._transport: Final = connection.transport
         self._former: Final = self._transport.get_protocol()
         self._transport.set_protocol(self)
 
@@ -90,7 +79,7 @@ class Conversation(asyncio.Protocol):
         """
         if not self.is_open:
             raise _copy(self._ended or _given_up())
-        packed = _pack(request.args)
+        packed = pack(request.args)
         if len(packed) > LARGEST_REQUEST:
             raise redis_errors.DataError(f"a request of {len(packed):,} bytes is more than a server takes")
         reply: asyncio.Future[Any] = self._loop.create_future()
@@ -193,8 +182,7 @@ class Conversation(asyncio.Protocol):
             return
         self._ended = error
         self.is_open = False
-        self._transport.abort()
-        self._connection._close()
+        self._connection.abort()
         if self._timer is not None:
             self._timer.cancel()
         self._outbox.clear()

@@ -4,10 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from redis.asyncio.connection import AbstractConnection
-
 from taskora.wire._pauses import pause_after
-from taskora.wire.backends._async_connections import drop
+from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._conversation import Conversation, converse
 from taskora.wire.backends._resp import Request, closed
 from taskora.wire.backends._single_flight import SingleFlight
@@ -19,7 +17,7 @@ _LONGEST_PAUSE: Final = 1.0
 class Multiplexer:
     """Connects when it is asked for something, and again after the connection broke; repeats no request."""
 
-    def __init__(self, make: Callable[[], AbstractConnection]) -> None:
+    def __init__(self, make: Callable[[], AsyncConnection]) -> None:
         self._make = make
         self._conversation: Conversation | None = None
         self._leaving: set[Conversation] = set()  # these take no more requests, and wait for their last replies
@@ -70,9 +68,9 @@ class Multiplexer:
                 await conversation.close(closed())
 
 
-async def _open(connection: AbstractConnection) -> Conversation:
+async def _open(connection: AsyncConnection) -> Conversation:
     try:
         return await converse(connection)
     except BaseException:
-        await drop(connection)
+        connection.abort()
         raise

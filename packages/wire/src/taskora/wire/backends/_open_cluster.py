@@ -27,10 +27,10 @@ def open_cluster(url: str, keyspace: Keyspace, clock: Clock | None, transport: T
     fast = is_fast(take_transport(options, transport), borrowed=False)
 
     def make_for(address: Address) -> Callable[[], Any]:
-        return async_factory(_at(options, address))
+        return async_factory(_at(options, address), redis_py=not fast)
 
     def make_sync_for(address: Address) -> Callable[[], Any]:
-        return sync_factory(_at(options, address))
+        return sync_factory(_at(options, address), redis_py=not fast)
 
     make_for(seeds[0])  # refuses options that no connection takes
     return RedisClusterBackend(

@@ -1,20 +1,22 @@
-"""From a `redis+sentinel://` URL, or from a client of redis-py that asks sentinels, to settings of connections."""
+"""From a `redis+sentinel://` URL, or from a client of redis-py that asks sentinels, to connections to the master."""
 
-from collections.abc import Mapping
-from typing import Any, Final, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
-
-import redis
-from redis.asyncio import connection as async_connections
-from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelPool
-from redis.sentinel import SentinelConnectionPool as SyncSentinelPool
 
 from taskora.contracts import UsageError
 from taskora.wire.backends._address import Address
+from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
+from taskora.wire.backends._resp import CONNECT_TIMEOUT
 from taskora.wire.backends._sentinel import SENTINEL_TIMEOUT, Sentinels
-from taskora.wire.backends._sentinel_connections import AsyncMaster, AsyncMasterOverTls
+from taskora.wire.backends._sentinel_connections import AsyncMaster, SyncMaster
 from taskora.wire.backends._url import read_hosts, unreadable
+
+if TYPE_CHECKING:
+    from redis.asyncio.sentinel import SentinelConnectionPool as AsyncSentinelPool
+    from redis.sentinel import SentinelConnectionPool as SyncSentinelPool
 
 _DEFAULT_PORT: Final = 26379
 _EXAMPLE: Final = "redis+sentinel://one:26379,two:26379/service/0"
@@ -25,8 +27,50 @@ _OF_SERVERS: Final = frozenset({"username", "password", "db", "client_name", "pr
 _OF_ONE: Final = frozenset({"host", "port", "connection_pool"})
 
 
-def options_of_url(url: str) -> dict[str, Any]:
-    """Settings of connections to the master of the service that a URL names.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Who knows the master, and the settings of connections: to the servers, and to those who know."""
+
+    sentinels: Sentinels
+    options: dict[str, Any]
+    of_sentinels: dict[str, Any]
+
+    def async_factory(self, *, redis_py: bool) -> Callable[[], AsyncConnection]:
+        """Makes connections for asyncio to the master.
+
+        Raises:
+            UsageError: no connection takes these options.
+        """
+        settings = self._to_sentinels()
+
+        def make_sentinel(address: Address) -> AsyncConnection:
+            return async_factory(_at(settings, address), redis_py=redis_py)()
+
+        def make_server(address: Address) -> AsyncConnection:
+            return async_factory(_at(self.options, address), redis_py=redis_py)()
+
+        make_server(self.sentinels.addresses[0])  # refuses options that no connection takes
+        seconds: float = self.options.get("socket_connect_timeout") or CONNECT_TIMEOUT
+        return lambda: AsyncMaster(self.sentinels, make_sentinel, make_server, seconds)
+
+    def sync_factory(self, *, redis_py: bool) -> Callable[[], SyncConnection]:
+        """Makes connections for threads; see `async_factory`."""
+        settings = self._to_sentinels()
+
+        def make_sentinel(address: Address) -> SyncConnection:
+            return sync_factory(_at(settings, address), redis_py=redis_py, reply_timeout=SENTINEL_TIMEOUT)()
+
+        def make_server(address: Address) -> SyncConnection:
+            return sync_factory(_at(self.options, address), redis_py=redis_py)()
+
+        return lambda: SyncMaster(self.sentinels, make_sentinel, make_server)
+
+    def _to_sentinels(self) -> dict[str, Any]:
+        return self.of_sentinels | {"socket_connect_timeout": SENTINEL_TIMEOUT}
+
+
+def service_of_url(url: str) -> Service:
+    """The service that a URL names.
 
     Raises:
         UsageError: the URL cannot be read, or names no host or no service.
@@ -47,11 +91,15 @@ def options_of_url(url: str) -> dict[str, Any]:
     )
     credentials = {name: options.pop(option) for option, name in _CREDENTIALS.items() if option in options}
     shared = {name: value for name, value in options.items() if name not in _OF_SERVERS}
-    return _options(options, Sentinels(unquote(service), addresses), shared | credentials)
+    return Service(
+        sentinels=Sentinels(unquote(service), addresses),
+        options=_without_address(options),
+        of_sentinels=_without_address(shared | credentials),
+    )
 
 
-def options_of_pool(pool: AsyncSentinelPool | SyncSentinelPool) -> dict[str, Any]:
-    """Settings of connections to the master that the pool of a client leads to.
+def service_of_pool(pool: "AsyncSentinelPool | SyncSentinelPool") -> Service:
+    """The service to whose master the pool of a client leads.
 
     Raises:
         UsageError: the pool leads to replicas.
@@ -62,34 +110,23 @@ def options_of_pool(pool: AsyncSentinelPool | SyncSentinelPool) -> dict[str, Any
         raise UsageError("the client reads from replicas: give one of the master, from Sentinel.master_for(...)")
     pools: list[Any] = [sentinel.connection_pool for sentinel in about.sentinel_manager.sentinels]
     addresses = [Address(each.connection_kwargs["host"], int(each.connection_kwargs["port"])) for each in pools]
-    of_sentinels = _settings_of(pools[0])
-    of_sentinels.pop("protocol", None)
-    return _options(_settings_of(untyped), Sentinels(about.service_name, addresses), of_sentinels)
+    options, of_sentinels = _settings_of(untyped), _settings_of(pools[0])
+    for settings in (options, of_sentinels):
+        settings.pop("protocol", None)  # of the client's replies; ours are our business
+    return Service(
+        sentinels=Sentinels(about.service_name, addresses),
+        options=_without_address(options),
+        of_sentinels=_without_address(of_sentinels),
+    )
 
 
 def _settings_of(pool: Any) -> dict[str, Any]:
+    import redis
+    from redis.asyncio import connection as async_connections
+
     over_tls = issubclass(pool.connection_class, async_connections.SSLConnection | redis.SSLConnection)
     plain = async_connections.SSLConnection if over_tls else async_connections.Connection
     return dict(cast("Mapping[str, Any]", pool.connection_kwargs)) | {"connection_class": plain}
-
-
-def _options(options: dict[str, Any], sentinels: Sentinels, of_sentinels: dict[str, Any]) -> dict[str, Any]:
-    """Settings of the connection classes that ask sentinels."""
-    settings = _without_address(of_sentinels) | {"socket_connect_timeout": SENTINEL_TIMEOUT}
-    over_tls = options.get("connection_class") is async_connections.SSLConnection
-
-    def make_async(address: Address) -> Any:
-        return async_factory(_at(settings, address))()
-
-    def make_sync(address: Address) -> Any:
-        return sync_factory(_at(settings, address), reply_timeout=SENTINEL_TIMEOUT)()
-
-    return _without_address(options) | {
-        "connection_class": AsyncMasterOverTls if over_tls else AsyncMaster,
-        "sentinels": sentinels,
-        "make_async": make_async,
-        "make_sync": make_sync,
-    }
 
 
 def _without_address(settings: Mapping[str, Any]) -> dict[str, Any]:

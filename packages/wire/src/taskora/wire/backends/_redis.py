@@ -6,17 +6,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import AbstractConnection
-
 from taskora.wire._backend import Cancellation, Clock, EventFeed, SyncBackend
 from taskora.wire._events import StreamEvent
 from taskora.wire._flows import Pause, drive_async
 from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import Commands, Connections
@@ -37,7 +36,7 @@ class RedisBackend:
 
     def __init__(
         self,
-        make_connection: Callable[[], AbstractConnection],
+        make_connection: Callable[[], AsyncConnection],
         make_blocking: Callable[[], SyncBackend],
         *,
         keyspace: Keyspace,
@@ -111,7 +110,7 @@ class RedisBackend:
         finally:
             await self._connections.release(connection, clean=False)  # a subscribed one is of no use to others
 
-    async def _subscribe(self, channels: Iterable[str]) -> AbstractConnection:
+    async def _subscribe(self, channels: Iterable[str]) -> AsyncConnection:
         try:
             connection = await self._connections.acquire()
             try:
@@ -140,7 +139,7 @@ class RedisBackend:
         await self._wake_ups.close()
 
 
-async def _messages(connection: AbstractConnection, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:
+async def _messages(connection: AsyncConnection, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:
     while True:
         try:
             message = await _next_message(connection)
@@ -150,14 +149,15 @@ async def _messages(connection: AbstractConnection, channels: Mapping[str, str])
             yield Cancellation(task=channels[message[1].decode()], job_id=message[2].decode())
 
 
-async def _next_message(connection: Any) -> list[bytes]:
+async def _next_message(connection: AsyncConnection) -> list[bytes]:
     for _ in range(2):
-        message: list[bytes] | None = await connection.read_response(
-            disable_decoding=True, timeout=_QUIET_SECONDS, push_request=True
-        )
-        if message is not None:
+        try:
+            async with asyncio.timeout(_QUIET_SECONDS):
+                message: list[bytes] = await connection.read(pushed=True)
+        except TimeoutError:
+            await connection.send(("PING",))
+        else:
             return message
-        await connection.send_command("PING", check_health=False)
     raise redis_errors.TimeoutError("the subscription does not answer")
 
 
@@ -169,7 +169,7 @@ class RedisFeed:
         self._commands = commands
         self._keyspace = keyspace
         self._interrupted = asyncio.Event()
-        self._connection: AbstractConnection | None = None
+        self._connection: AsyncConnection | None = None
         self._client_id = 0
         self._blocked = False
 
@@ -200,7 +200,7 @@ class RedisFeed:
             if not clean:
                 await self._disconnect(clean=False)
 
-    async def _connected(self) -> AbstractConnection:
+    async def _connected(self) -> AsyncConnection:
         if self._connection is not None:
             return self._connection
         connection = await self._connections.acquire()

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
-from redis import exceptions as redis_errors
-
 from taskora.contracts import BackendError
 from taskora.wire._backend import Clock
 from taskora.wire._call import Arg, Call
@@ -19,6 +17,7 @@ from taskora.wire._events import StreamEvent, decode_event
 from taskora.wire._flows import Flow, Pause, drive
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
+from taskora.wire.backends import _redis_errors as redis_errors
 
 R = TypeVar("R")
 

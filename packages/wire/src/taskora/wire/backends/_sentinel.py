@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from redis import exceptions as redis_errors
-
 from taskora.wire._flows import Flow
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._resp import FAILURES, Request
 

@@ -1,49 +1,70 @@
 """Connections to the master of a service, wherever it is when they connect."""
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-import redis
-from redis import exceptions as redis_errors
-from redis.asyncio import connection as async_connections
-
+from taskora.wire._call import Arg
 from taskora.wire._flows import drive, drive_async
 from taskora.wire.backends import _async_connections, _sync_connections
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
+from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._sentinel import Sentinels, ToSentinel, check_role, master_address
 
-MakeFor = Callable[[Address], Any]
-_ROLE = Request(("ROLE",))
+_ROLE: Final = Request(("ROLE",))
 
 
-class AsyncMaster(async_connections.Connection):
+class AsyncMaster:
     """Asks the sentinels for the address each time that it connects, and the server whether it is a master.
 
     Args:
         sentinels: Whom to ask, for what.
-        make_async: Makes a connection for asyncio to a sentinel.
-        make_sync: Makes one for threads.
-        settings: As for its base class.
+        make_sentinel: Makes a connection to a sentinel.
+        make_server: Makes a connection to the server that they name.
+        connect_seconds: How long all this may take.
     """
 
-    def __init__(self, *, sentinels: Sentinels, make_async: MakeFor, make_sync: MakeFor, **settings: Any) -> None:
-        self._sentinels = sentinels
-        self._make_sentinel = make_async
-        super().__init__(**settings)
+    def __init__(
+        self,
+        sentinels: Sentinels,
+        make_sentinel: Callable[[Address], AsyncConnection],
+        make_server: Callable[[Address], AsyncConnection],
+        connect_seconds: float,
+    ) -> None:
+        self._sentinels: Final = sentinels
+        self._make_sentinel: Final = make_sentinel
+        self._make_server: Final = make_server
+        self._server: AsyncConnection | None = None
+        self.connect_seconds: Final = connect_seconds
 
-    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        """Connects to the master of this moment; called by `connect`."""
-        if self.is_connected:
-            return
-        self.host, self.port = await drive_async(master_address(self._sentinels), self._ask)
-        await super().connect_check_health(check_health, retry_socket_connect)
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as anybody knows."""
+        return self._server is not None and self._server.is_connected
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What it is connected by."""
+        return self._connected().transport
+
+    def _connected(self) -> AsyncConnection:
+        if self._server is None:
+            raise _not_connected()
+        return self._server
+
+    async def connect(self) -> None:
+        """Connects to the master of this moment."""
+        address = await drive_async(master_address(self._sentinels), self._ask)
+        server = self._server = self._make_server(address)
         try:
-            check_role(Address(self.host, self.port), await _async_connections.exchange(self, _ROLE))
+            await server.connect()
+            check_role(address, await _async_connections.exchange(server, _ROLE))
         except redis_errors.NoPermissionError:
             return  # a replica that is written to says so
         except BaseException:
-            await _async_connections.drop(self)
+            self.abort()
             raise
 
     async def _ask(self, step: ToSentinel) -> Any:
@@ -52,35 +73,56 @@ class AsyncMaster(async_connections.Connection):
             await _async_connections.connect(connection)
             return await _async_connections.exchange(connection, step.request)
         finally:
-            await _async_connections.drop(connection)
+            connection.abort()
+
+    async def send(self, args: Sequence[Arg]) -> None:
+        """Sends one command."""
+        await self._connected().send(args)
+
+    async def read(self, *, pushed: bool = False) -> Any:
+        """The next reply."""
+        return await self._connected().read(pushed=pushed)
+
+    def abort(self) -> None:
+        """Ends it at once."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.abort()
+
+    async def close(self) -> None:
+        """Ends it, and waits until it has ended."""
+        server, self._server = self._server, None
+        if server is not None:
+            await server.close()
 
 
-class AsyncMasterOverTls(AsyncMaster, async_connections.SSLConnection):
-    """The same over TLS."""
-
-
-class SyncMaster(redis.Connection):
+class SyncMaster:
     """The synchronous twin of `AsyncMaster`."""
 
-    def __init__(self, *, sentinels: Sentinels, make_async: MakeFor, make_sync: MakeFor, **settings: Any) -> None:
-        self._sentinels = sentinels
-        self._make_sentinel = make_sync
-        untyped: Any = super()
-        untyped.__init__(**settings)
+    def __init__(
+        self,
+        sentinels: Sentinels,
+        make_sentinel: Callable[[Address], SyncConnection],
+        make_server: Callable[[Address], SyncConnection],
+    ) -> None:
+        self._sentinels: Final = sentinels
+        self._make_sentinel: Final = make_sentinel
+        self._make_server: Final = make_server
+        self._server: SyncConnection | None = None
 
-    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
-        """Connects to the master of this moment; called by `connect`."""
-        if self.is_connected:
+    def connect(self) -> None:
+        """Connects to the master of this moment; does nothing where there is a connection."""
+        if self._server is not None:
             return
-        self.host, self.port = drive(master_address(self._sentinels), self._ask)
-        super().connect_check_health(check_health, retry_socket_connect)
+        address = drive(master_address(self._sentinels), self._ask)
+        server = self._server = self._make_server(address)
         try:
-            check_role(Address(self.host, self.port), _sync_connections.exchange(self, _ROLE))
+            server.connect()
+            check_role(address, _sync_connections.exchange(server, _ROLE))
         except redis_errors.NoPermissionError:
             return  # a replica that is written to says so
         except BaseException:
-            untyped: Any = self
-            untyped.disconnect()
+            self.close()
             raise
 
     def _ask(self, step: ToSentinel) -> Any:
@@ -89,8 +131,27 @@ class SyncMaster(redis.Connection):
             connection.connect()
             return _sync_connections.exchange(connection, step.request)
         finally:
-            connection.disconnect()
+            connection.close()
+
+    def _connected(self) -> SyncConnection:
+        if self._server is None:
+            raise _not_connected()
+        return self._server
+
+    def send(self, args: Sequence[Arg]) -> None:
+        """Sends one command."""
+        self._connected().send(args)
+
+    def read(self, seconds: float) -> Any:
+        """The next reply."""
+        return self._connected().read(seconds)
+
+    def close(self) -> None:
+        """Ends it."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
 
 
-class SyncMasterOverTls(SyncMaster, redis.SSLConnection):
-    """The same over TLS."""
+def _not_connected() -> Exception:
+    return redis_errors.ConnectionError("not connected to a master")

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from redis import exceptions as redis_errors
-
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
+from taskora.wire.backends._connection import SyncConnection
 from taskora.wire.backends._resp import Request
 
 
@@ -27,7 +27,7 @@ class SyncConnections(Protocol):
 class SyncPool:
     """Connections to one server, made on demand and kept. A forked child makes its own."""
 
-    def __init__(self, make_connection: Callable[[], Any]) -> None:
+    def __init__(self, make_connection: Callable[[], SyncConnection]) -> None:
         self._make = make_connection
         self._is_left = False
         self._closed = False
@@ -36,7 +36,7 @@ class SyncPool:
     def _start_pool(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._idle: list[Any] = []
+        self._idle: list[SyncConnection] = []
 
     def request(self, request: Request) -> Any:
         """One command and its reply."""
@@ -44,12 +44,15 @@ class SyncPool:
             return exchange(connection, request)
 
     @contextmanager
-    def borrow(self) -> Generator[Any]:
+    def borrow(self) -> Generator[SyncConnection]:
         """A connected connection for one user; kept only if it is left clean."""
         if self._closed:
             raise _resp.closed()
         if self._pid != os.getpid():
-            self._start_pool()  # the sockets belong to the parent
+            inherited = self._idle
+            self._start_pool()
+            for connection in inherited:
+                connection.close()  # here only: the connection is the parent's
         with self._lock:
             connection = self._idle.pop() if self._idle else self._make()
         clean = False
@@ -68,7 +71,7 @@ class SyncPool:
                 with self._lock:
                     self._idle.append(connection)
             else:
-                connection.disconnect()
+                connection.close()
 
     def leave(self) -> None:
         """Nobody needs the server any more: closes what is idle, and keeps no connection from now on."""
@@ -84,10 +87,10 @@ class SyncPool:
         with self._lock:
             connections, self._idle = self._idle, []
         for connection in connections:
-            connection.disconnect()
+            connection.close()
 
 
-def exchange(connection: Any, request: Request) -> Any:
+def exchange(connection: SyncConnection, request: Request) -> Any:
     """One command and its reply, as bytes."""
-    connection.send_command(*request.args)
-    return connection.read_response(disable_decoding=True, timeout=request.timeout)
+    connection.send(request.args)
+    return connection.read(request.timeout)

@@ -4,9 +4,8 @@ import importlib.util
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
 
-from redis.asyncio.connection import AbstractConnection
-
 from taskora.contracts import UsageError
+from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
 
 Transport: TypeAlias = Literal["auto", "fast", "redis-py"]
@@ -41,11 +40,11 @@ class Connections(Commands, Protocol):
         """One command that may block."""
         ...
 
-    async def acquire(self) -> AbstractConnection:
+    async def acquire(self) -> AsyncConnection:
         """A connected connection, to be given back by `release`."""
         ...
 
-    async def release(self, connection: AbstractConnection, *, clean: bool) -> None:
+    async def release(self, connection: AsyncConnection, *, clean: bool) -> None:
         """Takes a connection back; one that is not clean is closed."""
         ...
 
@@ -76,7 +75,7 @@ def is_fast(transport: Transport, *, borrowed: bool) -> bool:
     return transport == "fast" or (transport == "auto" and has_hiredis and not borrowed)
 
 
-def share_connection(make: Callable[[], AbstractConnection]) -> NodeCommands:
+def share_connection(make: Callable[[], AsyncConnection]) -> NodeCommands:
     """Carries all commands over one connection."""
     from taskora.wire.backends._multiplexer import Multiplexer
 

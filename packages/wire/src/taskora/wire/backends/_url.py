@@ -1,14 +1,13 @@
 """From the URL of a server, or of several, to the settings of connections."""
 
+from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
-
-from redis.asyncio import connection as async_connections
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 from taskora.contracts import UsageError
 from taskora.wire.backends._address import Address
 
-# What a URL may say: how commands travel, and what a connection of redis-py can be told in words.
+# What a URL may say: how commands travel, and what a connection can be told in words.
 _SETTINGS: Final = frozenset(
     {
         "username", "password", "db", "client_name", "transport", "protocol",
@@ -29,7 +28,7 @@ _OF_CLIENTS: Final = frozenset(
         "max_connections", "retry_on_timeout", "socket_timeout", "timeout",
     }
 )  # fmt: skip
-_ADDRESS: Final = frozenset({"connection_class", "host", "port", "path"})
+_ADDRESS: Final = frozenset({"scheme", "host", "port", "path"})
 
 
 def read_url(url: str, *, more: frozenset[str] = frozenset()) -> dict[str, Any]:
@@ -43,10 +42,64 @@ def read_url(url: str, *, more: frozenset[str] = frozenset()) -> dict[str, Any]:
     if parts.scheme != "unix" and database and not database.isdigit():
         raise UsageError("url path must be a database number, as in redis://localhost:6379/0")
     try:
-        options = dict(async_connections.parse_url(url))
+        options = _options_of(parts)
     except ValueError:
         raise UsageError("url cannot be read: an option after the ? has a value of the wrong type") from None
     return _checked(options, parts.scheme, _SETTINGS | _TLS_SETTINGS | more)
+
+
+def _options_of(parts: SplitResult) -> dict[str, Any]:
+    """As redis-py reads a URL, so that programs of both kinds can share one."""
+    options: dict[str, Any] = {"scheme": parts.scheme}
+    for name, (value, *_) in parse_qs(parts.query).items():
+        options[name] = _PARSERS.get(name, str)(value)
+    if parts.username:
+        options["username"] = unquote(parts.username)
+    if parts.password:
+        options["password"] = unquote(parts.password)
+    if parts.scheme == "unix":
+        options["path"] = unquote(parts.path)
+        return options
+    if parts.hostname:
+        options["host"] = unquote(parts.hostname)
+    if parts.port:
+        options["port"] = parts.port
+    if parts.path.strip("/"):
+        options.setdefault("db", int(parts.path.strip("/")))
+    return options
+
+
+def _truth(word: str) -> bool:
+    return word.upper() not in ("0", "F", "FALSE", "N", "NO")
+
+
+def _requirement(word: str) -> str:
+    if word not in ("none", "optional", "required"):
+        raise ValueError(word)
+    return word
+
+
+def _verify_flags(words: str) -> list[Any]:
+    import ssl
+
+    names = words.strip("[]").replace(" ", "").split(",")
+    if not set(names) <= set(ssl.VerifyFlags.__members__):
+        raise ValueError(words)
+    return [ssl.VerifyFlags[name] for name in names]
+
+
+_PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "db": int,
+    "protocol": int,
+    "socket_connect_timeout": float,
+    "socket_keepalive": _truth,
+    "socket_read_size": int,
+    "ssl_cert_reqs": _requirement,
+    "ssl_check_hostname": _truth,
+    "ssl_exclude_verify_flags": _verify_flags,
+    "ssl_include_verify_flags": _verify_flags,
+    "ssl_min_version": int,
+}
 
 
 def _split(url: str) -> SplitResult:

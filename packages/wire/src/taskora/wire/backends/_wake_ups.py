@@ -5,12 +5,11 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from redis import exceptions as redis_errors
-from redis.asyncio.connection import AbstractConnection
-
 from taskora.contracts import BackendError
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
 from taskora.wire.backends._async_connections import exchange
+from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._transport import Commands, Connections
 
@@ -114,7 +113,7 @@ class _SharedWait:
         return bool(self._blocked_on) and not self._was_freed and not self._waiting.keys() <= self._blocked_on
 
     async def _listen(self) -> None:
-        connection: AbstractConnection | None = None
+        connection: AsyncConnection | None = None
         clean = False
         try:
             connection = await self._connections.acquire()
@@ -135,7 +134,7 @@ class _SharedWait:
         if self._waiting:  # somebody came while the connection was given back
             self._attend()
 
-    async def _take_one(self, connection: AbstractConnection) -> None:
+    async def _take_one(self, connection: AsyncConnection) -> None:
         keys = tuple(self._waiting)
         left_ms = (self._until - asyncio.get_running_loop().time()) * 1000
         self._blocked_on, self._was_freed = frozenset(keys), False
