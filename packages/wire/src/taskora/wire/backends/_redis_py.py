@@ -39,7 +39,7 @@ _OURS: Final = frozenset(
 
 
 class AsyncRedisPyConnection:
-    """See `AsyncConnection`. Uses three private attributes of redis-py's connections."""
+    """See `AsyncConnection`. Uses two private attributes of redis-py's connections."""
 
     def __init__(self, connection: async_connections.AbstractConnection) -> None:
         self._connection: Final[Any] = connection
