@@ -3,7 +3,6 @@
 Shared by the asyncio and the synchronous backend, which only know how to perform one request.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
@@ -43,7 +42,7 @@ TRANSIENT: Final = (
     redis_errors.ClusterDownError,
     redis_errors.MasterDownError,
     OSError,
-    asyncio.IncompleteReadError,
+    EOFError,  # also asyncio's for an incomplete read
 )
 # Valkey's and Redis 7.0's words; neither has a code of its own when a script runs into the rights of its user.
 _FORBIDDEN_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
