@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias, cast
 from taskora.contracts import ContractError, JobState, TaskContract, UsageError, check_job_id, check_task_name
 from taskora.wire import (
     CountJobs,
-    CountVersions,
     Flow,
     JobCounts,
     JobRecord,
@@ -19,6 +18,7 @@ from taskora.wire import (
     ScanTasks,
     Serializer,
     ask,
+    count_versions,
     read_jobs,
     writer_of,
 )
@@ -123,7 +123,7 @@ def migrations(contract: TaskContract[Any, Any]) -> Flow[MigrationInfo]:
     """Which payload versions are still under way."""
     if not isinstance(cast("object", contract), TaskContract):
         raise UsageError.for_field("contract", contract, "a TaskContract, whose version is compared")
-    counts = yield from ask(CountVersions(task=contract.name))
+    counts = yield from count_versions(contract.name)
     present = {*counts.waiting, *counts.active, *counts.delayed}
     oldest = min(present) if present else None
     return MigrationInfo(

@@ -4,13 +4,14 @@ A flow is a generator: it yields what it needs (an `Operation`, a `Pause`, ...) 
 error thrown into it. `drive` and `drive_async` perform what it asks for.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError
 from taskora.wire._job import JobRecord
-from taskora.wire._operations import ListJobs, Operation
+from taskora.wire._operations import CountVersions, ListJobs, Operation, VersionCounts
 
 R = TypeVar("R")
 Flow: TypeAlias = Generator[Any, Any, R]
@@ -92,3 +93,19 @@ def read_jobs(listing: ListJobs) -> Flow[list[JobRecord]]:
         found += page.records
         rest = page.rest
     return found
+
+
+def count_versions(task: str) -> Flow[VersionCounts]:
+    """All payload versions of a task, in as many requests as the storage takes for it.
+
+    Jobs that move meanwhile may be counted twice, and missed if they go back to where they came from.
+    """
+    waiting, active, delayed = Counter[int](), Counter[int](), Counter[int]()
+    rest: CountVersions | None = CountVersions(task=task)
+    while rest is not None:
+        counts = yield from ask(rest)
+        waiting.update(counts.waiting)
+        active.update(counts.active)
+        delayed.update(counts.delayed)
+        rest = counts.rest
+    return VersionCounts(waiting=dict(waiting), active=dict(active), delayed=dict(delayed))

@@ -95,11 +95,13 @@ def _count_jobs(operation: op.CountJobs, keyspace: Keyspace, now_ms: int | None)
 
 @builds(op.CountVersions)
 def _count_versions(operation: op.CountVersions, keyspace: Keyspace, _now_ms: int | None) -> Command[op.VersionCounts]:
-    def decode(reply: list[list[int]]) -> op.VersionCounts:
-        waiting, active, delayed = (dict(zip(row[::2], row[1::2], strict=True)) for row in reply)
-        return op.VersionCounts(waiting=waiting, active=active, delayed=delayed)
+    def decode(reply: tuple[list[int], list[int], list[int], list[bytes]]) -> op.VersionCounts:
+        *rows, rest = reply
+        waiting, active, delayed = (dict(zip(row[::2], row[1::2], strict=True)) for row in rows)
+        more = replace(operation, cursor=rest[0].decode()) if rest else None
+        return op.VersionCounts(waiting=waiting, active=active, delayed=delayed, rest=more)
 
-    return Command(lua.count_versions(keys=keyspace.task(operation.task)), decode)
+    return Command(lua.count_versions(keys=keyspace.task(operation.task), cursor=operation.cursor), decode)
 
 
 @builds(op.ReadWorkers)

@@ -99,18 +99,24 @@ class CountJobs(Operation[JobCounts]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionCounts:
-    """How many jobs that may still run have which payload version."""
+    """How many jobs that may still run have which payload version, and the request for those not counted yet."""
 
     waiting: Mapping[int, int]
     active: Mapping[int, int]
     delayed: Mapping[int, int]
+    rest: "CountVersions | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountVersions(Operation[VersionCounts]):
-    """Counts payload versions. Reads every waiting, active and delayed job: for operators, not for loops."""
+    """Counts payload versions. Reads every waiting, active and delayed job: for operators, not for loops.
+
+    A storage that does not look at all of them at once takes several requests, of which each but the first has the
+    `cursor` that the one before it was told. `count_versions` makes them all.
+    """
 
     task: str
+    cursor: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -950,23 +950,73 @@ def count_jobs(
 
 COUNT_VERSIONS = Script(
     name="count_versions",
-    sha="8c3afa3afb45f923d585d0e917a562b3d3febfd4",
+    sha="0ff6094b6c83f0c3fe198f8d9ff0eab1bee4799c",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local active_key = KEYS[3]
 local delayed_key = KEYS[4]
 local prefix = KEYS[5]
+local cursor = ARGV[1]
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local PARKED_KEYS = prefix .. 'parked:keys'
+local FREED = prefix .. 'parked:freed'
+local KEYS_AT_ONCE = 100
+local left = 5000
+local place, after, scan = string.match(cursor, '^(%d+):(%d+):(%d+)$')
+place, after, scan = tonumber(place or '1'), tonumber(after or '0'), scan or '0'
+local waiting, active, delayed = {}, {}, {}
 local function add(counts, ids)
   for _, id in ipairs(ids) do
     local version = tonumber(fields_of(prefix .. id, '_v')[1] or '0') or 0
     counts[version] = (counts[version] or 0) + 1
   end
+  after = after + #ids
+  left = left - #ids
 end
+local function of_zset(key, counts)
+  return function()
+    add(counts, redis.call('ZRANGE', key, after, after + left - 1, 'REV'))
+    return left > 0
+  end
+end
+local function of_list(key, counts)
+  return function()
+    add(counts, redis.call('LRANGE', key, after, after + left - 1))
+    return left > 0
+  end
+end
+local function parked()
+  repeat
+    local step = redis.call('ZSCAN', PARKED_KEYS, scan, 'COUNT', KEYS_AT_ONCE)
+    local skipped = after
+    for i = 1, #step[2], 2 do
+      local key = prefix .. 'parked:key:' .. step[2][i]
+      local size = redis.call('ZCARD', key)
+      if skipped < size then
+        add(waiting, redis.call('ZRANGE', key, skipped, skipped + left - 1))
+        if left <= 0 then
+          return false
+        end
+      end
+      skipped = math.max(skipped - size, 0)
+    end
+    left = left - #step[2]
+    scan, after = step[1], 0
+  until scan == '0' or left <= 0
+  return scan == '0'
+end
+local PLACES = {
+  of_zset(delayed_key, delayed),
+  of_zset(prioritized_key, waiting),
+  of_list(FREED, waiting),
+  of_list(wait_key, waiting),
+  parked,
+  of_list(active_key, active),
+}
 local function flat(counts)
   local row = {}
   for version, count in pairs(counts) do
@@ -975,16 +1025,15 @@ local function flat(counts)
   end
   return row
 end
-local waiting, active, delayed = {}, {}, {}
-add(waiting, redis.call('LRANGE', wait_key, 0, -1))
-add(waiting, redis.call('ZRANGE', prioritized_key, 0, -1))
-add(waiting, redis.call('LRANGE', prefix .. 'parked:freed', 0, -1))
-for _, key in ipairs(redis.call('ZRANGE', prefix .. 'parked:keys', 0, -1)) do
-  add(waiting, redis.call('ZRANGE', prefix .. 'parked:key:' .. key, 0, -1))
+local rest
+while place <= #PLACES do
+  if left <= 0 or not PLACES[place]() then
+    rest = string.format('%d:%d:%s', place, after, scan)
+    break
+  end
+  place, after, scan = place + 1, 0, '0'
 end
-add(active, redis.call('LRANGE', active_key, 0, -1))
-add(delayed, redis.call('ZRANGE', delayed_key, 0, -1))
-return { flat(waiting), flat(active), flat(delayed) }
+return { flat(waiting), flat(active), flat(delayed), { rest } }
 """,
 )
 
@@ -992,12 +1041,13 @@ return { flat(waiting), flat(active), flat(delayed) }
 def count_versions(
     *,
     keys: TaskKeys,
-) -> Call[list[list[int]]]:
+    cursor: str,
+) -> Call[tuple[list[int], list[int], list[int], list[bytes]]]:
     """count_versions: reads only"""
     return Call(
         script=COUNT_VERSIONS,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.prefix),
-        args=(),
+        args=(cursor,),
     )
 
 

@@ -61,7 +61,8 @@ class Inspector:
     def migrations(self, contract: TaskContract[Any, Any]) -> MigrationInfo:
         """Which payload versions the jobs of a task have that may still run, and how far `since` may be raised.
 
-        Looks at every one of those jobs: for operators, not for loops.
+        Looks at every one of those jobs, some thousands per request: for operators, not for loops. Jobs that move
+        meanwhile may be counted twice; one that goes back to be retried may be missed.
         """
         return self._session.drive(migrations(contract))
 
