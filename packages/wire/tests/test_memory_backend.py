@@ -1,6 +1,7 @@
 """What only the memory backend has: its clock, its names, and that any thread or event loop may use it."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -254,6 +255,8 @@ def test_operations_of_many_threads_are_atomic() -> None:
 async def test_an_event_loop_that_is_gone_does_not_keep_the_token() -> None:
     backend = MemoryBackend()
     loop = asyncio.new_event_loop()
+    left_behind: list[str] = []
+    loop.set_exception_handler(lambda _, context: left_behind.append(context["message"]))
     task = loop.create_task(backend.wait_for_work(TASK, timeout_ms=LONG_MS, now_ms=0))
     await asyncio.to_thread(loop.run_until_complete, asyncio.sleep(0))
     del task
@@ -262,6 +265,9 @@ async def test_an_event_loop_that_is_gone_does_not_keep_the_token() -> None:
     loop.close()
     await backend.run(enqueue("a"))
     await lane
+    del backend, lane
+    gc.collect()  # what was left behind is reported now, and not in the middle of another test
+    assert left_behind == ["Task was destroyed but it is pending!"]
 
 
 def test_the_token_is_handed_over_before_its_owner_wakes() -> None:

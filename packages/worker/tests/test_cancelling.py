@@ -216,19 +216,20 @@ async def test_a_missed_message_comes_with_the_next_renewal(url: str) -> None:
 async def test_a_heartbeat_hears_of_a_cancellation(memory: str) -> None:
     backend = Meddler(open_backend(memory), deaf=True)
     worker = Worker(backend, lease="1h")
-    entered = asyncio.Event()
+    entered, cancelled = asyncio.Event(), asyncio.Event()
 
     @worker.implement(anything)
     async def handle(data: object, ctx: Context) -> None:
         entered.set()
-        while True:
-            ctx.heartbeat()
-            await asyncio.sleep(0.01)
+        await cancelled.wait()
+        ctx.heartbeat()
+        await asyncio.sleep(FOR_EVER)
 
     async with worker:
         job = await worker.register(anything).dispatch("x")
         await entered.wait()
         await job.cancel()
+        cancelled.set()
         await reach(worker, job.id, JobState.CANCELLED)
     await backend.close()
 

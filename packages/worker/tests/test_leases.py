@@ -192,19 +192,25 @@ async def test_a_job_that_stalls_too_often_fails(url: str, caplog: pytest.LogCap
 
 
 async def test_jobs_that_are_done_are_not_taken_for_stalled(url: str) -> None:
-    worker = Worker(url, defaults=Defaults(concurrency=4, stall=Stall(interval="20ms")))
+    backend = Meddler(open_backend(url))
+    worker = Worker(backend, defaults=Defaults(concurrency=4, stall=Stall(interval="20ms")))
     runs: list[int] = []
+
+    def sweeps() -> int:
+        return backend.calls["RecoverStalled"]
 
     @worker.implement(double)
     async def handle(data: int) -> int:
         runs.append(data)
-        await asyncio.sleep(0.03)
+        before = sweeps()
+        await aeventually(lambda: sweeps() > before + 1)  # then one has begun and ended while this job was active
         return data
 
     async with worker:
         jobs = await worker.register(double).dispatch_many(range(60))
         assert await asyncio.gather(*(job.result("10s") for job in jobs)) == [*range(60)]
         stats = (await worker.producer.inspector.stats(double))["double"]
+    await backend.close()
     assert (sorted(runs), stats.failed, stats.completed) == ([*range(60)], 0, 60)
 
 
