@@ -375,9 +375,8 @@ async def test_the_hook_of_a_payload_that_cannot_be_read_is_not_called(
     implementation = resolve(double, Gate(), Worker(memory)._defaults, None, on_cancel=Hook())
     executor = Executor(implementation, (), lambda context: asyncio.sleep(0), reserve=AsyncMock())
     claim = Claim(job_id="j", token="t", data=b"{", version=1, attempt=1, timestamp_ms=0)
-    port: Any = None
-    ctx = Context(claim, port, task="double", max_attempts=1, timeout_ms=None, claimed_ms=0)
-    attempt = Attempt(claim, ctx)
+    reporter: Any = None
+    attempt = Attempt(claim, implementation, reporter, 0)
     attempt.stop(StopReason.CANCELLED)
     outcome = await executor.run(attempt)
     assert outcome.kind.value == "cancelled"

@@ -22,7 +22,6 @@ from taskora.producer import StalledEvent
 from taskora.wire import Exchange, Lease, LeaseState, Outcome, OutcomeKind, RecoverStalled, SyncBackend
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
-from taskora.worker._deadlines import Deadlines
 from taskora.worker._lane import Lane
 from taskora.worker._leases import LeaseBook, LeaseRenewer
 from tests.polling import aeventually
@@ -314,18 +313,6 @@ def test_a_lease_book_gives_up_only_the_lease_it_holds() -> None:
     assert book.snapshot() == [Lease(job_id="job", token="new")]
     book.remove("job", "new")
     assert book.snapshot() == []
-
-
-async def test_deadlines_forget_what_is_over() -> None:
-    expired: list[int] = []
-    deadlines = Deadlines[int](expired.append)
-    for number in range(10_000):
-        deadlines.drop(deadlines.add(number, 3_600_000))
-    assert len(deadlines._heap) <= 1001
-    deadlines.drop(deadlines.add(-2, 1))
-    deadlines.add(-1, 1)
-    await aeventually(lambda: expired == [-1])
-    deadlines.close()
 
 
 async def sweep_until_recovered(worker: Worker) -> None:

@@ -1,82 +1,65 @@
-"""Timeouts of many attempts with one timer of the event loop."""
+"""Deadlines of many items with one timer of the event loop."""
 
 import asyncio
-import heapq
+import itertools
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_FEW: Final = 1000
-
-
-class Deadline(Generic[T]):
-    """An item that is watched; None once nobody watches it any more."""
-
-    __slots__ = ("item", "when")
-
-    def __init__(self, when: float, item: T) -> None:
-        self.when = when
-        self.item: T | None = item
-
-    def __lt__(self, other: "Deadline[T]") -> bool:
-        return self.when < other.when
+# A timer may fire a hair early by the loop's clock resolution.
+_EARLY_SECONDS: Final = 0.001
 
 
 class Deadlines(Generic[T]):
-    """Calls back for each item when its time has come.
+    """Calls back for each item that was watched for `delay_ms`; for none if that is None.
 
-    Deadlines that were dropped stay where they are, without their items, until there are many of them: a lane ends
-    most of its attempts long before their time.
+    All of them wait for the same time, so they become due in the order in which they came, and that is the order of a
+    dictionary: nothing is sorted. The timer does not move when an item goes; it looks for the next one when it fires.
     """
 
-    def __init__(self, expire: Callable[[T], None]) -> None:
+    def __init__(self, delay_ms: int | None, expire: Callable[[T], None]) -> None:
+        self._delay: Final = None if delay_ms is None else delay_ms / 1000
         self._expire: Final = expire
-        self._heap: list[Deadline[T]] = []
-        self._tidy_at = _FEW
+        self._due: Final[dict[T, float]] = {}
         self._timer: asyncio.Handle | None = None  # not a TimerHandle: uvloop has none for what is due at once
-        self._timer_at = 0.0
 
-    def add(self, item: T, delay_ms: int) -> Deadline[T]:
-        """Watches an item from now on."""
-        if len(self._heap) >= self._tidy_at:
-            self._tidy()
+    def watch(self, item: T) -> None:
+        """Watches an item from now on. An item is watched once."""
+        if self._delay is None:
+            return
         loop = asyncio.get_running_loop()
-        deadline = Deadline(loop.time() + delay_ms / 1000, item)
-        heapq.heappush(self._heap, deadline)
-        if self._timer is None or deadline.when < self._timer_at:
+        self._due[item] = loop.time() + self._delay
+        if self._timer is None:
             self._schedule(loop)
-        return deadline
 
-    def drop(self, deadline: Deadline[T]) -> None:
+    def left_seconds(self, item: T) -> float:
+        """How long it is until an item is due; 0 if it is not watched."""
+        due = self._due.get(item)
+        return 0 if due is None else due - asyncio.get_running_loop().time()
+
+    def drop(self, item: T) -> None:
         """Watches an item no more."""
-        deadline.item = None
-
-    def _tidy(self) -> None:
-        self._heap = [deadline for deadline in self._heap if deadline.item is not None]
-        heapq.heapify(self._heap)
-        self._tidy_at = max(_FEW, 2 * len(self._heap))
+        self._due.pop(item, None)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Sets the timer to the first item that is due."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None
-        if self._heap:
-            self._timer_at = self._heap[0].when
-            self._timer = loop.call_at(self._timer_at, self._fire, loop)
+        first = next(iter(self._due.values()), None)
+        self._timer = None if first is None else loop.call_at(first, self._fire, loop)
 
     def _fire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
-        # A timer may fire a hair early by the loop's clock resolution.
-        while self._heap and self._heap[0].when <= loop.time() + 0.001:
-            item = heapq.heappop(self._heap).item
-            if item is not None:
+        now = loop.time() + _EARLY_SECONDS
+        for item in [item for item, _ in itertools.takewhile(lambda entry: entry[1] <= now, self._due.items())]:
+            if self._due.pop(item, None) is not None:  # another's end may have been the end of this one
                 self._expire(item)
         self._schedule(loop)
 
     def close(self) -> None:
         """Forgets everything."""
-        self._heap.clear()
+        self._due.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

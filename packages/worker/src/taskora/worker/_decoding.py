@@ -1,5 +1,7 @@
 """From the bytes of a claim to what the handler is given."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from taskora.contracts import Issue, ValidationError, preview
@@ -14,12 +16,23 @@ def decode_input(implementation: Implementation[Any, Any], claim: Claim) -> obje
     Raises:
         ValidationError: the payload is damaged, cannot be migrated, or does not fit the declared type.
     """
+    return input_decoder(implementation)(claim)
+
+
+def input_decoder(implementation: Implementation[Any, Any]) -> Callable[[Claim], object]:
+    """`decode_input` for one implementation: what every claim of it has in common is settled here."""
+    payloads, version = implementation.payloads, implementation.version
+    decode = payloads.input.decode if payloads.batch is None else partial(_decode_batch, implementation, payloads.batch)
+    if not implementation.migrations:
+        return lambda claim: decode(claim.data)
+    return lambda claim: decode(claim.data) if claim.version >= version else _decode_older(implementation, claim)
+
+
+def _decode_older(implementation: Implementation[Any, Any], claim: Claim) -> object:
     batch = implementation.payloads.batch
     codec = batch or implementation.payloads.input
-    if claim.version >= implementation.version or not implementation.migrations:
-        return codec.decode(claim.data) if batch is None else _decode_batch(implementation, batch, claim.data)
     plain = codec.decode_plain(claim.data)
-    if implementation.payloads.batch is None:
+    if batch is None:
         return codec.validate(_migrate(implementation, plain, claim.version))
     items = cast("list[object]", plain) if isinstance(plain, list) else [plain]
     return codec.validate([_migrate(implementation, item, claim.version) for item in items])

@@ -3,17 +3,17 @@
 import asyncio
 import inspect
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from taskora.wire import Outcome
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
-from taskora.worker._context import Context
-from taskora.worker._decoding import decode_input
-from taskora.worker._handlers import Middleware
+from taskora.worker._decoding import input_decoder
+from taskora.worker._handlers import Invoker, Middleware
 from taskora.worker._implementation import Implementation
-from taskora.worker._invoking import Invoker
-from taskora.worker._log_capture import captured_logs
+from taskora.worker._invoking import OnData
+from taskora.worker._log_capture import capturing
 from taskora.worker._middleware import compose
 from taskora.worker._pacing import Reserve, reserve_start
 
@@ -21,7 +21,13 @@ logger = logging.getLogger("taskora.worker")
 
 
 class Executor:
-    """Runs the attempts of one task. Never raises: whatever happens becomes an outcome."""
+    """Runs the attempts of one task. Never raises: whatever happens becomes an outcome.
+
+    What all attempts have in common is settled here, once: how inputs are read, and what surrounds the handler.
+
+    Attributes:
+        call: Middleware and handler, with a context that has its data; gives the result, and raises what they raise.
+    """
 
     def __init__(
         self,
@@ -31,16 +37,25 @@ class Executor:
         reserve: Reserve,
     ) -> None:
         self._implementation: Final = implementation
-        self._invoker: Final = invoker
         self._reserve: Final = reserve
-        self._call: Final = compose((*middleware, *implementation.middleware), self._call_handler)
+        self._read: Final = input_decoder(implementation)
+        self._pack: Final = implementation.payloads.output.pack
+        call = compose((*middleware, *implementation.middleware), invoker)
+        self.call: Final[Invoker] = capturing(call) if implementation.capture_logs else call
+        self._bare: Final = _bare_handler(implementation, middleware, invoker)
 
     async def run(self, attempt: Attempt) -> Outcome:
         """Runs an attempt to its end."""
         try:
             if attempt.stop_reason is not None:
                 raise asyncio.CancelledError  # asked to stop before it began
-            result = await self._run(attempt)
+            self._decode(attempt)
+            rate_limit = self._implementation.rate_limit
+            if rate_limit is not None:
+                await reserve_start(self._reserve, self._implementation.task, rate_limit, attempt.claim, attempt.data)
+            attempt.began = True
+            bare = self._bare
+            result = self._pack(await (self.call(attempt.context) if bare is None else bare(attempt.data)))
         except GeneratorExit:
             raise  # the event loop is gone
         except BaseException as error:  # noqa: BLE001 - nothing that a handler does may end the lane
@@ -49,45 +64,26 @@ class Executor:
             outcome = _outcomes.ended_with_error(attempt, error, self._implementation)
         else:
             outcome = self._ended_with_result(attempt, result)
+        return outcome if attempt.stop_reason is None else await self._stopped(attempt, outcome)
+
+    async def _stopped(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         if attempt.stop_reason is StopReason.CANCELLED:
             await self.run_cancel_hook(attempt)
         return outcome
 
-    async def _run(self, attempt: Attempt) -> bytes:
-        self._check_version(attempt.claim.version)
-        context = attempt.context
-        self._decode(attempt)
-        rate_limit = self._implementation.rate_limit
-        if rate_limit is not None:
-            await reserve_start(self._reserve, self._implementation.task, rate_limit, attempt.claim, context.data)
-        attempt.began = True
-        return self._implementation.payloads.output.pack(await self.call(context))
-
-    async def call(self, context: Context) -> object:
-        """Middleware and handler, with a context that has its data; raises what they raise."""
-        if self._implementation.capture_logs:
-            with captured_logs(context):
-                await self._call(context)
-        else:
-            await self._call(context)
-        return context.result
-
     def _decode(self, attempt: Attempt) -> None:
-        attempt.context.data = decode_input(self._implementation, attempt.claim)
-        attempt.decoded = True
-
-    def _check_version(self, version: int) -> None:
         # Payloads of newer versions are never claimed: the exchange leaves them for a newer worker.
-        since = self._implementation.since
+        version, since = attempt.claim.version, self._implementation.since
         if version < since:
             raise _outcomes.TooOldError(
                 f"Job version {version} is below minimum supported version {since} — migration no longer available"
             )
-
-    async def _call_handler(self, context: Context) -> None:
-        context.result = await self._invoker(context)
+        attempt.data = self._read(attempt.claim)
+        attempt.decoded = True
 
     def _ended_with_result(self, attempt: Attempt, result: bytes) -> Outcome:
+        if attempt.stop_reason is None:
+            return _outcomes.completed(attempt.claim, result)
         # A result that came in spite of the wish to stop is worth more than another run, unless the job was
         # cancelled or its time was over: then the answer has been given already.
         match attempt.stop_reason:
@@ -109,7 +105,6 @@ class Executor:
             task.uncancel()
         try:
             if not attempt.decoded:
-                self._check_version(attempt.claim.version)
                 self._decode(attempt)
             done: object = hook(attempt.context.data, attempt.context)
             if inspect.isawaitable(done):
@@ -118,3 +113,11 @@ class Executor:
             raise
         except BaseException:
             logger.exception("on_cancel_failed", extra={"task": self._implementation.task, "job": attempt.claim.job_id})
+
+
+def _bare_handler(
+    implementation: Implementation[Any, Any], middleware: tuple[Middleware, ...], invoker: Invoker
+) -> Callable[[Any], Awaitable[object]] | None:
+    """The handler, if nobody would see a context: it takes the data alone, and nothing is around it."""
+    surrounded = middleware or implementation.middleware or implementation.capture_logs or implementation.on_cancel
+    return invoker.handler if isinstance(invoker, OnData) and not surrounded else None

@@ -19,6 +19,7 @@ Handler: TypeAlias = AsyncHandler[I, O] | SyncHandler[I, O]
 CallNext: TypeAlias = Callable[[], Awaitable[object]]
 Middleware: TypeAlias = Callable[[Context, CallNext], Awaitable[object]]
 OnCancel: TypeAlias = Callable[[I, Context], Awaitable[object]] | Callable[[I, Context], object]
+Invoker: TypeAlias = Callable[[Context], Awaitable[object]]
 
 ExecutorChoice: TypeAlias = Literal["auto", "async", "thread", "process"]
 ExecutorKind: TypeAlias = Literal["async", "thread", "process"]

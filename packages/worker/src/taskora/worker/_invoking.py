@@ -4,15 +4,14 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, Final
 
 from taskora.worker._attempt import StopReason
 from taskora.worker._context import Context
+from taskora.worker._handlers import Invoker
 from taskora.worker._implementation import Implementation
 from taskora.worker._processes import ProcessPool, in_process
 from taskora.worker._threads import ThreadPool
-
-Invoker: TypeAlias = Callable[[Context], Awaitable[object]]
 
 
 def invoker_for(implementation: Implementation[Any, Any], threads: ThreadPool, processes: ProcessPool) -> Invoker:
@@ -31,7 +30,19 @@ def in_event_loop(implementation: Implementation[Any, Any]) -> Invoker:
     handler = implementation.handler
     if implementation.wants_context:
         return lambda context: handler(context.data, context)
-    return lambda context: handler(context.data)
+    return OnData(handler)
+
+
+class OnData:
+    """Awaits a handler that takes the data alone."""
+
+    __slots__ = ("handler",)
+
+    def __init__(self, handler: Callable[[Any], Awaitable[object]]) -> None:
+        self.handler: Final = handler
+
+    def __call__(self, context: Context) -> Awaitable[object]:
+        return self.handler(context.data)
 
 
 def in_thread(implementation: Implementation[Any, Any], pool: ThreadPool) -> Invoker:

@@ -1,11 +1,10 @@
 """Records of `logging` on their way into a job's log."""
 
 import logging
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from taskora.worker._context import Context
+from taskora.worker._handlers import Invoker
 
 _current: ContextVar[Context | None] = ContextVar("taskora_captured_job", default=None)
 
@@ -32,17 +31,20 @@ class _JobHandler(logging.Handler):
 _handler = _JobHandler()
 
 
-@contextmanager
-def captured_logs(context: Context) -> Generator[None]:
-    """While it lasts, records made by this task, and by threads that run its handler, go to the job's log too.
+def capturing(call: Invoker) -> Invoker:
+    """While it lasts, records made by its task, and by threads that run its handler, go to the job's log too.
 
     The root logger is given one handler, once, by the first task that asks for it; levels stay as they are.
     """
-    root = logging.getLogger()
-    if _handler not in root.handlers:
-        root.addHandler(_handler)
-    token = _current.set(context)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    async def captured(ctx: Context) -> object:
+        root = logging.getLogger()
+        if _handler not in root.handlers:
+            root.addHandler(_handler)
+        token = _current.set(ctx)
+        try:
+            return await call(ctx)
+        finally:
+            _current.reset(token)
+
+    return captured

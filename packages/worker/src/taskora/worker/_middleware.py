@@ -1,13 +1,11 @@
 """The onion around a handler."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from taskora.contracts import UsageError
 from taskora.worker._context import Context
-from taskora.worker._handlers import Middleware
-
-Core = Callable[[Context], Awaitable[None]]
+from taskora.worker._handlers import Invoker, Middleware
 
 
 def check_middleware(middleware: object) -> tuple[Middleware, ...]:
@@ -20,16 +18,21 @@ def check_middleware(middleware: object) -> tuple[Middleware, ...]:
     return tuple(cast("Sequence[Middleware]", middleware))
 
 
-def compose(middleware: Sequence[Middleware], core: Core) -> Core:
-    """Wraps `core`, which calls the handler; the first middleware is outermost. Without any it is `core` itself."""
-    chain = core
+def compose(middleware: Sequence[Middleware], invoke: Invoker) -> Invoker:
+    """Wraps the call of a handler; the first middleware is outermost. Gives what is to be stored: `ctx.result`."""
+
+    async def handled(ctx: Context) -> object:
+        ctx.result = await invoke(ctx)
+        return ctx.result
+
+    chain: Invoker = handled
     for layer in reversed(middleware):
         chain = _wrap(layer, chain)
     return chain
 
 
-def _wrap(layer: Middleware, inner: Core) -> Core:
-    async def wrapped(ctx: Context) -> None:
+def _wrap(layer: Middleware, inner: Invoker) -> Invoker:
+    async def wrapped(ctx: Context) -> object:
         called = False
 
         async def call_next() -> object:
@@ -37,9 +40,9 @@ def _wrap(layer: Middleware, inner: Core) -> Core:
             if called:
                 raise UsageError("a middleware must call call_next at most once per attempt")
             called = True
-            await inner(ctx)
-            return ctx.result
+            return await inner(ctx)
 
         await layer(ctx, call_next)
+        return ctx.result
 
     return wrapped

@@ -15,6 +15,9 @@ logger = logging.getLogger("taskora.worker")
 # An error text is stored in the job and in its events; what is longer helps nobody.
 LONGEST_ERROR: Final = 16_384
 
+# Looked up once: before Python 3.12 the members of an enumeration are slow to find.
+_COMPLETED: Final = OutcomeKind.COMPLETED
+
 
 class TooOldError(Exception):
     """The payload is of an older version than this worker still accepts."""
@@ -22,7 +25,7 @@ class TooOldError(Exception):
 
 def completed(claim: Claim, result: bytes) -> Outcome:
     """The attempt has a result."""
-    return Outcome(kind=OutcomeKind.COMPLETED, job_id=claim.job_id, token=claim.token, payload=result)
+    return Outcome(kind=_COMPLETED, job_id=claim.job_id, token=claim.token, payload=result)
 
 
 def cancelled(claim: Claim) -> Outcome:

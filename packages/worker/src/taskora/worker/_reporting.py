@@ -34,10 +34,6 @@ class Reporter:
         self._heartbeats: Final[set[Lease]] = set()
         self._renewer: asyncio.Task[None] | None = None
 
-    def port(self, claim: Claim, spawned: list[bytes]) -> "JobPort":
-        """What the context of one attempt reports through; what it spawns is added to `spawned`."""
-        return JobPort(self, claim, spawned)
-
     def submit(self, entry: ReportEntry) -> None:
         """Takes an entry, from any thread."""
         if threading.get_ident() == self._thread:
@@ -65,10 +61,6 @@ class Reporter:
         """Waits until everything that was reported for a job has been written."""
         while job_id in self._unwritten and self._writer is not None:
             await asyncio.shield(self._writer)
-
-    def has_unwritten(self, job_id: str) -> bool:
-        """Whether `drain` would wait."""
-        return job_id in self._unwritten
 
     async def _write(self) -> None:
         try:
@@ -126,19 +118,23 @@ class Reporter:
 
 
 class JobPort:
-    """The reporting end of one attempt's context."""
+    """The reporting end of one attempt's context.
 
-    __slots__ = ("_claim", "_reporter", "_spawned")
+    Attributes:
+        spawned: What the step shall be followed by.
+    """
 
-    def __init__(self, reporter: Reporter, claim: Claim, spawned: list[bytes]) -> None:
+    __slots__ = ("_claim", "_reporter", "spawned")
+
+    def __init__(self, reporter: Reporter, claim: Claim) -> None:
         self._reporter = reporter
         self._claim = claim
-        self._spawned = spawned
+        self.spawned: list[bytes] = []
 
     def report(self, kind: ReportKind, payload: bytes) -> None:
         """Sends progress, or a log entry; keeps what was spawned until the attempt has its result."""
         if kind == "spawn":
-            self._spawned.append(payload)
+            self.spawned.append(payload)
             return
         claim = self._claim
         self._reporter.submit(ReportEntry(kind=kind, job_id=claim.job_id, token=claim.token, payload=payload))

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -10,7 +9,6 @@ from typing import Any, Final
 from taskora.wire import Backend, Claim, Lease, LeaseState, Outcome, OutcomeKind
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
-from taskora.worker._context import Context
 from taskora.worker._deadlines import Deadlines
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
@@ -45,7 +43,8 @@ class RunningAttempts:
         self._on_end: Final = on_end
         self._reporter: Final = Reporter(backend, implementation.task, lease_ms=lease_ms, on_lease=self.lease_changed)
         self._planner: Final = SpawnPlanner(backend)
-        self._deadlines: Final = Deadlines(self._deadline_passed)
+        self._timeouts: Final = Deadlines(implementation.timeout_ms, self._timed_out)
+        self._graces: Final = Deadlines(STOP_GRACE_MS, self._leave_behind)
         self._attempts: dict[str, Attempt] = {}
         # One set for each round trip whose claims are not known yet: who was cancelled since it left.
         self._cancelled_early: deque[set[str]] = deque()
@@ -59,9 +58,7 @@ class RunningAttempts:
         attempt = self._hold(claim, now_ms)
         self.running += 1
         attempt.runner = asyncio.get_running_loop().create_task(self._run(attempt))
-        timeout_ms = self._implementation.timeout_ms
-        if timeout_ms is not None:
-            attempt.deadline = self._deadlines.add(attempt, timeout_ms)
+        self._timeouts.watch(attempt)
         for cancelled in self._cancelled_early:
             if claim.job_id in cancelled:
                 self._stop(attempt, StopReason.CANCELLED)
@@ -73,8 +70,7 @@ class RunningAttempts:
         self._on_end(attempt, _outcomes.declined(claim))
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
-        spawned: list[bytes] = []
-        attempt = Attempt(claim, self._context(claim, now_ms, spawned), spawned)
+        attempt = Attempt(claim, self._implementation, self._reporter, now_ms)
         earlier = self._attempts.get(claim.job_id)
         if earlier is not None:  # its lease ran out, and the job came back to us before we learnt of that
             self._stop(earlier, StopReason.LEASE_LOST)
@@ -83,31 +79,22 @@ class RunningAttempts:
         self.leases.add(claim.job_id, claim.token)
         return attempt
 
-    def _context(self, claim: Claim, now_ms: int, spawned: list[bytes]) -> Context:
-        implementation = self._implementation
-        return Context(
-            claim,
-            self._reporter.port(claim, spawned),
-            task=implementation.task,
-            max_attempts=implementation.retry.attempts,
-            timeout_ms=implementation.timeout_ms,
-            claimed_ms=now_ms,
-        )
-
     async def _run(self, attempt: Attempt) -> None:
         attempt.started = True
         outcome = await self._executor.run(attempt)
-        if attempt.spawned and outcome.kind is OutcomeKind.COMPLETED and not attempt.ended:
+        if attempt.port is not None and attempt.spawned and not attempt.ended:
             outcome = await self._plan(attempt, outcome)
         if attempt.ended:
             return  # left behind: somebody else has settled it
         self._end(attempt)
-        if self._reporter.has_unwritten(attempt.claim.job_id):
+        if attempt.port is not None:
             await self._reporter.drain(attempt.claim.job_id)
         self._finish(attempt, outcome)
 
     async def _plan(self, attempt: Attempt, outcome: Outcome) -> Outcome:
         """Part of the attempt: it can be stopped, is lost with its lease, and has to be done in time."""
+        if outcome.kind is not OutcomeKind.COMPLETED:
+            return outcome
         planned = await self._planner.plan(attempt, outcome, self._implementation)
         was_cancelled = attempt.stop_reason is StopReason.CANCELLED or planned.kind is OutcomeKind.CANCELLED
         if was_cancelled and not attempt.ended:
@@ -116,12 +103,13 @@ class RunningAttempts:
 
     def _end(self, attempt: Attempt) -> None:
         attempt.ended = True
-        if attempt.deadline is not None:
-            self._deadlines.drop(attempt.deadline)
+        self._timeouts.drop(attempt)
+        if attempt.stop_reason is not None:
+            self._graces.drop(attempt)
 
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running -= 1
-        if attempt.stop_reason is StopReason.LEASE_LOST:
+        if attempt.lease_lost:
             self.forget(attempt)
             logger.warning("lease_lost", extra=self.about(attempt))
         self._on_end(attempt, outcome)
@@ -143,8 +131,7 @@ class RunningAttempts:
         await self._executor.run_cancel_hook(attempt)
         self._on_end(attempt, _outcomes.cancelled(attempt.claim))
 
-    def _deadline_passed(self, attempt: Attempt) -> None:
-        attempt.deadline = None
+    def _timed_out(self, attempt: Attempt) -> None:
         if attempt.stop_reason is None:
             self._stop(attempt, StopReason.TIMEOUT)
         else:
@@ -152,13 +139,9 @@ class RunningAttempts:
 
     def _stop(self, attempt: Attempt, reason: StopReason) -> None:
         """Tells an attempt to stop. From then on it has the grace, or what is left of its time if that is longer."""
-        if not attempt.stop(reason):
-            return
-        left_ms = 0
-        if attempt.deadline is not None:
-            left_ms = math.ceil((attempt.deadline.when - asyncio.get_running_loop().time()) * 1000)
-            self._deadlines.drop(attempt.deadline)
-        attempt.deadline = self._deadlines.add(attempt, max(left_ms, STOP_GRACE_MS))
+        if attempt.stop(reason) and self._timeouts.left_seconds(attempt) * 1000 <= STOP_GRACE_MS:
+            self._timeouts.drop(attempt)
+            self._graces.watch(attempt)
 
     def _leave_behind(self, attempt: Attempt) -> None:
         """Settles an attempt that does not stop; whatever it does from now on is refused."""
@@ -217,7 +200,8 @@ class RunningAttempts:
 
     def close(self) -> None:
         """Watches no deadline any more, and gives up what was left behind."""
-        self._deadlines.close()
+        self._timeouts.close()
+        self._graces.close()
         self._reporter.close()
         self._planner.close()
         for attempt in self._attempts.values():
