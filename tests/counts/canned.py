@@ -9,6 +9,7 @@ import hiredis
 
 from taskora.wire import Keyspace, SyncBackend
 from taskora.wire._transitions import SCRIPTS
+from taskora.wire.backends._async_connections import AsyncConnections
 from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._resp import Request
 
@@ -56,7 +57,7 @@ class CannedServer:
 
 def canned_backend(server: CannedServer) -> RedisBackend:
     """A backend whose commands go there."""
-    return RedisBackend(_no_connection, _no_blocking, keyspace=Keyspace(), commands=server)
+    return RedisBackend(AsyncConnections(_no_connection), _no_blocking, keyspace=Keyspace(), commands=server)
 
 
 def _no_connection() -> NoReturn:

@@ -16,7 +16,6 @@ from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_r
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._resp import Request, Requests, carry_out
 from taskora.wire.backends._sync_cluster import SyncCluster
-from taskora.wire.backends._transport import share_connection
 from tests.polling import aeventually
 from tests.wire.scripted_server import Line, ScriptedServer
 
@@ -63,7 +62,7 @@ async def cluster_of(pair: Pair, *, shares: bool = True) -> AsyncGenerator[Async
     def make_for(address: Address) -> Callable[[], Any]:
         return async_factory({"host": address.host, "port": address.port})
 
-    cluster = AsyncCluster(SlotMap(pair.addresses[:1]), make_for, share_connection if shares else None)
+    cluster = AsyncCluster(SlotMap(pair.addresses[:1]), make_for, fast=shares)
     try:
         yield cluster
     finally:

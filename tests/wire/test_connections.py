@@ -259,7 +259,9 @@ class CountedConnections:
         return async_factory({"host": "127.0.0.1", "port": self.port})()
 
     def backend(self) -> RedisBackend:
-        return RedisBackend(self, lambda: pytest.fail("nobody asked for threads"), keyspace=Keyspace())
+        return RedisBackend(
+            AsyncConnections(self), lambda: pytest.fail("nobody asked for threads"), keyspace=Keyspace()
+        )
 
 
 @pytest.fixture

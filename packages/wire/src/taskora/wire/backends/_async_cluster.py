@@ -13,7 +13,7 @@ from taskora.wire._operations import Operation
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._async_connections import exchange
 from taskora.wire.backends._cluster_map import (
     Learn,
     SlotMap,
@@ -29,7 +29,7 @@ from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
-from taskora.wire.backends._transport import NodeCommands
+from taskora.wire.backends._transport import open_lines
 from taskora.wire.backends._wake_ups import WakeUps
 
 MakeConnection = Callable[[], AsyncConnection]
@@ -51,8 +51,8 @@ class RedisClusterBackend(RedisBackend):
         keyspace: Keyspace,
         clock: Clock | None,
     ) -> None:
-        super().__init__(cluster.connect_nowhere, make_blocking, keyspace=keyspace, clock=clock, commands=cluster)
-        self._connections = self._cluster = cluster
+        super().__init__(cluster, make_blocking, keyspace=keyspace, clock=clock)
+        self._cluster = cluster
         self._wake_ups = WakeUps(cluster, cluster, shares=False)  # every task has a slot of its own
         self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
 
@@ -67,9 +67,8 @@ class RedisClusterBackend(RedisBackend):
 class _Node:
     """The connections to one server."""
 
-    def __init__(self, make: MakeConnection, share: Callable[[MakeConnection], NodeCommands] | None) -> None:
-        self.connections: Final = AsyncConnections(make)
-        self.commands: Final[NodeCommands] = self.connections if share is None else share(make)
+    def __init__(self, make: MakeConnection, *, fast: bool) -> None:
+        self.connections, self.commands = open_lines(make, fast=fast)
 
     def leave(self) -> None:
         """Nobody needs this server any more: what is under way may end."""
@@ -88,11 +87,12 @@ class AsyncCluster:
         self,
         slots: SlotMap,
         make_for: Callable[[Address], MakeConnection],
-        share: Callable[[MakeConnection], NodeCommands] | None,
+        *,
+        fast: bool,
     ) -> None:
         self.slots: Final = slots
         self._make_for: Final = make_for
-        self._share: Final = share
+        self._fast: Final = fast
         self._nodes: Final[dict[Address, _Node]] = {}
         self._lent: Final[dict[AsyncConnection, _Node]] = {}
         self._learning: Final = SingleFlight(self._learn)
@@ -104,7 +104,7 @@ class AsyncCluster:
             raise _resp.closed()
         found = self._nodes.get(address)
         if found is None:
-            found = self._nodes[address] = _Node(self._make_for(address), self._share)
+            found = self._nodes[address] = _Node(self._make_for(address), fast=self._fast)
         return found
 
     async def request(self, request: Request) -> Any:
@@ -124,9 +124,11 @@ class AsyncCluster:
     async def _perform_blocking(self, step: ToNode | Learn) -> Any:
         if isinstance(step, Learn):
             return await self._learning.join() if self.slots.lacks(step) else None
-        async with self.node(step.address).connections.borrow() as connection:
-            if step.asking:
-                await exchange(connection, Request(("ASKING",)))
+        connections = self.node(step.address).connections
+        if not step.asking:
+            return await connections.blocking_request(step.request)
+        async with connections.borrow() as connection:
+            await exchange(connection, Request(("ASKING",)))
             return await exchange(connection, step.request)
 
     async def request_moving(self, request: Request, error: redis_errors.AskError) -> Any:
@@ -167,10 +169,6 @@ class AsyncCluster:
         self._nodes.clear()
         for node in nodes:
             await node.close()
-
-    def connect_nowhere(self) -> AsyncConnection:
-        """A connection to no server in particular does not exist."""
-        raise AssertionError("a connection needs a server")
 
 
 class ClusterFeed:

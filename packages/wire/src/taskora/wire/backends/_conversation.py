@@ -21,10 +21,14 @@ LARGEST_REQUEST: Final = 512 * 1_048_576
 _SECOND_LOOK_SECONDS: Final = 0.2
 
 
-async def converse(connection: AsyncConnection) -> "Conversation":
+async def open_conversation(connection: AsyncConnection) -> "Conversation":
     """Connects, and then takes the socket over."""
-    await connect(connection)
-    return Conversation(connection)
+    try:
+        await connect(connection)
+        return Conversation(connection)
+    except BaseException:
+        connection.abort()
+        raise
 
 
 class Conversation(asyncio.Protocol):
@@ -59,6 +63,11 @@ class Conversation(asyncio.Protocol):
     def has_ended(self) -> bool:
         """Whether nothing is under way any more."""
         return self._ended is not None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it takes requests, and every reply has come."""
+        return self.is_open and not self._asked
 
     def retire(self) -> None:
         """Takes no more requests, also none of those that wait for room, and ends with the last reply."""
@@ -191,6 +200,10 @@ class Conversation(asyncio.Protocol):
         self._held.clear()
         for reply in replies:
             _fail(reply, _copy(error))
+
+    def hang_up(self) -> None:
+        """Ends it, whatever is under way."""
+        self._end(_given_up())
 
     async def close(self, error: Exception) -> None:
         """Ends it; who waits for a reply gets `error`."""

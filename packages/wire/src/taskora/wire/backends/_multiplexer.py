@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from taskora.wire._pauses import pause_after
 from taskora.wire.backends._connection import AsyncConnection
-from taskora.wire.backends._conversation import Conversation, converse
+from taskora.wire.backends._conversation import Conversation, open_conversation
 from taskora.wire.backends._resp import Request, closed
 from taskora.wire.backends._single_flight import SingleFlight
 
@@ -47,7 +47,7 @@ class Multiplexer:
         if self._failures:
             await asyncio.sleep(pause_after(self._failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
         self._failures += 1
-        conversation = await _open(self._make())
+        conversation = await open_conversation(self._make())
         self._leaving = {left for left in (*self._leaving, self._conversation) if left and not left.has_ended}
         self._conversation = conversation
         self._failures = 0
@@ -66,11 +66,3 @@ class Multiplexer:
         for conversation in (*self._leaving, self._conversation):
             if conversation is not None:
                 await conversation.close(closed())
-
-
-async def _open(connection: AsyncConnection) -> Conversation:
-    try:
-        return await converse(connection)
-    except BaseException:
-        connection.abort()
-        raise

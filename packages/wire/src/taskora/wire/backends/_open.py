@@ -11,7 +11,7 @@ from taskora.wire._keys import Keyspace
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._redirection import RedirectableBackend, RedirectableSyncBackend, is_redirected
-from taskora.wire.backends._transport import Transport, is_fast, share_connection, take_transport
+from taskora.wire.backends._transport import Transport, is_fast, open_lines, take_transport
 from taskora.wire.backends._url import read_url
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class _Server:
     def backend(self) -> Backend:
         from taskora.wire.backends._redis import RedisBackend
 
-        make = self.async_factory()
+        connections, commands = open_lines(self.async_factory(), fast=self.fast)
         return RedisBackend(
-            make,
+            connections,
             self.sync_backend,
             keyspace=self.keyspace,
             clock=self.clock,
-            commands=share_connection(make) if self.fast else None,
+            commands=commands,
         )
 
     def sync_backend(self) -> SyncBackend:

@@ -11,7 +11,7 @@ from taskora.wire.backends._async_cluster import AsyncCluster, RedisClusterBacke
 from taskora.wire.backends._cluster_map import SlotMap
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._sync_cluster import SyncCluster, SyncRedisClusterBackend
-from taskora.wire.backends._transport import Transport, is_fast, share_connection, take_transport
+from taskora.wire.backends._transport import Transport, is_fast, take_transport
 from taskora.wire.backends._url import read_hosts
 
 _DEFAULT_PORT: Final = 6379
@@ -34,7 +34,7 @@ def open_cluster(url: str, keyspace: Keyspace, clock: Clock | None, transport: T
 
     make_for(seeds[0])  # refuses options that no connection takes
     return RedisClusterBackend(
-        AsyncCluster(SlotMap(seeds), make_for, share_connection if fast else None),
+        AsyncCluster(SlotMap(seeds), make_for, fast=fast),
         lambda: SyncRedisClusterBackend(SyncCluster(SlotMap(seeds), make_sync_for), keyspace=keyspace, clock=clock),
         keyspace=keyspace,
         clock=clock,

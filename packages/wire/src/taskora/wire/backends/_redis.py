@@ -14,7 +14,7 @@ from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
-from taskora.wire.backends._async_connections import AsyncConnections, exchange
+from taskora.wire.backends._async_connections import exchange
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
@@ -31,20 +31,20 @@ class RedisBackend:
     """A standalone Redis 7.0 or Valkey server, or newer.
 
     Connects on first use, and checks then that server and keyspace can be used. Belongs to one event loop.
-    Commands that answer at once travel over `commands`, if it is given; those that block have connections of their own.
+    Commands that answer at once travel over `commands`, if it is given; those that block over `connections`.
     """
 
     def __init__(
         self,
-        make_connection: Callable[[], AsyncConnection],
+        connections: Connections,
         make_blocking: Callable[[], SyncBackend],
         *,
         keyspace: Keyspace,
         clock: Clock | None = None,
         commands: Commands | None = None,
     ) -> None:
-        self._connections: Connections = AsyncConnections(make_connection)
-        self._commands: Commands = commands or self._connections
+        self._connections = connections
+        self._commands: Commands = commands or connections
         self._requests = _resp.Requests(keyspace, clock)
         self._wake_ups = WakeUps(self._connections, self._commands)
         self._make_blocking = make_blocking

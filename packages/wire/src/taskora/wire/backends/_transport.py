@@ -2,11 +2,14 @@
 
 import importlib.util
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Literal, Protocol, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from taskora.contracts import UsageError
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
+
+if TYPE_CHECKING:
+    from taskora.wire.backends._async_connections import AsyncConnections
 
 Transport: TypeAlias = Literal["auto", "fast", "redis-py"]
 
@@ -75,8 +78,14 @@ def is_fast(transport: Transport, *, borrowed: bool) -> bool:
     return transport == "fast" or (transport == "auto" and has_hiredis and not borrowed)
 
 
-def share_connection(make: Callable[[], AsyncConnection]) -> NodeCommands:
-    """Carries all commands over one connection."""
+def open_lines(make: Callable[[], AsyncConnection], *, fast: bool) -> tuple["AsyncConnections", NodeCommands]:
+    """What carries the commands that block, and lends connections; and what carries all others."""
+    if not fast:
+        from taskora.wire.backends._async_connections import AsyncConnections
+
+        pool = AsyncConnections(make)
+        return pool, pool
+    from taskora.wire.backends._lines import Lines
     from taskora.wire.backends._multiplexer import Multiplexer
 
-    return Multiplexer(make)
+    return Lines(make), Multiplexer(make)

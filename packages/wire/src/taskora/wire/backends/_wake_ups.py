@@ -31,25 +31,27 @@ class WakeUps:
         self._shared.is_possible = shares
         self._own = 0
 
-    async def wait(self, marker_key: str, timeout_ms: float) -> float | None:
+    def wait(self, marker_key: str, timeout_ms: float) -> Coroutine[Any, Any, float | None]:
         """The score of a token that was taken, or None. May return early without one."""
         if self._own >= OWN_CONNECTIONS and self._shared.is_possible:
-            return await self._shared.wait(marker_key, timeout_ms / 1000)
-        self._own += 1
-        try:
-            return await self._wait_alone(marker_key, timeout_ms)
-        finally:
-            self._own -= 1
+            return self._shared.wait(marker_key, timeout_ms / 1000)
+        return self._wait_alone(marker_key, timeout_ms)
 
     async def _wait_alone(self, marker_key: str, timeout_ms: float) -> float | None:
         loop = asyncio.get_running_loop()
         until = loop.time() + timeout_ms / 1000
-        while True:
-            request = _resp.marker_request((marker_key,), min(timeout_ms, LONGEST_BLOCK_MS))
-            token = await self._connections.blocking_request(request)
-            timeout_ms = (until - loop.time()) * 1000
-            if token is not None or timeout_ms <= 0:
-                return None if token is None else float(token[2])
+        self._own += 1
+        try:
+            while True:
+                request = _resp.marker_request((marker_key,), min(timeout_ms, LONGEST_BLOCK_MS))
+                token = await self._connections.blocking_request(request)
+                if token is not None:
+                    return float(token[2])
+                timeout_ms = (until - loop.time()) * 1000
+                if timeout_ms <= 0:
+                    return None
+        finally:
+            self._own -= 1
 
     async def close(self) -> None:
         """Ends what runs in the background; the connections are closed by now."""
