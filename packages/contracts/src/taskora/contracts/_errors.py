@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from reprlib import Repr
 from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+
+from taskora.contracts.records import record
 
 _PREVIEW_LENGTH: Final = 80
 _LISTED_ISSUES: Final = 10
@@ -94,7 +95,7 @@ class UsageError(_RuleError):
     """A call to the library breaks a rule. Raised before anything is sent to the server."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Issue:
     """One way in which data does not fit its declared type.
 
@@ -250,7 +251,7 @@ _WIRE_REMEDIES: Final[dict[WireVersionCode, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WireVersions:
     """A wire version and the oldest one that can share a server with it.
 

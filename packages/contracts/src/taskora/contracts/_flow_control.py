@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, cast
 
 from taskora.contracts._durations import Duration, to_milliseconds
 from taskora.contracts._errors import UsageError
 from taskora.contracts._options import is_integer
 from taskora.contracts._states import JobState
+from taskora.contracts.records import field, record
 
 FlowKey: TypeAlias = str | Callable[[Any], str]
 """A key, or a function that makes it from a job's input."""
@@ -26,7 +26,7 @@ def check_flow_key(value: object, *, field: str = "key") -> str:
     raise UsageError.for_field(field, value, f"1 to {LONGEST_KEY} printable characters")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Debounce:
     """Of dispatches that follow each other closely, only the last one runs: each replaces the one before it.
 
@@ -44,7 +44,7 @@ class Debounce:
         object.__setattr__(self, "delay_ms", to_milliseconds(self.delay, field="debounce.delay"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Throttle:
     """So many dispatches in a window of time, counted from the first that was accepted; the rest are rejected.
 
@@ -66,7 +66,7 @@ class Throttle:
         object.__setattr__(self, "window_ms", to_milliseconds(self.window, field="throttle.window"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Deduplicate:
     """A dispatch is rejected, and gives a handle to the job that is there, while a job of the same key is unfinished.
 
@@ -107,7 +107,7 @@ def _are_states(value: object) -> bool:
     return bool(states) and all(isinstance(state, str) and state in _DEDUP_STATES for state in states)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RateLimit:
     """How many attempts may start in any window of time, over all workers. Jobs over it wait; none is lost.
 
@@ -130,7 +130,7 @@ class RateLimit:
             check_flow_key(self.key, field="rate_limit.key")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Collect:
     """Dispatches gather under a key and run as one job, whose input is the list of their payloads.
 

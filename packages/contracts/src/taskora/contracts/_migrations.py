@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from taskora.contracts._errors import UsageError
 from taskora.contracts._options import is_integer
+from taskora.contracts.records import record
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Migration(Generic[T]):
     """A step whose result is meant for `target`; made by `into`."""
 

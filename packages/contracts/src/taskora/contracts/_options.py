@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from taskora.contracts._durations import Duration, to_milliseconds
 from taskora.contracts._errors import ContractError
+from taskora.contracts.records import field, record
 
 OnExpire = Literal["fail", "discard"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stall:
     """What happens to jobs whose worker died.
 
@@ -30,7 +30,7 @@ class Stall:
             raise ContractError.for_field("max_count", self.max_count, "an integer, 0 or more")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Ttl:
     """How long jobs may wait for a worker before they are not worth doing.
 

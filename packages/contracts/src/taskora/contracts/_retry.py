@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, cast
 
 from taskora.contracts._durations import LONGEST_MS, Duration, to_milliseconds
 from taskora.contracts._errors import ContractError, UsageError, ValidationError
 from taskora.contracts._failures import ExpiredError, JobCancelledError, JobTimeoutError, RetryError
 from taskora.contracts._options import is_integer
+from taskora.contracts.records import field, record
 
 Backoff: TypeAlias = Literal["fixed", "exponential", "linear"] | Callable[[int], Duration]
 ErrorPattern: TypeAlias = type[BaseException] | str
@@ -22,7 +22,7 @@ _LONGEST_DOUBLING: Final = LONGEST_MS.bit_length()
 _NOT_RETRIED_UNASKED: Final = (ValidationError, JobTimeoutError, JobCancelledError, ExpiredError)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Retry:
     """How often a job may run, and how long to wait between runs.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeAlias, TypedDict, cast
 
 from taskora.contracts._cron import canonical_cron
 from taskora.contracts._durations import Duration, to_milliseconds
 from taskora.contracts._errors import UsageError
+from taskora.contracts.records import field, record
 
 OnMissed: TypeAlias = str
 """`"skip"`, `"catch-up"`, or `"catch-up-limit:N"`."""
@@ -42,7 +42,7 @@ def check_schedule_options(options: ScheduleOptions) -> None:
         raise TypeError(f"a schedule has no option {', '.join(map(repr, unknown))}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Schedule:
     """When a task runs by itself: at an interval, or at the times that a cron expression names.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeGuard, TypeVar
 
 from taskora.contracts._errors import UsageError
+from taskora.contracts.records import field, record
 
 if TYPE_CHECKING:
     from taskora.contracts._contract import TaskContract
@@ -42,8 +42,7 @@ class Signature(Generic[I, O]):
         return Chain((*steps, following))
 
 
-# Not slotted, as contracts: `Group[I, O](...)` relies on an AttributeError of __setattr__.
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Step(Signature[I, O]):
     """One run of a task, made by `contract.s(data)`, or by `contract.s()` to take what the step before it gives.
 
@@ -60,7 +59,7 @@ class Step(Signature[I, O]):
     depth: int = field(default=0, init=False, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Chain(Signature[I, O]):
     """Steps that run one after the other; each is given what the one before it gave."""
 
@@ -72,7 +71,7 @@ class Chain(Signature[I, O]):
         _measure(self, "chain", "step", self.steps)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Group(Signature[I, O]):
     """Members that run side by side, all with the same input; it gives their outputs in order.
 
@@ -90,7 +89,7 @@ class Group(Signature[I, O]):
         _measure(self, "group", "member", self.members)
 
 
-@dataclass(frozen=True)
+@record(kw_only=False, slots=False)
 class Chord(Signature[I, O]):
     """A group, and what is given the list of its outputs."""
 

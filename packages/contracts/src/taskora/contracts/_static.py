@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
 from typing import TypeVar, get_args
 
 from taskora.contracts._contract import UNSET, I, O, TaskContract, timeout_milliseconds
@@ -10,6 +9,7 @@ from taskora.contracts._durations import Duration
 from taskora.contracts._flow_control import Collect
 from taskora.contracts._options import Stall, Ttl
 from taskora.contracts._retry import Retry
+from taskora.contracts.records import frozen_error
 
 
 class static_contract(TaskContract[I, O]):  # noqa: N801 - reads as a function: static_contract[Ping, Pong]("ping")
@@ -51,4 +51,4 @@ class static_contract(TaskContract[I, O]):  # noqa: N801 - reads as a function: 
                 if not isinstance(annotation, TypeVar):  # of a generic function around us: says nothing
                     object.__setattr__(self, field, annotation)
             return
-        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        raise frozen_error(name)

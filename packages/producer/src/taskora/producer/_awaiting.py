@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Final, TypeVar
 
 from taskora.contracts import BackendError, Duration, JobTimeoutError, to_milliseconds
+from taskora.contracts.records import record
 from taskora.wire import Flow, LastEvent, Pause, StreamEvent, ask
 
 S = TypeVar("S")
@@ -21,7 +21,7 @@ LAST_LOOK_S: Final = 1.0
 _RETRY_PAUSE: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class AwaitEvents:
     """Asks the driver of a flow to wait for events after the given positions, by task; the reply is a list of them."""
 
@@ -29,7 +29,7 @@ class AwaitEvents:
     block_ms: int
 
 
-@dataclass(slots=True)
+@record(frozen=False, kw_only=False)
 class Deadline:
     """When to stop waiting; None for never."""
 
@@ -49,7 +49,7 @@ class Deadline:
         return None if self._end is None else max(0, int((self._end - monotonic()) * 1000))
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Awaited:
     """What somebody waits for, and where its end is told.
 

@@ -1,9 +1,9 @@
 """Dispatching to tasks that collect."""
 
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from taskora.contracts import BatchFullError, Collect, TaskContract, UsageError, ValidationError, check_flow_key
+from taskora.contracts.records import record
 from taskora.producer._dispatching import DispatchOptions, DispatchRules, check_names, encode_payload, max_attempts
 from taskora.producer._payload import Payloads
 from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask, random_id
@@ -14,7 +14,7 @@ O = TypeVar("O")  # noqa: E741 - output
 _ALLOWED: Final = frozenset({"skip_validation"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CollectInfo:
     """What has gathered under a key; times are epoch milliseconds."""
 

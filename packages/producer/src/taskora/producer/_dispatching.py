@@ -1,7 +1,6 @@
 """From what a caller wants to run to what is enqueued: every rule is checked before anything is sent."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 from taskora.contracts import (
@@ -15,6 +14,7 @@ from taskora.contracts import (
     check_job_id,
     to_milliseconds,
 )
+from taskora.contracts.records import record
 from taskora.producer._flow_control import FlowOptions, control, rejection
 from taskora.producer._payload import Payloads
 from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Verdict, random_id
@@ -66,7 +66,7 @@ class DispatchOptions(TypedDict, total=False):
     raise_on_reject: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class DispatchItem(Generic[I]):
     """A payload with options of its own, for `dispatch_many`."""
 
@@ -74,7 +74,7 @@ class DispatchItem(Generic[I]):
     options: DispatchOptions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DispatchRules:
     """What a producer demands of every payload. `max_payload` is in bytes."""
 

@@ -4,16 +4,16 @@ Events are hints. They are kept for a limited time and number; what a job's hand
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 
+from taskora.contracts.records import record
 from taskora.producer._payload import PayloadCodec
 from taskora.wire import JobStatus, StreamEvent
 
 O = TypeVar("O")  # noqa: E741 - output
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobEvent:
     """Something happened to a job. `timestamp_ms` is when, in epoch milliseconds of the server's clock."""
 
@@ -23,28 +23,28 @@ class JobEvent:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WaitingEvent(JobEvent):
     """The job is ready to run."""
 
     kind: ClassVar[str] = "waiting"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DelayedEvent(JobEvent):
     """The job was dispatched to run later."""
 
     kind: ClassVar[str] = "delayed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PromotedEvent(JobEvent):
     """A delayed or retrying job is due and ready."""
 
     kind: ClassVar[str] = "promoted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ActiveEvent(JobEvent):
     """An attempt begins; attempts count from 1."""
 
@@ -52,7 +52,7 @@ class ActiveEvent(JobEvent):
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ProgressEvent(JobEvent):
     """The handler reported progress; `value` is a plain JSON value."""
 
@@ -60,7 +60,7 @@ class ProgressEvent(JobEvent):
     value: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CompletedEvent(JobEvent, Generic[O]):
     """The job has its result. `duration_ms` is that of the last attempt.
 
@@ -73,7 +73,7 @@ class CompletedEvent(JobEvent, Generic[O]):
     duration_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FailedEvent(JobEvent):
     """An attempt failed; `attempt` is its number. With `will_retry` another one follows, without it the job is over."""
 
@@ -83,7 +83,7 @@ class FailedEvent(JobEvent):
     will_retry: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RetryingEvent(JobEvent):
     """Another attempt will be made: `attempt` is its number, and `next_attempt_ms` the instant it is due."""
 
@@ -93,7 +93,7 @@ class RetryingEvent(JobEvent):
     next_attempt_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StalledEvent(JobEvent):
     """The worker that ran the job is gone. `count` is how often that happened to this job."""
 
@@ -102,7 +102,7 @@ class StalledEvent(JobEvent):
     action: Literal["recovered", "failed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CancelledEvent(JobEvent):
     """The job was cancelled; `reason` is None if nobody said why."""
 
@@ -110,14 +110,14 @@ class CancelledEvent(JobEvent):
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ExpiredEvent(JobEvent):
     """The job did not start within its time to live."""
 
     kind: ClassVar[str] = "expired"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DebouncedEvent(JobEvent):
     """Another dispatch of its debounce key took the place of the job, which is gone; `replaced_by` is the new one."""
 
@@ -125,7 +125,7 @@ class DebouncedEvent(JobEvent):
     replaced_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CollectEvent(JobEvent):
     """An item joined the batch of `key`, which holds `count` now. The job is the one that will run the batch.
 

@@ -1,6 +1,5 @@
 """From the flow control that a caller asks for to what the storage decides on."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from taskora.contracts import (
@@ -14,13 +13,14 @@ from taskora.contracts import (
     UsageError,
     check_flow_key,
 )
+from taskora.contracts.records import record
 from taskora.wire import Admission, Control, ControlledJob, NewJob, Verdict
 
 _LATEST: Final = "latest:"
 _KINDS: Final = {"debounce": Debounce, "throttle": Throttle, "deduplicate": Deduplicate}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FlowOptions:
     """The flow control of one dispatch."""
 

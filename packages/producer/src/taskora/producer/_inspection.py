@@ -1,10 +1,10 @@
 """Looking at jobs: what operators and tests see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, cast
 
 from taskora.contracts import ContractError, JobState, TaskContract, UsageError, check_job_id, check_task_name
+from taskora.contracts.records import record
 from taskora.wire import (
     CountJobs,
     Flow,
@@ -28,7 +28,7 @@ DEFAULT_LIMIT: Final = 20
 _JSON: Final = JsonSerializer()  # progress and logs are JSON, whatever payloads are
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TimelineEntry:
     """When a job entered a state, in epoch milliseconds."""
 
@@ -36,7 +36,7 @@ class TimelineEntry:
     timestamp_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobInfo:
     """A job as it stands. `data`, `result` and `progress` are plain values, or text where they cannot be decoded.
 
@@ -67,7 +67,7 @@ class JobInfo:
     fields: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskStats:
     """Counts of one task. `delayed` includes jobs that wait for a retry; the age is in seconds.
 
@@ -103,7 +103,7 @@ class TaskStats:
         return {reason: count for reason, count in counts.items() if count}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class MigrationInfo:
     """Payload versions of the jobs of a task that may still run, each with how many there are.
 

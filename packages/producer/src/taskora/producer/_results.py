@@ -1,6 +1,5 @@
 """What a finished job means to whoever waits for it."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from taskora.contracts import (
@@ -11,6 +10,7 @@ from taskora.contracts import (
     UnknownJobError,
     ValidationError,
 )
+from taskora.contracts.records import record
 from taskora.producer._awaiting import Awaited, Deadline, wait_until_ended
 from taskora.producer._payload import PayloadCodec
 from taskora.wire import Flow, JobStatus, ReadStatuses, ask
@@ -18,7 +18,7 @@ from taskora.wire import Flow, JobStatus, ReadStatuses, ask
 O = TypeVar("O")  # noqa: E741 - output
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class ResultReader(Generic[O]):
     """Turns the end of a job into its result, or into the error that says why there is none."""
 

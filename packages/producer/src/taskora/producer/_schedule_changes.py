@@ -1,10 +1,10 @@
 """Changing some options of a schedule."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from taskora.contracts import Schedule, ScheduleOptions, UsageError
+from taskora.contracts.records import replace
 
 
 def changed(schedule: Schedule, options: ScheduleOptions) -> Schedule:

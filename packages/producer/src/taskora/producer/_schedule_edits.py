@@ -16,10 +16,10 @@ else than was read begins again.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record, replace
 from taskora.producer._schedule_info import Stored, stored_schedule
 from taskora.wire import (
     Expected,
@@ -38,7 +38,7 @@ HOLD_MS: Final = 10_000
 _TRIES: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Edit:
     """What shall be stored: a record, None for none, and when it is due, None for never."""
 

@@ -1,15 +1,15 @@
 """What is stored of a schedule, as it was read and as people see it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from taskora.contracts import Schedule, UsageError
+from taskora.contracts.records import record
 from taskora.producer._due import due_after, in_zone, runs_from
 from taskora.producer._occurrences import from_epoch_ms, to_epoch_ms
 from taskora.wire import ScheduleRecord, ScheduleRecordError, decode_schedule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScheduleInfo:
     """A schedule as it stands.
 
@@ -48,7 +48,7 @@ class ScheduleInfo:
         return runs_from(self.schedule, to_epoch_ms(self.next_run), count)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stored:
     """What is stored under a name. `record` is None when there is none, or none that can be read."""
 

@@ -3,10 +3,10 @@
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, cast
 
 from taskora.contracts import ContractError, Schedule, TaskContract, UsageError, check_task_name
+from taskora.contracts.records import replace
 from taskora.producer._due import first_due
 from taskora.producer._payload import PayloadCodec
 from taskora.producer._schedule_edits import Edit, edit_schedule, edit_to, read_stored

@@ -1,9 +1,9 @@
 """Dispatching more than anybody wants to hold at once: batches are cut while items come, and go as there is room."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, Generic, TypeAlias, TypeVar
 
+from taskora.contracts.records import record
 from taskora.producer._dispatching import BATCH_BYTES, BATCH_SIZE, AnyJob, DispatchItem
 from taskora.wire import NewJob, PushCollect
 
@@ -13,7 +13,7 @@ Items: TypeAlias = Iterable[I | DispatchItem[I]]
 Dispatch: TypeAlias = AnyJob | PushCollect
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class StreamBatch(Generic[I]):
     """Items that travel together, with what is sent for each; `first` is the index of the first one in the stream."""
 

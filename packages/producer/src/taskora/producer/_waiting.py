@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, UsageError
+from taskora.contracts.records import record
 from taskora.producer._awaiting import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Awaited, Deadline
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._results import expired_status, is_settled
@@ -23,7 +23,7 @@ _log: Final = logging.getLogger("taskora.producer")
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Seen(Generic[S]):
     """What a wait was for."""
 

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from taskora.contracts import canonical_cron
+from taskora.contracts.records import record
 
 if TYPE_CHECKING:
     from croniter import croniter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WallTimes:
     """The times that an expression names.
 

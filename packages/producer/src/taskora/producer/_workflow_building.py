@@ -3,7 +3,6 @@
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import (
@@ -18,6 +17,7 @@ from taskora.contracts import (
     group,
     is_signature,
 )
+from taskora.contracts.records import record, replace
 from taskora.producer._dispatching import DispatchRules, encode_payload, is_integer
 from taskora.producer._payload import PayloadCodec, Payloads
 from taskora.wire import WorkflowGraph, WorkflowStep, put_together
@@ -32,7 +32,7 @@ _LONGEST_NAME: Final = 200
 _ARROW: Final = " \u2192 "
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class OneOutput:
     """The output of one step."""
 
@@ -58,7 +58,7 @@ class OneOutput:
             raise ValidationError(issues=error.issues, task=error.task, subject=subject) from error.__cause__
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class ManyOutputs:
     """The outputs of a group's members, in order."""
 
@@ -81,7 +81,7 @@ class ManyOutputs:
         return tuple(parts) if self.is_tuple else parts
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class WholeOutput:
     """The output of a workflow that was dispatched elsewhere, of one declared type."""
 
@@ -109,7 +109,7 @@ class WholeOutput:
 Output: TypeAlias = OneOutput | ManyOutputs
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Plan:
     """What is stored of a workflow, and how its result is read."""
 

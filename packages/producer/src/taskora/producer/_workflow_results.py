@@ -1,10 +1,10 @@
 """What the end of a workflow means to whoever waits for it, and what people see of workflows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from taskora.contracts import JobCancelledError, JobFailedError, UnknownJobError, UsageError
+from taskora.contracts.records import record
 from taskora.producer._inspection import check_page, plain_value
 from taskora.producer._workflow_building import Plan
 from taskora.wire import (
@@ -27,7 +27,7 @@ _LISTED_AT_ONCE: Final = 50
 STATES: Final[tuple[WorkflowState, ...]] = ("running", "completed", "failed", "cancelled")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowNode:
     """One step of a workflow. `result` is a plain value; `spawned_by` is the number of the step that added it.
 
@@ -45,7 +45,7 @@ class WorkflowNode:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowInfo:
     """A workflow as it stands. Times are epoch milliseconds; `steps` counts its steps by state."""
 

@@ -6,9 +6,9 @@ given to `run`; the rest is waiting. Whatever meets these protocols, and passes 
 
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from taskora.contracts.records import record
 from taskora.wire._events import StreamEvent
 from taskora.wire._operations import Operation
 
@@ -23,7 +23,7 @@ class Clock(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cancellation:
     """Somebody wants an active job to stop."""
 

@@ -1,7 +1,8 @@
 """What travels to Redis: a script with its keys and arguments, and nothing else."""
 
-from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
+
+from taskora.contracts.records import record
 
 Arg: TypeAlias = str | bytes | int | float
 
@@ -12,7 +13,7 @@ ScanPage: TypeAlias = tuple[bytes, list[bytes]]
 R = TypeVar("R", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Script:
     """A transition as the server knows it."""
 
@@ -21,7 +22,7 @@ class Script:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Call(Generic[R]):
     """One atomic script call; `R` is the shape of the raw reply.
 

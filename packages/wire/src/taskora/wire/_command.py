@@ -1,9 +1,9 @@
 """An operation as a Redis call: which script, which keys, which arguments, and what the reply means."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from taskora.contracts.records import record
 from taskora.wire._call import Call
 from taskora.wire._job import text_of
 from taskora.wire._keys import Keyspace
@@ -14,7 +14,7 @@ Raw = Any  # a reply as the protocol delivers it; its shape is declared by the s
 O = TypeVar("O", bound=Operation[Any])  # noqa: E741 - operation
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False, guarded=False)
 class Command(Generic[R]):
     """A call, and the function that turns its raw reply into the operation's."""
 

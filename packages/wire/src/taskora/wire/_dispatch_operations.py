@@ -1,15 +1,15 @@
 """Operations of producers: enqueueing, with and without flow control."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Self
 
 from taskora.contracts import JobState
+from taskora.contracts.records import record, replace
 from taskora.wire._operation import Operation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class NewJob:
     """A job to enqueue. `data` is the encoded payload; 0 means no delay, no priority, no time to live."""
 
@@ -20,7 +20,7 @@ class NewJob:
     ttl_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Enqueue(Operation[tuple[bool, ...]]):
     """Creates jobs. The reply says, per job and in order, whether it was created; an id that exists is left alone."""
 
@@ -45,7 +45,7 @@ class Control(Enum):
     KEEP_LATEST = "keep_latest"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ControlledJob:
     """A job that asks for flow control; the fields that its control does not need stay empty."""
 
@@ -70,7 +70,7 @@ class Verdict(Enum):
     UPDATED = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Admission:
     """The verdict on one dispatch, and the job that its caller should follow."""
 
@@ -78,7 +78,7 @@ class Admission:
     job_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EnqueueControlled(Operation[tuple[Admission, ...]]):
     """Creates jobs as far as their flow control admits them; decides in order, so that those of a batch see each other.
 
@@ -106,7 +106,7 @@ class Collecting(Enum):
     REPEATED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Collected:
     """Reply of `PushCollect`; `count` is how many items the batch holds."""
 
@@ -114,7 +114,7 @@ class Collected:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PushCollect(Operation[Collected]):
     """Adds an item to the batch of a key. `job_id` becomes the batch's job if this push is its last; 0 is no limit."""
 
@@ -134,7 +134,7 @@ class PushCollect(Operation[Collected]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Batch:
     """What has gathered under a key; times are epoch milliseconds, None when there is nothing."""
 
@@ -144,7 +144,7 @@ class Batch:
     last_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadCollect(Operation[Batch]):
     """The batch of a key, as it is now."""
 

@@ -1,12 +1,12 @@
 """Entries of a task's event stream."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from taskora.contracts.records import record
 from taskora.wire._job import text_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StreamEvent:
     """One entry. Events are hints: the job's own record is the truth, and an entry may be trimmed before it is read.
 

@@ -6,10 +6,10 @@ error thrown into it. `drive` and `drive_async` perform what it asks for.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record
 from taskora.wire._job import JobRecord
 from taskora.wire._operations import CountVersions, ListJobs, Operation, VersionCounts
 
@@ -17,14 +17,14 @@ R = TypeVar("R")
 Flow: TypeAlias = Generator[Any, Any, R]
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Pause:
     """Asks the driver to let time pass."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Together:
     """Asks the driver for several operations that do not depend on one another; the reply is a list of theirs.
 

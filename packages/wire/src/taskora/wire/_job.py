@@ -7,11 +7,11 @@ neutral value instead of hiding the whole job.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, TypeAlias, cast
 
 from taskora.contracts import JobState, preview
+from taskora.contracts.records import record
 
 LogLevel: TypeAlias = Literal["info", "warn", "error"]
 
@@ -42,7 +42,7 @@ STATUS_FIELDS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LogEntry:
     """One line a handler logged. `meta` holds plain JSON values."""
 
@@ -52,7 +52,7 @@ class LogEntry:
     meta: Mapping[str, object] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobStatus:
     """Where a job stands. `result` and `progress` are encoded; times are epoch milliseconds.
 
@@ -72,7 +72,7 @@ class JobStatus:
     settled_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobRecord:
     """Everything stored of a job. `data`, `result` and `progress` are encoded; times are epoch milliseconds."""
 

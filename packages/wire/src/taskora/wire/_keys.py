@@ -1,14 +1,14 @@
 """Key names: the only place that knows how a key is spelled."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
 from taskora.contracts import UsageError, check_prefix
+from taskora.contracts.records import field, field_names, record
 
 ROOT: Final = "taskora:"
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class TaskKeys:
     """The keys of one task; the braces are the Redis Cluster hash tag, so all of them share a slot.
 
@@ -48,7 +48,7 @@ class TaskKeys:
         return self.prefix + state
 
 
-_TASK_SLOTS: Final = tuple(name for name in TaskKeys.__slots__ if name != "prefix")
+_TASK_SLOTS: Final = field_names(TaskKeys)[1:]
 
 
 class Keyspace:

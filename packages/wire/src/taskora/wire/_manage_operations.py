@@ -1,11 +1,11 @@
 """Operations of operators and of the keyspace: cancelling, reviving, deleting, meeting."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, Self, TypeAlias
 
 from taskora.contracts import JobState
+from taskora.contracts.records import record, replace
 from taskora.wire._operation import Operation
 from taskora.wire._version import Meta, StoredMeta
 
@@ -21,7 +21,7 @@ class CancelReply(Enum):
     ENDED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Cancel(Operation[CancelReply]):
     """Cancels a job that has not ended; if it is active, asks the worker that runs it."""
 
@@ -34,7 +34,7 @@ class Cancel(Operation[CancelReply]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Revived:
     """Reply of `RetryDead`: the jobs that wait again, and the steps of workflows that were left alone."""
 
@@ -42,7 +42,7 @@ class Revived:
     steps: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RetryDead(Operation[Revived]):
     """Revives failed jobs, or, when no ids are given, the `limit` oldest after the first `offset`.
 
@@ -63,7 +63,7 @@ class RetryDead(Operation[Revived]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RemoveFinished(Operation[bool]):
     """Deletes one ended job; false when it is not in that state. `request` is as that of `RetryDead`."""
 
@@ -77,7 +77,7 @@ class RemoveFinished(Operation[bool]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pruned:
     """Reply of `Prune`: how many jobs were deleted. With a `cursor` there are more, to be looked at in another call."""
 
@@ -85,7 +85,7 @@ class Pruned:
     cursor: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Prune(Operation[Pruned]):
     """Deletes ended jobs by age, then by number; looks at the oldest `limit` behind the cursor. None keeps all.
 
@@ -102,19 +102,19 @@ class Prune(Operation[Pruned]):
     cursor: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Handshake(Operation[StoredMeta]):
     """Writes our meta record if there is none, and returns what is stored."""
 
     ours: Meta
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadMigrationLock(Operation[bytes]):
     """The JSON text of the migration lock, or nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CancelSteps(Operation[tuple[CancelReply, ...]]):
     """As `Cancel`, for jobs of a workflow that has stopped; one that was not enqueued yet is prevented (`UNKNOWN`).
 

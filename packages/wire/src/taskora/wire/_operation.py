@@ -5,13 +5,14 @@ An operation says what shall happen, not how: a backend turns it into one script
 Every operation is atomic. Replies that a caller must expect (lease lost, id taken) are values, never exceptions.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Generic, Self, TypeVar
+
+from taskora.contracts.records import record
 
 R = TypeVar("R", covariant=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Operation(Generic[R]):
     """One atomic request; `R` is the type of its reply.
 

@@ -1,9 +1,9 @@
 """How operations that only look are carried out by Redis."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final, cast
 
+from taskora.contracts.records import replace
 from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
 from taskora.wire._command import Command, builds

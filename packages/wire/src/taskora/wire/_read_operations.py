@@ -1,15 +1,15 @@
 """Operations that only look."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from taskora.contracts import JobState
+from taskora.contracts.records import record
 from taskora.wire._job import JobRecord, JobStatus, LogEntry
 from taskora.wire._operation import Operation
 from taskora.wire._workflow_operations import StepLink
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadStatuses(Operation[tuple[JobStatus | None, ...]]):
     """Where jobs stand, with their results but without their data; None for one that does not exist."""
 
@@ -17,7 +17,7 @@ class ReadStatuses(Operation[tuple[JobStatus | None, ...]]):
     job_ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadLinks(Operation[tuple[StepLink | None, ...]]):
     """Of which workflows jobs are steps; None for one that is none, or does not exist."""
 
@@ -25,7 +25,7 @@ class ReadLinks(Operation[tuple[StepLink | None, ...]]):
     job_ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadJob(Operation[JobRecord | None]):
     """Everything about one job, logs included."""
 
@@ -33,7 +33,7 @@ class ReadJob(Operation[JobRecord | None]):
     job_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadLogs(Operation[tuple[LogEntry, ...]]):
     """The log of one job, oldest entry first."""
 
@@ -41,7 +41,7 @@ class ReadLogs(Operation[tuple[LogEntry, ...]]):
     job_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListJobs(Operation["JobPage"]):
     """A page of the jobs in one state, without logs.
 
@@ -57,7 +57,7 @@ class ListJobs(Operation["JobPage"]):
     after: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobPage:
     """Jobs, and the request for the rest of the page where a storage did not find all at once."""
 
@@ -65,7 +65,7 @@ class JobPage:
     rest: ListJobs | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class JobCounts:
     """How many jobs a task has. `delayed` includes those that wait for their retry.
 
@@ -90,14 +90,14 @@ class JobCounts:
     rate_limited_until_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CountJobs(Operation[JobCounts]):
     """Counts the jobs of a task."""
 
     task: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class VersionCounts:
     """How many jobs that may still run have which payload version, and the request for those not counted yet."""
 
@@ -107,7 +107,7 @@ class VersionCounts:
     rest: "CountVersions | None" = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CountVersions(Operation[VersionCounts]):
     """Counts payload versions. Reads every waiting, active and delayed job: for operators, not for loops.
 
@@ -119,14 +119,14 @@ class CountVersions(Operation[VersionCounts]):
     cursor: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class LastEvent(Operation[str]):
     """Position of the newest event of a task."""
 
     task: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TaskPage:
     """Some task names, and where to go on; `cursor` "0" ends the scan. A name may come twice."""
 
@@ -134,7 +134,7 @@ class TaskPage:
     tasks: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScanTasks(Operation[TaskPage]):
     """Finds the tasks that ever had a job."""
 

@@ -1,10 +1,10 @@
 """Operations of workers: claiming, settling, renewing, reporting, recovering."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Literal, Self, TypeAlias
 
+from taskora.contracts.records import record, replace
 from taskora.wire._operation import Operation
 from taskora.wire._workflow_operations import StepLink
 
@@ -26,7 +26,7 @@ class OutcomeKind(Enum):
     DECLINED = "declined"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Outcome:
     """The end of one attempt. `payload` is the encoded result, or the error text."""
 
@@ -46,7 +46,7 @@ class Settlement(Enum):
     REPEATED = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Claim:
     """The right to run one attempt of a job, as long as its lease is renewed. `link` is None outside of workflows."""
 
@@ -59,7 +59,7 @@ class Claim:
     link: StepLink | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Exchanged:
     """Reply of `Exchange`. Times are those of the storage's clock."""
 
@@ -69,7 +69,7 @@ class Exchanged:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Pace:
     """How fast a task may start jobs: at most `max` within `window_ms` (0 for no limit), or one at a time."""
 
@@ -85,7 +85,7 @@ NO_PACE = Pace()
 NEWEST = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Exchange(Operation[Exchanged]):
     """Settles attempts that ended and claims up to `slots` ready jobs, in one step.
 
@@ -111,7 +111,7 @@ class Exchange(Operation[Exchanged]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Lease:
     """Names one claim: the job, and the token that fences it."""
 
@@ -127,7 +127,7 @@ class LeaseState(Enum):
     HELD = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class ExtendLeases(Operation[tuple[LeaseState, ...]]):
     """Renews leases from now; the reply has one state per lease, in order."""
 
@@ -137,7 +137,7 @@ class ExtendLeases(Operation[tuple[LeaseState, ...]]):
     leases: Sequence[Lease]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReserveStart(Operation[int]):
     """Gives an attempt its place in the rate limit of a key; the reply is how many milliseconds it has to wait.
 
@@ -151,7 +151,7 @@ class ReserveStart(Operation[int]):
     window_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReportEntry:
     """Progress or one log entry (JSON text) of an active job."""
 
@@ -161,7 +161,7 @@ class ReportEntry:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Report(Operation[tuple[bool, ...]]):
     """Writes progress and logs in order; the reply says per entry whether its lease still held."""
 
@@ -169,7 +169,7 @@ class Report(Operation[tuple[bool, ...]]):
     entries: Sequence[ReportEntry]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Recovered:
     """Ids that a stall sweep gave back, failed for good, or finished cancelling.
 
@@ -182,7 +182,7 @@ class Recovered:
     cursor: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RecoverStalled(Operation[Recovered]):
     """Gives back the active jobs whose worker is gone; one that stalled more than `max_count` times fails.
 

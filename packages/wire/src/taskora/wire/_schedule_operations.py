@@ -1,10 +1,10 @@
 """Operations of schedulers and of those who manage schedules. Each touches one key, or the keys of one task."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal, TypeAlias
 
+from taskora.contracts.records import record
 from taskora.wire._operation import Operation
 
 Expected: TypeAlias = int | Literal["none", "any"]
@@ -13,7 +13,7 @@ Expected: TypeAlias = int | Literal["none", "any"]
 MOST_DUE: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Lead(Operation[bool]):
     """Becomes or stays the scheduler that leads; false when another one does."""
 
@@ -21,14 +21,14 @@ class Lead(Operation[bool]):
     ttl_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StepDown(Operation[bool]):
     """Stops to lead; false when the caller did not."""
 
     token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClaimedDue:
     """What was claimed, with when each was due; `next_ms` is when something is due next. Epoch milliseconds."""
 
@@ -37,7 +37,7 @@ class ClaimedDue:
     due: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ClaimDue(Operation[ClaimedDue]):
     """Claims schedules that are due: each is due again when the claim ends, also if its reply is lost."""
 
@@ -45,7 +45,7 @@ class ClaimDue(Operation[ClaimedDue]):
     limit: int = MOST_DUE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SetDue(Operation[bool]):
     """Says when a schedule is due, None for never; false when it is not due when it was expected to be."""
 
@@ -54,7 +54,7 @@ class SetDue(Operation[bool]):
     due_ms: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WriteSchedule(Operation[bool]):
     """Replaces the record of a schedule, None for none; false when it is not the one that was expected."""
 
@@ -63,14 +63,14 @@ class WriteSchedule(Operation[bool]):
     record: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadSchedules(Operation[Mapping[str, bytes]]):
     """The records of the schedules of some names, as far as they exist."""
 
     names: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SchedulePage:
     """Some records by name, and where to go on; `cursor` "0" ends the scan. A name may come twice."""
 
@@ -78,7 +78,7 @@ class SchedulePage:
     records: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScanSchedules(Operation[SchedulePage]):
     """The records of all schedules, about `limit` at a time."""
 
@@ -86,7 +86,7 @@ class ScanSchedules(Operation[SchedulePage]):
     limit: int = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DueTimes:
     """When schedules are due; those that never are have no entry. Epoch milliseconds.
 
@@ -101,14 +101,14 @@ class DueTimes:
     due: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadDue(Operation[DueTimes]):
     """When some schedules are due, and the first of all."""
 
     names: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Occurrence:
     """One run of a schedule to dispatch. `job_id` names the run; `data` is its encoded payload."""
 
@@ -126,7 +126,7 @@ class Dispatched(Enum):
     UNDER_WAY = -2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DispatchOccurrences(Operation[Dispatched]):
     """Dispatches those of the runs that never were; nothing after `claimed_until_ms`, or for a withdrawn claim.
 
@@ -143,7 +143,7 @@ class DispatchOccurrences(Operation[Dispatched]):
     jobs: Sequence[Occurrence]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WithdrawClaim(Operation[bool]):
     """Refuses what the holder of a claim has not dispatched yet; false when the claim is over.
 

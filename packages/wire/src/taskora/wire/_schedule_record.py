@@ -6,12 +6,12 @@ knows are kept as they are.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID, uuid5
 
 from taskora.contracts import ContractError, Schedule, UsageError, check_task_name, preview
+from taskora.contracts.records import field, record, replace
 from taskora.wire._job import dump_json, text_of
 
 # What others write, in their order; `every` or `cron` with `timezone`.
@@ -41,7 +41,7 @@ class ScheduleRecordError(ValueError):
     """A stored record says nothing that can be carried out."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ScheduleRecord:
     """Everything stored of a schedule. Times are epoch milliseconds.
 

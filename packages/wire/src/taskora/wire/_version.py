@@ -1,9 +1,9 @@
 """Which keyspaces this code can share, and the verdict on the one it meets."""
 
-from dataclasses import dataclass
 from typing import Final
 
 from taskora.contracts import WireVersionError, WireVersions
+from taskora.contracts.records import record
 
 WIRE_VERSION: Final = 6
 MIN_COMPAT: Final = 6
@@ -11,7 +11,7 @@ MIN_COMPAT: Final = 6
 _MOST_DIGITS: Final = 15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Meta:
     """What a program speaks: its wire version, and the oldest version that can still read what it writes."""
 
@@ -20,7 +20,7 @@ class Meta:
     written_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StoredMeta:
     """The meta record as it is stored; fields that are missing are empty."""
 

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, cast
 
+from taskora.contracts.records import record
 from taskora.wire._job import dump_json, integer_of, text_of
 from taskora.wire._operation import Operation
 
@@ -12,7 +12,7 @@ from taskora.wire._operation import Operation
 WORKER_LIFETIME_MS: Final = 30_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkerRecord:
     """A worker, as far as one of its tasks is concerned. Times are epoch milliseconds.
 
@@ -30,7 +30,7 @@ class WorkerRecord:
     beat_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AnnounceWorker(Operation[int]):
     """Says that a worker is there, or `leaves`; the reply is how many workers its task has. Repeat it before 30 s."""
 
@@ -43,7 +43,7 @@ class AnnounceWorker(Operation[int]):
         return self.worker.task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadWorkers(Operation[tuple[WorkerRecord, ...]]):
     """The workers of a task that are there, by when they were last heard of."""
 

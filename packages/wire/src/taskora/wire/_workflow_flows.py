@@ -9,10 +9,10 @@ operations makes sure that whatever was begun is found and finished by somebody:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from taskora.contracts import BackendError, JobState
+from taskora.contracts.records import record, replace
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask, may_pass
 from taskora.wire._job import JobStatus
@@ -89,7 +89,7 @@ def _batches(jobs: Sequence[op.StepJob]) -> Iterable[Sequence[op.StepJob]]:
     yield batch
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class NotTold:
     """A workflow that could not be told of the ends of some jobs, and why. Their notes are still there."""
 

@@ -8,10 +8,10 @@ and which step spawned another.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record
 
 _NOTHING: Final = "-"
 _NUMBER: Final = re.compile(rb"\d+")
@@ -24,7 +24,7 @@ class DamagedWorkflowError(BackendError):
         super().__init__(message, is_permanent=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowStep:
     """One node of the graph.
 
@@ -65,7 +65,7 @@ def put_together(shape: str, result_of: Callable[[int], bytes]) -> bytes:
     return _NUMBER.sub(lambda match: result_of(int(match[0])) or b"null", shape.encode())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowGraph:
     """All steps, by number; `terminal` are those whose results are the workflow's.
 
@@ -158,7 +158,7 @@ def numbers_of(line: str) -> tuple[int, ...]:
     return tuple(int(number) for number in line.split(",") if number)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AttemptPlan:
     """What one attempt of a step has spawned: the steps from `first` to `last`, and those among them that come last.
 

@@ -6,10 +6,10 @@ acted upon. `_workflow_flows` puts them together.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, Literal, Self, TypeAlias
 
 from taskora.contracts import JobState
+from taskora.contracts.records import record, replace
 from taskora.wire._job import text_of
 from taskora.wire._operation import Operation
 from taskora.wire._workflow_graph import WorkflowGraph
@@ -33,7 +33,7 @@ def state_named(raw: bytes) -> WorkflowState | None:
     return next((state for state in _STATES if state == text), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class StepLink:
     """Where a job belongs: to which workflow, and as which of its steps."""
 
@@ -41,7 +41,7 @@ class StepLink:
     step: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StepResult:
     """A step whose job has completed; the result is encoded.
 
@@ -54,7 +54,7 @@ class StepResult:
     settled_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StepJob:
     """A job of a workflow, to be enqueued."""
 
@@ -66,7 +66,7 @@ class StepJob:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class CreateWorkflow(Operation[bool]):
     """Stores a workflow that runs from now on; false when the id is taken. A `ttl_ms` of 0 sets no limit.
 
@@ -83,7 +83,7 @@ class CreateWorkflow(Operation[bool]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AbandonWorkflow(Operation[bool]):
     """Prevents a workflow from being created late; false when it exists."""
 
@@ -91,7 +91,7 @@ class AbandonWorkflow(Operation[bool]):
     keep_ms: int = KEEP_ABANDONED_MS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Advanced:
     """Reply of `AdvanceWorkflow`: the steps that can start. `state` is None when there is no such workflow.
 
@@ -103,7 +103,7 @@ class Advanced:
     ready: tuple[StepJob, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class AdvanceWorkflow(Operation[Advanced]):
     """Notes the results of steps, and finds out what they make possible."""
 
@@ -112,7 +112,7 @@ class AdvanceWorkflow(Operation[Advanced]):
     keep_ms: int = KEEP_COMPLETED_MS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Stopped:
     """Reply of `StopWorkflow`: the jobs that are to be cancelled, as task and id, and the try that the workflow is in.
 
@@ -127,7 +127,7 @@ class Stopped:
     revives_in: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class StopWorkflow(Operation[Stopped]):
     """Ends a workflow that runs: because of one of its steps, or, without one, from outside.
 
@@ -146,7 +146,7 @@ class StopWorkflow(Operation[Stopped]):
     keep_ms: int = KEEP_STOPPED_MS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReviseWorkflow(Operation[bool]):
     """Replaces the graph of a workflow, and fields beside it, unless it has changed since it was read.
 
@@ -170,7 +170,7 @@ class ReviseWorkflow(Operation[bool]):
         return replace(self, resend=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowFields:
     """What is stored of a workflow, by field; empty when there is none. `now_ms` is the storage's clock."""
 
@@ -178,7 +178,7 @@ class WorkflowFields:
     values: Mapping[str, bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadWorkflow(Operation[WorkflowFields]):
     """Some fields of a workflow, or, without names, all of them."""
 
@@ -186,7 +186,7 @@ class ReadWorkflow(Operation[WorkflowFields]):
     names: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RememberWorkflow(Operation[bool]):
     """Puts a workflow on the list of those to look at, once `look_ms` have passed.
 
@@ -198,7 +198,7 @@ class RememberWorkflow(Operation[bool]):
     workflow_try: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowsDue:
     """Reply of `DueWorkflows`: ids, and when all of them come again, in epoch milliseconds."""
 
@@ -206,7 +206,7 @@ class WorkflowsDue:
     workflow_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DueWorkflows(Operation[WorkflowsDue]):
     """Takes the workflows that are to be looked at; they come again after `again_ms`."""
 
@@ -214,7 +214,7 @@ class DueWorkflows(Operation[WorkflowsDue]):
     again_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class FileWorkflow(Operation[bool]):
     """Takes an ended workflow off the list of those to look at; `listed` ones go on the list of ended ones.
 
@@ -230,7 +230,7 @@ class FileWorkflow(Operation[bool]):
     workflow_try: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ListWorkflows(Operation[tuple[str, ...]]):
     """A page of the ids of workflows: those that have not been filed, or the ended ones, newest first."""
 
@@ -239,7 +239,7 @@ class ListWorkflows(Operation[tuple[str, ...]]):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowSummary:
     """What a list shows of a workflow. Times are epoch milliseconds; `steps` counts its steps by state."""
 
@@ -253,14 +253,14 @@ class WorkflowSummary:
     steps: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DescribeWorkflow(Operation[WorkflowSummary | None]):
     """A summary of a workflow; None when there is none, or nothing that could be one."""
 
     workflow_id: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EnqueueSteps(Operation[tuple[bool, ...]]):
     """Creates jobs of one task and version; the reply says which were created. An id that exists is left alone."""
 
@@ -269,7 +269,7 @@ class EnqueueSteps(Operation[tuple[bool, ...]]):
     steps: Sequence[StepJob]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class EndedStep:
     """A job of a workflow that has ended. `state` is None when it has not, after all, or is gone.
 
@@ -287,7 +287,7 @@ class EndedStep:
     settled_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReadUntold(Operation[tuple[EndedStep, ...]]):
     """Jobs of workflows that ended at least `min_age_ms` ago, and whose workflows may not know."""
 
@@ -296,7 +296,7 @@ class ReadUntold(Operation[tuple[EndedStep, ...]]):
     limit: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ForgetUntold(Operation[int]):
     """Says that the workflows of these jobs know of their ends; the reply is how many were noted."""
 
@@ -304,7 +304,7 @@ class ForgetUntold(Operation[int]):
     job_ids: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class PostponeUntold(Operation[tuple[str, ...]]):
     """Puts off telling workflows of the ends of these jobs, longer the longer ago that was, within bounds.
 
@@ -318,7 +318,7 @@ class PostponeUntold(Operation[tuple[str, ...]]):
     give_up_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TellWorkflowEnd(Operation[bool]):
     """Tells those who wait that a workflow has ended, in the events of a task."""
 

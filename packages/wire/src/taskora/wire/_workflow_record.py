@@ -1,9 +1,9 @@
 """A workflow as it is stored, decoded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from taskora.contracts.records import record
 from taskora.wire._flows import Flow, ask
 from taskora.wire._job import integer_of, text_of
 from taskora.wire._operations import ReadWorkflow, WorkflowFields, WorkflowState, state_named
@@ -12,7 +12,7 @@ from taskora.wire._workflow_graph import DamagedWorkflowError, WorkflowGraph, de
 STATUS_FIELDS: Final = ("state", "error", "py:deadline", "py:try")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowRecord:
     """Everything stored of a workflow. Times are epoch milliseconds; `now_ms` is when it was read.
 
@@ -82,7 +82,7 @@ class WorkflowRecord:
         return self.deadline_ms is not None and self.now_ms >= self.deadline_ms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkflowStatus:
     """Where a workflow stands. `error` is the message of what failed, or why it was cancelled."""
 

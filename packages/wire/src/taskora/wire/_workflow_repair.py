@@ -1,10 +1,10 @@
 """Finding and finishing what somebody began for a workflow and did not finish."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 
 from taskora.contracts import JobState
+from taskora.contracts.records import record, replace
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask, may_pass
 from taskora.wire._job import JobStatus
@@ -31,7 +31,7 @@ _REVIVED_AT_ONCE: Final = 500
 UNTOLD_AGE_MS: Final = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Unrepaired:
     """A workflow whose look failed, and why. The next look at it is due later."""
 

@@ -4,10 +4,10 @@ import hashlib
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from taskora.contracts import MAX_STEPS, JobState, UsageError
+from taskora.contracts.records import record, replace
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask
 from taskora.wire._job import JobStatus, text_of
@@ -20,7 +20,7 @@ _NUMBER: Final = re.compile(r"\d+")
 Letter: TypeAlias = tuple[str, str]  # a failed job: its task, and its id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Spawn:
     """What an attempt of a step has spawned. `token` is that of its claim, which tells it from other attempts."""
 

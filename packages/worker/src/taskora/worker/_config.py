@@ -1,9 +1,9 @@
 """How a worker is set up. Validated once, where it is written."""
 
-from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from taskora.contracts import Duration, Retry, Stall, Ttl, UsageError, to_milliseconds
+from taskora.contracts.records import field, record
 
 T = TypeVar("T")
 
@@ -12,7 +12,7 @@ DEFAULT_LEASE: Final = "30s"
 SHORTEST_LEASE_MS: Final = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Defaults:
     """Options of tasks whose contract and implementation say nothing.
 
@@ -40,7 +40,7 @@ class Defaults:
         check_instance("ttl", self.ttl, Ttl)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Keep:
     """How long, and how many, ended jobs are kept; None for no limit, 0 for none at all.
 
@@ -65,7 +65,7 @@ class Keep:
         return self.max_age_ms == 0 or self.max_items == 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Retention:
     """What is kept of ended jobs, per task."""
 
@@ -75,7 +75,7 @@ class Retention:
     expired: Keep = field(default_factory=lambda: Keep(max_age="7d", max_items=300))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class SchedulerConfig:
     """How a worker takes part in running schedules.
 

@@ -5,10 +5,10 @@ The order of the steps is what makes every run be dispatched once: see decision 
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record, replace
 from taskora.producer import PayloadCodec, due_after, due_until
 from taskora.wire import (
     Backend,
@@ -31,7 +31,7 @@ _LARGEST_CALL: Final = 8 * 1_048_576
 _TRIES: Final = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class DueSchedule:
     """A schedule that was claimed. Instants are epoch milliseconds.
 

@@ -1,7 +1,6 @@
 """A contract, its handler, and every option resolved."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Generic, TypedDict, TypeVar, Unpack
 
 from taskora.contracts import (
@@ -21,6 +20,7 @@ from taskora.contracts import (
     migration_steps,
     to_milliseconds,
 )
+from taskora.contracts.records import field, field_names, record, replace
 from taskora.producer import Payloads
 from taskora.wire import Pace, Serializer
 from taskora.worker._config import Defaults, check_count, check_instance
@@ -83,7 +83,7 @@ class RunOptions(TypedDict, total=False):
     capture_logs: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Implementation(Generic[I, O]):
     """What a lane needs to know of a task."""
 
@@ -114,7 +114,7 @@ class Implementation(Generic[I, O]):
 
     def declares(self, contract: TaskContract[Any, Any]) -> bool:
         """Whether this implements a contract as it is, but for how it collects: an implementation may say that too."""
-        names = [each.name for each in fields(TaskContract) if each.name != "collect"]
+        names = [name for name in field_names(TaskContract) if name != "collect"]
         return all(getattr(contract, name) == getattr(self.contract, name) for name in names)
 
 

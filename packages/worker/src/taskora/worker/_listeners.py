@@ -3,10 +3,10 @@
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 
 logger = logging.getLogger("taskora.worker")
 
@@ -18,7 +18,7 @@ WorkerEventName: TypeAlias = Literal["worker:ready", "worker:error", "worker:clo
 Listener: TypeAlias = Callable[[Any], Awaitable[object] | object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WorkerEvent:
     """Something happened to this worker. `error` is set for `worker:error`."""
 

@@ -1,9 +1,9 @@
 """A worker that is lent: what was declared, and where its dispatches go meanwhile."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from taskora.contracts.records import record
 from taskora.producer import AsyncSession, PayloadCodec
 from taskora.wire import Backend, Serializer
 from taskora.worker._config import Retention, SchedulerConfig
@@ -13,7 +13,7 @@ from taskora.worker._implementation import Implementation
 from taskora.worker._listeners import Listeners
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Declared:
     """What a worker was told before it runs, defaults left out. Mappings and lists are its own, and may grow."""
 

@@ -8,11 +8,11 @@ import signal
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
 from multiprocessing import connection, resource_tracker
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING, Any, Final
 
+from taskora.contracts.records import record
 from taskora.worker._context import ContextPort
 from taskora.worker._process_child import serve
 from taskora.worker._process_messages import (
@@ -40,7 +40,7 @@ _TERMINATE_SECONDS: Final = 1.0
 _KILL_SECONDS: Final = 2.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Answer:
     """How a call ended: with a value, or with an error. `began` is false if its handler certainly never ran."""
 

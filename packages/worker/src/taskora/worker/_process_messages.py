@@ -5,16 +5,16 @@ import inspect
 import pickle
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, TypeAlias
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 from taskora.wire import Claim
 from taskora.worker._context import Context, ContextPort, ReportKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class HandlerReference:
     """Where a process finds a handler: the name to import, and how many `__wrapped__` to follow from there."""
 
@@ -31,7 +31,7 @@ class HandlerReference:
         return found  # type: ignore[return-value]  # the parent has looked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ContextState:
     """A context without its ends: what another process needs to build its like."""
 
@@ -75,7 +75,7 @@ class ContextState:
         return context
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class Call:
     """To the child: run the handler on this. `context` is None for handlers that take data only."""
 
@@ -83,17 +83,17 @@ class Call:
     context: ContextState | None
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Ready:
     """To the parent: the handler is imported."""
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Begun:
     """To the parent: the call has arrived, and its handler runs from now on."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Reported:
     """To the parent: progress, a log entry, or what was spawned."""
 
@@ -101,12 +101,12 @@ class Reported:
     payload: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Heartbeat:
     """To the parent: renew the lease."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Returned:
     """To the parent: the handler's result. Ends a call."""
 
@@ -114,7 +114,7 @@ class Returned:
     type_name: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Raised:
     """To the parent: the handler's error. Ends a call, or the start of a child. `payload` is None if it has none."""
 

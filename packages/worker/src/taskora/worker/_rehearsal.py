@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from dataclasses import replace
 from typing import Any, Final
 
+from taskora.contracts.records import replace
 from taskora.producer import AsyncProducer, JobEvent
 from taskora.wire import Backend, Clock, Exchanged, drive_async, sweep_untold
 from taskora.worker._canceller import Canceller

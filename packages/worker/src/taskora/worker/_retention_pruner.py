@@ -1,10 +1,10 @@
 """Deletes ended jobs that are too old or too many."""
 
 import time
-from dataclasses import replace
 from typing import Final
 
 from taskora.contracts import JobState
+from taskora.contracts.records import replace
 from taskora.wire import Backend, FinalState, Prune
 from taskora.worker._config import Keep, Retention
 

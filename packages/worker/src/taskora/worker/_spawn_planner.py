@@ -4,10 +4,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 from taskora.wire import Backend, Outcome, Spawn, drive_async, may_pass, spawn_steps
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
@@ -21,7 +21,7 @@ _LONGEST_PAUSE: Final = 5.0
 _LONGEST_TURN: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@record(kw_only=False, eq=False)
 class _Request:
     spawn: Spawn
     reply: "asyncio.Future[bool | UsageError]"

@@ -1,11 +1,11 @@
 """What a handler adds to its workflow, on the way from its context to the graph."""
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, cast
 
 from taskora.contracts import Signature, TaskContract
+from taskora.contracts.records import record
 from taskora.producer import DispatchRules, Payloads, Plan, plan_workflow
 from taskora.wire import WorkflowGraph, decode_graph
 
@@ -14,7 +14,7 @@ O = TypeVar("O", covariant=True)  # noqa: E741 - output
 _RULES: Final = DispatchRules()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Spawned(Generic[O]):
     """What was added to a workflow: the ids of the jobs that will give its output, in order."""
 

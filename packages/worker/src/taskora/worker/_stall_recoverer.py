@@ -3,10 +3,10 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from taskora.contracts import Stall
+from taskora.contracts.records import replace
 from taskora.wire import Backend, RecoverStalled, drive_async, sweep_untold
 
 logger = logging.getLogger("taskora.worker")

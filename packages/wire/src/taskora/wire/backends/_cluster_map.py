@@ -7,10 +7,10 @@ import time
 from binascii import crc_hqx
 from bisect import bisect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record
 from taskora.wire._call import Call
 from taskora.wire._flows import Flow
 from taskora.wire.backends import _redis_errors as redis_errors
@@ -28,7 +28,7 @@ _INFORMANT_TIMEOUT: Final = 2.0
 _SCAN_COUNT: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False, guarded=False)
 class ScanRequest(Request):
     """Asks for the tasks of the whole keyspace, a page at a time."""
 
@@ -36,7 +36,7 @@ class ScanRequest(Request):
     cursor: str = "0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record(guarded=False)
 class ToNode:
     """A request for one server; `asking` for a slot that is on its way there."""
 
@@ -45,7 +45,7 @@ class ToNode:
     asking: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Learn:
     """Asks the driver to have the slots asked for, unless somebody has since this was `known`."""
 

@@ -1,10 +1,10 @@
 """Settings of a connection that a URL names, and what is said first on it. Without input or output."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 from taskora.wire._call import Arg
 from taskora.wire.backends._redis_errors import ConnectionError as BrokenConnectionError
 from taskora.wire.backends._resp import CONNECT_TIMEOUT
@@ -15,7 +15,7 @@ _OUR_NAME: Final = "taskora"
 _COURTESY: Final = ("CLIENT", "SETINFO", "LIB-NAME", _OUR_NAME)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Settings:
     """Where a server is, who we are there, and how we talk to it. With a `path` it is a Unix socket."""
 

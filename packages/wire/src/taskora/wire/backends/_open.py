@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeGuard, TypeVar, Union, cast
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 from taskora.wire._backend import Backend, Clock, SyncBackend
 from taskora.wire._keys import Keyspace
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
@@ -46,7 +46,7 @@ class _Storage(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Server:
     """A server, or the master of a service. Each kind of program loads its own half."""
 
@@ -74,7 +74,7 @@ class _Server:
         return SyncRedisBackend(self.sync_factory(), keyspace=self.keyspace, clock=self.clock)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Other:
     """A cluster, or the memory of this process."""
 

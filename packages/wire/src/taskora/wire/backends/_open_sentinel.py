@@ -1,11 +1,11 @@
 """From a `redis+sentinel://` URL, or from a client of redis-py that asks sentinels, to connections to the master."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 from taskora.contracts import UsageError
+from taskora.contracts.records import record
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
@@ -27,7 +27,7 @@ _OF_SERVERS: Final = frozenset({"username", "password", "db", "client_name", "pr
 _OF_ONE: Final = frozenset({"host", "port", "connection_pool"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Service:
     """Who knows the master, and the settings of connections: to the servers, and to those who know."""
 

@@ -4,10 +4,10 @@ Shared by the asyncio and the synchronous backend, which only know how to perfor
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar
 
 from taskora.contracts import BackendError
+from taskora.contracts.records import record, replace
 from taskora.wire._backend import Clock
 from taskora.wire._call import Arg, Call
 from taskora.wire._command import Command
@@ -66,7 +66,7 @@ class RequestOf(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False, guarded=False)
 class Request:
     """One command to send, and how long to wait for its reply.
 

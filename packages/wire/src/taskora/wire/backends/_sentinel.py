@@ -4,9 +4,9 @@ Without input or output: a flow says whom to ask, and connections for asyncio or
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from taskora.contracts.records import record
 from taskora.wire._flows import Flow
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
@@ -16,7 +16,7 @@ from taskora.wire.backends._resp import FAILURES, Request
 SENTINEL_TIMEOUT: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class ToSentinel:
     """A request for one sentinel."""
 

@@ -1,9 +1,9 @@
 """enqueue_controlled: (none) -> waiting | delayed;  delayed -> (none), replaced."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Final, TypeAlias
 
+from taskora.contracts.records import replace
 from taskora.wire._operations import Admission, Control, ControlledJob, EnqueueControlled, NewJob, Verdict
 from taskora.wire.backends._memory._creating import create, wake_for
 from taskora.wire.backends._memory._record import Record, Value, forget, state, write

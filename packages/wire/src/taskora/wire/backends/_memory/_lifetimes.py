@@ -2,10 +2,11 @@
 
 import heapq
 import math
-from dataclasses import dataclass
+
+from taskora.contracts.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Stored:
     value: str
     ends_at_ms: float

@@ -1,9 +1,9 @@
 """Items that gather until they run as one job."""
 
-from dataclasses import dataclass, field
+from taskora.contracts.records import field, record
 
 
-@dataclass(slots=True)
+@record(frozen=False, kw_only=False)
 class OpenBatch:
     """Items, oldest first, and when the first and the last of them came."""
 

@@ -1,8 +1,8 @@
 """How fast jobs may start: at most so many in any window of time, and only one of a singleton."""
 
-from dataclasses import dataclass
 from typing import Final
 
+from taskora.contracts.records import record
 from taskora.wire._operations import Claim, Exchange, Pace, ReserveStart
 from taskora.wire.backends._memory._task import TaskStore
 
@@ -10,7 +10,7 @@ _SINGLETON_PAUSE_MS: Final = 1000
 _REMEMBERED_MS: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class Allowance:
     """How many jobs may start, and until when none may."""
 

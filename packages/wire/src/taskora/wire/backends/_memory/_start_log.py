@@ -1,14 +1,14 @@
 """When the jobs of a task started, as far as a rate limit asks."""
 
-from dataclasses import dataclass, field
 from typing import Final
 
+from taskora.contracts.records import field, record
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 
 _SLACK: Final = 64
 
 
-@dataclass(slots=True)
+@record(frozen=False, kw_only=False)
 class _Starts:
     ids: SortedIds = field(default_factory=SortedIds)
     ends_at_ms: int = 0

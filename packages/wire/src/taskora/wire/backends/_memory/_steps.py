@@ -1,8 +1,7 @@
 """Jobs that are steps of workflows: enqueue_steps, cancel_steps, and the notes of those that have ended."""
 
-from dataclasses import dataclass
-
 from taskora.contracts import JobState
+from taskora.contracts.records import record
 from taskora.wire import _operations as op
 from taskora.wire.backends._memory._creating import create, new_record, wake_for
 from taskora.wire.backends._memory._manage import end_or_request
@@ -10,7 +9,7 @@ from taskora.wire.backends._memory._record import encoded, link_of, number, stat
 from taskora.wire.backends._memory._task import TaskStore
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class _Dispatch:
     version: int
     max_attempts: int = 1

@@ -1,9 +1,9 @@
 """All that is stored of one task, and the steps that several transitions share."""
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import Final
 
+from taskora.contracts.records import record
 from taskora.wire._backend import Cancellation
 from taskora.wire._commands import FINAL_STATES
 from taskora.wire._keys import Keyspace
@@ -24,7 +24,7 @@ PRIORITY_WEIGHT: Final = 1e13
 _LOG_LIMIT: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@record(kw_only=False)
 class StoredLease:
     """The token of a claim, and when it stops to count."""
 

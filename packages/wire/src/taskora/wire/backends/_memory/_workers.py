@@ -1,8 +1,7 @@
 """Who works on a task, and why its jobs do not run."""
 
-from dataclasses import replace
-
 from taskora.contracts import JobState
+from taskora.contracts.records import replace
 from taskora.wire._job import ParkedReason
 from taskora.wire._operations import AnnounceWorker, ReadWorkers, WorkerRecord
 from taskora.wire.backends._memory._record import Record, state, text

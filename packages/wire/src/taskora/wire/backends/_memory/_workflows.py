@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from typing import Final
 
+from taskora.contracts.records import field, record, replace
 from taskora.wire import _operations as op
 from taskora.wire._workflow_graph import WorkflowGraph, WorkflowStep, numbers_of
 from taskora.wire.backends._memory._record import Record, encoded, number, text, write
 from taskora.wire.backends._memory._sorted_ids import SortedIds
 
 
-@dataclass(slots=True)
+@record(frozen=False, kw_only=False)
 class StoredWorkflow:
     """The fields of a workflow, as in Redis, and its graph, read."""
 
