@@ -2,17 +2,32 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import pytest
 
 from taskora.contracts import BackendError, UsageError
 from taskora.wire import CountJobs
-from taskora.wire.backends import open_backend, open_sync_backend
+from taskora.wire._flows import Pause
+from taskora.wire.backends import _resp, open_backend, open_sync_backend
 from tests.fixtures import StartServer
 from tests.tls import Certificates, tls_front
 
 COUNT = CountJobs(task="t")
 WAYS = ["transport=fast", "transport=fast&protocol=3", "transport=redis-py"]
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long operations waited before they were sent again."""
+    paused: list[float] = []
+
+    def note(seconds: float) -> Pause:
+        paused.append(seconds)
+        return Pause(seconds)
+
+    monkeypatch.setattr(_resp, "Pause", note)
+    return paused
 
 
 async def reach(url: str) -> None:
@@ -60,9 +75,41 @@ async def test_a_server_may_want_a_certificate_of_ours(
 ) -> None:
     with tls_front(start_server("valkey9").port, certificates.server_context(asks=True)) as port:
         url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificates.file('authority')}&{way}"
-        with pytest.raises(BackendError, match="cannot be reached"):
+        with pytest.raises(BackendError, match=r"cannot be reached|option ssl_certfile must be a file with"):
             await reach(url)
         await reach(f"{url}&ssl_certfile={certificates.file('client')}&ssl_keyfile={certificates.key('client')}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
+async def test_a_file_that_is_missing_is_named(
+    tls_url: str, certificates: Certificates, way: str, option: str, pauses: list[float]
+) -> None:
+    files = {"ssl_ca_certs": certificates.file("authority"), "ssl_certfile": certificates.file("client")}
+    files |= {"ssl_keyfile": certificates.key("client"), option: Path("/missing.pem")}
+    options = "&".join(f"{name}={path}" for name, path in files.items())
+    words = f"option {option} must be a file that can be read, got '/missing.pem' .No such file"
+    with pytest.raises(BackendError, match=words):
+        await reach(f"{tls_url.partition('?')[0]}?{options}&{way}")
+    assert pauses == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_file_without_certificates_is_named(tls_url: str, tmp_path: Path, way: str) -> None:
+    empty = tmp_path / "empty.pem"
+    empty.write_text("nothing")
+    url = tls_url.partition("?")[0]
+    with pytest.raises(BackendError, match="option ssl_ca_certs must be a file with certificates of authorities, got"):
+        await reach(f"{url}?ssl_ca_certs={empty}&{way}")
+    with pytest.raises(BackendError, match="option ssl_certfile must be a file with a certificate"):
+        await reach(f"{url}?ssl_certfile={empty}&{way}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_untrusted_certificate_is_not_tried_again(tls_url: str, way: str, pauses: list[float]) -> None:
+    with pytest.raises(BackendError, match="option ssl_ca_certs must be a file with the authority that signed it"):
+        await reach(f"{tls_url.partition('?')[0]}?{way}")
+    assert pauses == []
 
 
 def test_an_option_of_tls_without_tls_is_refused() -> None:

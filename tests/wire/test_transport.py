@@ -51,6 +51,13 @@ def test_a_transport_that_does_not_exist_is_refused() -> None:
         commands_of(URL, transport="pigeon")
 
 
+@pytest.mark.parametrize("transport", ["fast", "redis-py"])
+def test_memory_has_no_transport(transport: Any) -> None:
+    with pytest.raises(UsageError, match=f'transport "{transport}" leads to a server: memory:// has none'):
+        open_backend("memory://", transport=transport)
+    open_backend("memory://", transport="auto")
+
+
 def test_threads_take_the_same_urls() -> None:
     open_sync_backend(f"{URL}?transport=fast").close()
 

@@ -83,7 +83,8 @@ class AsyncServerConnection:
         try:
             data = await self._reader.read(self._settings.socket_read_size)
         except OSError as error:
-            raise redis_errors.ConnectionError(f"Error while reading from {self._settings.where}: {error}") from error
+            broken = redis_errors.ConnectionError(f"Error while reading from {self._settings.where}: {error}")
+            raise self._settings.refusal(error) or broken from error
         if not data:
             raise _gone()
         return data

@@ -44,8 +44,19 @@ class Settings:
 
     def failure(self, error: OSError) -> BrokenConnectionError:
         """The error for a connection that did not come about."""
+        refused = self.refusal(error)
+        if refused is not None:
+            return refused
         reason = f"Error {error.errno}" if error.errno else "Error"
         return BrokenConnectionError(f"{reason} connecting to {self.where}. {error.strerror or error}.")
+
+    def refusal(self, error: OSError) -> BrokenConnectionError | None:
+        """The error for a certificate that was rejected; the server may say so only when the first reply is due."""
+        if self.tls is None:
+            return None
+        from taskora.wire.backends._tls import refusal
+
+        return refusal(error, self.tls, self.where)
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:

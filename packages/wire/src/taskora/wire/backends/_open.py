@@ -131,6 +131,8 @@ def _find(
         return lambda: _of_client(target, keyspace, clock, fast=fast)
     scheme = _scheme_of(target)
     if scheme == "memory":
+        if take_transport({}, transport) != "auto":
+            raise UsageError(f'transport "{transport}" leads to a server: memory:// has none, leave the option out')
         return lambda: _Other(backend=lambda: _shared_memory(target, prefix))
     if scheme in _CLUSTER_SCHEMES:
         return lambda: _Other(backend=lambda: _open_cluster(target, keyspace, clock, transport))

@@ -6,7 +6,8 @@ RedisError
 |  |- AuthenticationError
 |  |- AuthorizationError
 |  |- BusyLoadingError
-|  `- MaxConnectionsError
+|  |- MaxConnectionsError
+|  `- TlsError               a certificate was rejected, or cannot be read
 |- TimeoutError
 |- InvalidResponse           what came is not RESP
 |- DataError                 a request that no server takes
@@ -48,6 +49,10 @@ class BusyLoadingError(ConnectionError):
 
 class MaxConnectionsError(ConnectionError):
     """A pool of the user's is exhausted."""
+
+
+class TlsError(ConnectionError):
+    """A certificate was rejected, by us or by the server, or cannot be read."""
 
 
 class TimeoutError(RedisError):

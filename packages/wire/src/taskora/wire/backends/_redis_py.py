@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -39,10 +39,11 @@ _OURS: Final = frozenset(
 
 
 class AsyncRedisPyConnection:
-    """See `AsyncConnection`. Uses two private attributes of redis-py's connections."""
+    """See `AsyncConnection`. It was made with `options`. Uses two private attributes of redis-py's connections."""
 
-    def __init__(self, connection: async_connections.AbstractConnection) -> None:
+    def __init__(self, connection: async_connections.AbstractConnection, options: Mapping[str, Any]) -> None:
         self._connection: Final[Any] = connection
+        self._options: Final = options
 
     @property
     def connect_seconds(self) -> float:
@@ -62,7 +63,7 @@ class AsyncRedisPyConnection:
 
     async def connect(self) -> None:
         """Connects, and introduces us to the server."""
-        with _our_errors():
+        with _our_errors(), _refusals(self._connection, self._options):
             await self._connection.connect()
 
     async def send(self, args: Sequence[Arg]) -> None:
@@ -89,12 +90,13 @@ class AsyncRedisPyConnection:
 class SyncRedisPyConnection:
     """See `SyncConnection`."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, options: Mapping[str, Any]) -> None:
         self._connection: Final = connection
+        self._options: Final = options
 
     def connect(self) -> None:
         """Connects, and introduces us to the server; does nothing where there is a connection."""
-        with _our_errors():
+        with _our_errors(), _refusals(self._connection, self._options):
             self._connection.connect()
 
     def send(self, args: Sequence[Arg]) -> None:
@@ -120,6 +122,23 @@ def _our_errors() -> Generator[None]:
         raise _ours(error) from error
 
 
+@contextmanager
+def _refusals(connection: Any, options: Mapping[str, Any]) -> Generator[None]:
+    """Says what is wrong with certificates; redis-py has one kind of error for that and for a server that is away."""
+    try:
+        yield
+    except redis.RedisError as error:
+        if not isinstance(connection, redis.SSLConnection | async_connections.SSLConnection):
+            raise
+        from taskora.wire.backends._tls import check_files, refusal
+
+        refused = refusal(error.__context__ or error, options, f"{connection.host}:{connection.port}")
+        if refused is not None:
+            raise refused from error
+        check_files(options)
+        raise
+
+
 def _ours(error: redis.RedisError) -> _redis_errors.RedisError:
     """The error of ours that has the name of redis-py's, or of the nearest kind above it."""
     for kind in type(error).__mro__:
@@ -139,14 +158,14 @@ def make_async(options: dict[str, Any]) -> Callable[[], AsyncRedisPyConnection]:
     """
     chosen = _class_of(options)
     make = _factory(_ASYNC_CLASSES.get(chosen, chosen), options, AsyncRetry(NoBackoff(), 0), None)
-    return lambda: AsyncRedisPyConnection(make())
+    return lambda: AsyncRedisPyConnection(make(), options)
 
 
 def make_sync(options: dict[str, Any], reply_timeout: float) -> Callable[[], SyncRedisPyConnection]:
     """Makes connections for threads; see `make_async`."""
     chosen = _class_of(options)
     make = _factory(_SYNC_CLASSES.get(chosen, chosen), options, Retry(NoBackoff(), 0), reply_timeout)
-    return lambda: SyncRedisPyConnection(make())
+    return lambda: SyncRedisPyConnection(make(), options)
 
 
 def _class_of(options: dict[str, Any]) -> type:

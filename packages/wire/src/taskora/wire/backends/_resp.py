@@ -55,6 +55,7 @@ _REFUSED: Final = (
     redis_errors.AuthorizationError,
     redis_errors.NoPermissionError,
     redis_errors.MaxConnectionsError,
+    redis_errors.TlsError,
 )
 
 
@@ -196,6 +197,8 @@ def translate(error: BaseException | None) -> BackendError:
         return error
     if isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in text or "WRONGPASS" in text:
         return BackendError(f"the server refused the credentials ({text}): check user name and password in the URL")
+    if isinstance(error, redis_errors.TlsError):
+        return BackendError(f"the connection cannot be encrypted: {error}")
     if isinstance(error, redis_errors.NoPermissionError) or any(words in text for words in _FORBIDDEN_IN_SCRIPT):
         return BackendError(f"the user may not do this ({text}): extend its ACL", is_permanent=True)
     if isinstance(error, redis_errors.OutOfMemoryError) or "OOM" in text:

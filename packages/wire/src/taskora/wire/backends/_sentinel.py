@@ -70,6 +70,8 @@ def master_address(sentinels: Sentinels) -> Flow[Address]:
 
 def _refusal(error: Exception, address: Address) -> Exception | None:
     """What to raise where the credentials are wrong, which asking again would not change."""
+    if isinstance(error, redis_errors.TlsError):
+        return redis_errors.TlsError(f"sentinel {address}: {error}")
     is_refusal = isinstance(error, redis_errors.AuthenticationError) or "NOAUTH" in str(error)
     return redis_errors.AuthenticationError(f"sentinel {address}: {error}") if is_refusal else None
 

@@ -85,7 +85,8 @@ class SyncServerConnection:
         except TimeoutError as error:
             raise redis_errors.TimeoutError(f"Timeout reading from {self._settings.where}") from error
         except OSError as error:
-            raise redis_errors.ConnectionError(f"Error while reading from {self._settings.where}: {error}") from error
+            broken = redis_errors.ConnectionError(f"Error while reading from {self._settings.where}: {error}")
+            raise self._settings.refusal(error) or broken from error
         if not data:
             raise _gone()
         return data

@@ -2,8 +2,14 @@
 
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from taskora.wire.backends._redis_errors import TlsError
+
+_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+# In alerts of the other side.
+_REJECTIONS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_NO_CERTIFICATE", "ALERT_UNKNOWN_CA")
 _REQUIREMENTS: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
@@ -11,7 +17,7 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     """What the `ssl_` options of a URL ask for; certificates are read from their files now.
 
     Raises:
-        OSError: a file cannot be read, or does not hold what it should.
+        TlsError: a file cannot be read, or does not hold what it should.
     """
     context = ssl.create_default_context()
     requirement = _REQUIREMENTS[options.get("ssl_cert_reqs", "required")]
@@ -29,11 +35,56 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     return context
 
 
+def check_files(options: Mapping[str, Any]) -> None:
+    """Raises an error if certificates cannot be read from their files."""
+    _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), options)
+
+
 def _load(context: ssl.SSLContext, options: Mapping[str, Any]) -> None:
+    for name in _FILES:
+        _check_file(name, options.get(name))
     key = options.get("ssl_keyfile")
     certificate = options.get("ssl_certfile", key)  # one file may hold both
     if certificate:
-        context.load_cert_chain(certificate, key, options.get("ssl_password"))
+        try:
+            context.load_cert_chain(certificate, key, options.get("ssl_password"))
+        except OSError as error:
+            raise _broken("ssl_certfile", certificate, f"a file with a certificate that fits {key!r}", error) from error
     authorities = [options.get(f"ssl_ca_{what}") for what in ("certs", "path", "data")]
     if any(authorities):
-        context.load_verify_locations(*authorities)
+        try:
+            context.load_verify_locations(*authorities)
+        except OSError as error:
+            raise _broken("ssl_ca_certs", authorities[0], "a file with certificates of authorities", error) from error
+
+
+def _check_file(name: str, path: str | None) -> None:
+    """What the library of Python says about a missing file does not name it."""
+    if path is None:
+        return
+    try:
+        with Path(path).open("rb"):
+            return
+    except OSError as error:
+        raise _broken(name, path, "a file that can be read", error) from error
+
+
+def _broken(name: str, value: object, rule: str, error: OSError) -> TlsError:
+    return TlsError(f"option {name} must be {rule}, got {value!r} ({error.strerror or error})")
+
+
+def refusal(error: BaseException, options: Mapping[str, Any], where: str) -> TlsError | None:
+    """What to say where one side has rejected the other's certificate; None where something else has failed."""
+    reason = str(getattr(error, "reason", None) or "") if isinstance(error, ssl.SSLError) else ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        authorities = options.get("ssl_ca_certs") or options.get("ssl_ca_path")
+        return TlsError(
+            f"{where} shows a certificate that was rejected ({error}): option ssl_ca_certs must be a file with the "
+            f"authority that signed it, got {authorities!r}; and it must be made for this host"
+        )
+    if any(word in reason for word in _REJECTIONS):
+        return TlsError(
+            f"{where} rejected our certificate ({error}): option ssl_certfile must be a file with a certificate that "
+            f"the server trusts, got {options.get('ssl_certfile')!r}"
+        )
+    return None
