@@ -11,6 +11,8 @@ from taskora.wire._job import integer_of, text_of
 from taskora.wire._keys import Keyspace
 
 _SETTLEMENTS: Final = {settlement.value: settlement for settlement in op.Settlement}
+# Job id, data, version, attempt, time of dispatch; a step of a workflow has more.
+_PLAIN_ROW: Final = 5
 _LEASE_STATES: Final = {state.value: state for state in op.LeaseState}
 
 
@@ -18,7 +20,7 @@ _LEASE_STATES: Final = {state.value: state for state in op.LeaseState}
 def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) -> Command[op.Exchanged]:
     outcomes: list[Arg] = []
     for outcome in operation.outcomes:
-        outcomes += (outcome.kind.value, outcome.job_id, outcome.token, outcome.payload, outcome.delay_ms)
+        outcomes += (outcome.kind, outcome.job_id, outcome.token, outcome.payload, outcome.delay_ms)
     call = lua.exchange(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
@@ -54,19 +56,19 @@ def _limits(operation: op.Exchange) -> str:
 
 def _claim(row: Sequence[bytes], token: str) -> op.Claim:
     """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
-    job_id, data = row[:2]
+    job_id, data, version, attempt, timestamp_ms = row if len(row) == _PLAIN_ROW else row[:_PLAIN_ROW]
     try:
-        version, attempt, timestamp_ms = map(int, row[2:5])
+        numbers = int(version), int(attempt), int(timestamp_ms)
     except ValueError:  # damaged: what can be read of it
-        version, attempt, timestamp_ms = [integer_of(number) or 0 for number in row[2:5]]
+        numbers = integer_of(version) or 0, integer_of(attempt) or 0, integer_of(timestamp_ms) or 0
     return op.Claim(
-        job_id=text_of(job_id) or "",
+        job_id=job_id.decode("utf-8", "backslashreplace"),
         token=token,
         data=data,
-        version=version,
-        attempt=attempt,
-        timestamp_ms=timestamp_ms,
-        link=_link(row[5:]) if len(row) > 5 else None,
+        version=numbers[0],
+        attempt=numbers[1],
+        timestamp_ms=numbers[2],
+        link=None if len(row) == _PLAIN_ROW else _link(row[_PLAIN_ROW:]),
     )
 
 

@@ -1,7 +1,7 @@
 """Operations of workers: claiming, settling, renewing, reporting, recovering."""
 
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Literal, Self, TypeAlias
 
 from taskora.contracts.records import record, replace
@@ -11,7 +11,7 @@ from taskora.wire._workflow_operations import StepLink
 OnExpire: TypeAlias = Literal["fail", "discard"]
 
 
-class OutcomeKind(Enum):
+class OutcomeKind(StrEnum):
     """How an attempt ended. The values are the words of `lua/exchange.lua`.
 
     `RELEASED` and `DECLINED` give the job back without spending the attempt. Of a declined one no handler has started:

@@ -16,16 +16,15 @@ def decode_input(implementation: Implementation[Any, Any], claim: Claim) -> obje
     Raises:
         ValidationError: the payload is damaged, cannot be migrated, or does not fit the declared type.
     """
-    return input_decoder(implementation)(claim)
+    if claim.version >= implementation.version or not implementation.migrations:
+        return decoder_of_newest(implementation)(claim.data)
+    return _decode_older(implementation, claim)
 
 
-def input_decoder(implementation: Implementation[Any, Any]) -> Callable[[Claim], object]:
-    """`decode_input` for one implementation: what every claim of it has in common is settled here."""
-    payloads, version = implementation.payloads, implementation.version
-    decode = payloads.input.decode if payloads.batch is None else partial(_decode_batch, implementation, payloads.batch)
-    if not implementation.migrations:
-        return lambda claim: decode(claim.data)
-    return lambda claim: decode(claim.data) if claim.version >= version else _decode_older(implementation, claim)
+def decoder_of_newest(implementation: Implementation[Any, Any]) -> Callable[[bytes], object]:
+    """Decodes payloads of the implementation's own version; raises as `decode_input` does."""
+    batch = implementation.payloads.batch
+    return implementation.payloads.input.decode if batch is None else partial(_decode_batch, implementation, batch)
 
 
 def _decode_older(implementation: Implementation[Any, Any], claim: Claim) -> object:

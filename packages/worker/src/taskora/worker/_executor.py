@@ -6,10 +6,10 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from taskora.wire import Outcome
+from taskora.wire import Claim, Outcome
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
-from taskora.worker._decoding import input_decoder
+from taskora.worker._decoding import decode_input, decoder_of_newest
 from taskora.worker._handlers import Invoker, Middleware
 from taskora.worker._implementation import Implementation
 from taskora.worker._invoking import OnData
@@ -38,7 +38,8 @@ class Executor:
     ) -> None:
         self._implementation: Final = implementation
         self._reserve: Final = reserve
-        self._read: Final = input_decoder(implementation)
+        self._version: Final = implementation.version
+        self._decode_newest: Final = decoder_of_newest(implementation)
         self._pack: Final = implementation.payloads.output.pack
         call = compose((*middleware, *implementation.middleware), invoker)
         self.call: Final[Invoker] = capturing(call) if implementation.capture_logs else call
@@ -47,7 +48,8 @@ class Executor:
     async def run(self, attempt: Attempt) -> Outcome:
         """Runs an attempt to its end."""
         try:
-            if attempt.stop_reason is not None:
+            stop_reason = attempt.stop_reason
+            if stop_reason is not None:
                 raise asyncio.CancelledError  # asked to stop before it began
             self._decode(attempt)
             rate_limit = self._implementation.rate_limit
@@ -63,27 +65,29 @@ class Executor:
             attempt.error = error
             outcome = _outcomes.ended_with_error(attempt, error, self._implementation)
         else:
-            outcome = self._ended_with_result(attempt, result)
-        return outcome if attempt.stop_reason is None else await self._stopped(attempt, outcome)
-
-    async def _stopped(self, attempt: Attempt, outcome: Outcome) -> Outcome:
+            if attempt.stop_reason is None:
+                return _outcomes.completed(attempt.claim, result)
+            outcome = self._ended_with_late_result(attempt, result)
         if attempt.stop_reason is StopReason.CANCELLED:
             await self.run_cancel_hook(attempt)
         return outcome
 
     def _decode(self, attempt: Attempt) -> None:
         # Payloads of newer versions are never claimed: the exchange leaves them for a newer worker.
-        version, since = attempt.claim.version, self._implementation.since
-        if version < since:
-            raise _outcomes.TooOldError(
-                f"Job version {version} is below minimum supported version {since} — migration no longer available"
-            )
-        attempt.data = self._read(attempt.claim)
+        claim = attempt.claim
+        attempt.data = self._decode_older(claim) if claim.version < self._version else self._decode_newest(claim.data)
         attempt.decoded = True
 
-    def _ended_with_result(self, attempt: Attempt, result: bytes) -> Outcome:
-        if attempt.stop_reason is None:
-            return _outcomes.completed(attempt.claim, result)
+    def _decode_older(self, claim: Claim) -> object:
+        since = self._implementation.since
+        if claim.version < since:
+            raise _outcomes.TooOldError(
+                f"Job version {claim.version} is below minimum supported version {since} "
+                "— migration no longer available"
+            )
+        return decode_input(self._implementation, claim)
+
+    def _ended_with_late_result(self, attempt: Attempt, result: bytes) -> Outcome:
         # A result that came in spite of the wish to stop is worth more than another run, unless the job was
         # cancelled or its time was over: then the answer has been given already.
         match attempt.stop_reason:

@@ -86,7 +86,7 @@ class RunningAttempts:
             outcome = await self._plan(attempt, outcome)
         if attempt.ended:
             return  # left behind: somebody else has settled it
-        self._end(attempt)
+        attempt.ended = True
         if attempt.port is not None:
             await self._reporter.drain(attempt.claim.job_id)
         self._finish(attempt, outcome)
@@ -101,12 +101,6 @@ class RunningAttempts:
             await self._executor.run_cancel_hook(attempt)
         return planned
 
-    def _end(self, attempt: Attempt) -> None:
-        attempt.ended = True
-        self._timeouts.drop(attempt)
-        if attempt.stop_reason is not None:
-            self._graces.drop(attempt)
-
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running -= 1
         if attempt.lease_lost:
@@ -117,6 +111,9 @@ class RunningAttempts:
     def forget(self, attempt: Attempt) -> None:
         """The outcome is stored, or was refused: the lease is no longer ours."""
         claim = attempt.claim
+        self._timeouts.drop(attempt)
+        if attempt.stop_reason is not None:
+            self._graces.drop(attempt)
         self.leases.remove(claim.job_id, claim.token)
         if self._attempts.get(claim.job_id) is attempt:
             del self._attempts[claim.job_id]
@@ -147,7 +144,7 @@ class RunningAttempts:
         """Settles an attempt that does not stop; whatever it does from now on is refused."""
         if attempt.ended:
             return
-        self._end(attempt)
+        attempt.ended = True
         logger.error("attempt_left_behind", extra=self.about(attempt, reason=str(attempt.stop_reason)))
         self._loosen(attempt)
         self._finish(attempt, _outcomes.ended_with_error(attempt, asyncio.CancelledError(), self._implementation))
