@@ -297,12 +297,12 @@ async def test_a_cancellation_is_kept_until_every_claim_that_may_have_brought_it
     async with worker:
         attempts = _attempts(worker)
         await aeventually(lambda: not attempts._cancelled_early)
-        attempts.expect_claims()
-        attempts.expect_claims()  # leaves before what the one before has brought is started
+        attempts.expect_claims("t")
+        attempts.expect_claims("u")
         attempts.cancel("j")
-        attempts.claims_known()
+        attempts.claims_known("u")
         attempts.start(Claim(job_id="j", data=b'"x"', version=1, attempt=1, timestamp_ms=0, token="t"), 0)
-        attempts.claims_known()
+        attempts.claims_known("t")
         attempts.cancel("k")
         assert not attempts._cancelled_early
         await aeventually(lambda: hook.calls == [("x", "j")])
@@ -310,7 +310,7 @@ async def test_a_cancellation_is_kept_until_every_claim_that_may_have_brought_it
 
 
 def _cancelled_early(worker: Worker) -> set[str]:
-    return set[str]().union(*_attempts(worker)._cancelled_early)
+    return set[str]().union(*_attempts(worker)._cancelled_early.values())
 
 
 def _attempts(worker: Worker) -> RunningAttempts:

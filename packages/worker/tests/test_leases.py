@@ -1,6 +1,7 @@
 import asyncio
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -18,11 +19,20 @@ from packages.worker.tests.workbench import (
     spin,
 )
 from taskora.contracts import JobFailedError, JobState, Stall
-from taskora.producer import StalledEvent
-from taskora.wire import Exchange, Lease, LeaseState, Outcome, OutcomeKind, RecoverStalled, SyncBackend
+from taskora.producer import AsyncProducer, StalledEvent
+from taskora.wire import (
+    Claim,
+    Exchange,
+    Lease,
+    LeaseState,
+    Operation,
+    Outcome,
+    OutcomeKind,
+    RecoverStalled,
+    SyncBackend,
+)
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Defaults, Worker
-from taskora.worker._lane import Lane
 from taskora.worker._leases import LeaseBook, LeaseRenewer
 from tests.polling import aeventually
 
@@ -328,26 +338,34 @@ async def settle_as_another(worker: Worker, job_id: str) -> None:
     await reach(worker, job_id, JobState.COMPLETED)
 
 
-async def test_leases_are_renewed_before_their_jobs_are_started(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    put_off: list[Lease] = []
-    send = Lane._send
+async def test_leases_are_renewed_before_their_jobs_have_started(memory: str) -> None:
+    renewed: list[Lease] = []
 
-    async def note_and_send(lane: Lane, operation: Exchange) -> Any:
-        if lane._arrived is not None:
-            put_off.extend(Lease(job_id=claim.job_id, token=claim.token) for claim in lane._arrived.claims)
-            assert set(put_off) <= set(lane.attempts.leases.snapshot()) | ended
-        ended.update(put_off)
-        return await send(lane, operation)
+    class Watched(Meddler):
+        async def run(self, operation: Operation[Any]) -> Any:
+            reply = await super().run(operation)
+            if isinstance(operation, Exchange) and reply.claims:
+                asyncio.get_running_loop().call_soon(look, reply.claims)  # comes before the tasks of these jobs
+            return reply
 
-    ended: set[Lease] = set()
-    monkeypatch.setattr(Lane, "_send", note_and_send)
-    worker = Worker(memory)
+    def look(claims: Sequence[Claim]) -> None:
+        leases = [Lease(job_id=claim.job_id, token=claim.token) for claim in claims]
+        assert runs.isdisjoint(claim.job_id for claim in claims)
+        assert worker._runtime is not None
+        assert set(leases) <= set(worker._runtime._lanes["double"].attempts.leases.snapshot())
+        renewed.extend(leases)
+
+    backend = Watched(open_backend(memory))
+    worker = Worker(backend)
+    runs: set[str] = set()
 
     @worker.implement(double, concurrency=32)
-    async def handle(data: int) -> int:
+    async def handle(data: int, ctx: Context) -> int:
+        runs.add(ctx.id)
         return data * 2
 
-    async with worker:
-        jobs = await worker.register(double).dispatch_many(range(100))
+    async with worker, AsyncProducer(memory) as producer:
+        jobs = await producer.register(double).dispatch_many(range(100))
         assert await asyncio.gather(*(job.result("10s") for job in jobs)) == [2 * data for data in range(100)]
-    assert put_off
+    assert {lease.job_id for lease in renewed} == runs
+    await backend.close()

@@ -1,34 +1,34 @@
 """The loop of one task: settle what ended, claim what is ready, in one round trip.
 
 Outcomes that gather while a round trip is under way leave together with the next one. An idle lane answers at once; a
-busy one pays one round trip per batch.
+busy one pays one round trip per batch. A lane of many slots may have two under way, so that the server finds the next
+request when it has answered one.
 """
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
 from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, pause_after, random_id
 from taskora.worker._attempt import Attempt, StopReason
+from taskora.worker._claim_sizes import LARGEST_CLAIM, ClaimSizes
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
-from taskora.worker._outbox import Ended, Outbox
+from taskora.worker._outbox import MOST_OUTCOMES, Ended, Outbox
 from taskora.worker._patience import patience_ms
+from taskora.worker._roles import end
+from taskora.worker._round_trip import RoundTrip
 from taskora.worker._running import RunningAttempts
 from taskora.worker._workflow_teller import WorkflowTeller
 from taskora.worker._workflow_troubles import WorkflowTroubles
 
 logger = logging.getLogger("taskora.worker")
 
-_LARGEST_CLAIM: Final = 500
-# From how many on a lane claims in two halves: one runs while the other is fetched.
-_MANY_SLOTS: Final = 16
-# One for the task that sends to run, one for an event loop that writes when a round of callbacks is over.
-_ROUNDS_TO_WRITE: Final = 2
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # A lane that has to stop, and whose server does not answer, gives up after so many round trips.
@@ -67,13 +67,15 @@ class Lane:
         self._on_failure: Final = on_failure
         self._on_trouble: Final = on_trouble
         self._ended: Final = Outbox()
-        self._unsent: tuple[Exchange, list[Ended]] | None = None
-        self._arrived: Exchanged | None = None  # its claims start while the next round trip is under way
+        self._trips: Final[list[RoundTrip]] = []
+        self._sizes: Final = ClaimSizes(implementation.concurrency)
         self._look = True
         self._stopped: Final = asyncio.Event()
         self._stopping = False  # the same, to be asked several times per round trip
         self._wake: Final = wake or asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
+        self._numbers: Final = itertools.count(1)
+        self._newest = 0  # of the request whose reply told the next two
         self._clock_offset_ms: float | None = None
         self._due_ms: int | None = None
         self._failures = 0
@@ -97,65 +99,78 @@ class Lane:
 
     async def run(self) -> None:
         """Works until `stop_claiming` was called and every attempt is settled."""
+        loop = asyncio.get_running_loop()
+        couriers = [loop.create_task(self._carry()) for _ in range(self._sizes.parts)]
         try:
-            while not self._drained():
-                if self._unsent or self._ended or self._look:
-                    await self._exchange()
-                else:
-                    await self._wait()
+            await asyncio.gather(*couriers)
+            if self._has_given_up:
+                # Leases run out, and whoever sweeps then gives the jobs back.
+                logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
         finally:
             self.attempts.close()
             self.teller.close()
             if self._watch is not None:
                 self._watch.cancel()
+            await end(couriers)
 
-    def _drained(self) -> bool:
-        if not self._stopping or self.attempts.running:
+    async def _carry(self) -> None:
+        """Makes one round trip after the other."""
+        while not (self._stopping and self._is_drained()):
+            if self._may_leave():
+                await self._exchange()
+            else:
+                await self._wait()
+        self._wake.set()  # for whoever waits beside this one
+
+    def _is_drained(self) -> bool:
+        if self.attempts.running:
             return False
-        if self._failures > _LAST_TRIES:
-            # Leases run out, and whoever sweeps then gives the jobs back.
-            logger.error("lane_gave_up", extra={"task": self.task, "outcomes": len(self.attempts)})
-            return True
-        outcomes = self.attempts or self._ended or self._unsent
-        return not (outcomes or self._arrived or self._look or self.teller.busy)
+        return self._has_given_up or not (self.attempts or self._ended or self._trips or self._look or self.teller.busy)
+
+    @property
+    def _has_given_up(self) -> bool:
+        return self._stopping and not self.attempts.running and self._failures > _LAST_TRIES
+
+    def _may_leave(self) -> bool:
+        """The first round trip takes whatever there is; one beside it leaves only when it is worth that by itself."""
+        if not self._trips:
+            return bool(self._ended or self._look)
+        if len(self._ended) < self._sizes.worthwhile or self.free_slots() < self._sizes.worthwhile:
+            return False
+        (other,) = self._trips
+        return not (other.has_failed or self._ended.is_careful)
 
     @property
     def has_outcomes(self) -> bool:
         """Whether attempts ended whose outcomes are not stored yet."""
         return bool(self._ended)
 
-    async def step(self, *, most: int = _LARGEST_CLAIM) -> Exchanged:
+    async def step(self, *, most: int = LARGEST_CLAIM) -> Exchanged:
         """One round trip that claims at most so many jobs, for whoever drives this lane by hand instead of by `run`.
 
         What goes wrong is raised.
         """
-        operation, batch = self._next_exchange(most)
+        trip = self._next_trip(most=most)
         try:
-            reply = await self._backend.run(operation)
+            reply = await self._backend.run(trip.operation)
         except BaseException:
-            self._ended.put_back(batch)
-            self.attempts.claims_known()
+            self._ended.put_back(trip.batch)
+            self.attempts.claims_known(trip.operation.token)
             raise
-        self._settle(batch, reply)
-        self._start_claims(reply)
+        self._settle(trip.batch, reply)
+        self._start_claims(trip, reply)
         await self.teller.flush()
         return reply
 
     def free_slots(self) -> int:
         """How many jobs this lane may claim now."""
-        about_to_run = len(self._arrived.claims) if self._arrived else 0
-        free = self._implementation.concurrency - self.attempts.running - about_to_run
+        free = self._implementation.concurrency - self.attempts.running
+        for trip in self._trips:
+            free -= trip.operation.slots
         return 0 if self._stopping or free < 0 else free
 
-    def _claim_size(self) -> int:
-        """How many jobs to ask for at once: of many no more than half, so that the others run meanwhile."""
-        free = self.free_slots()
-        if self._implementation.concurrency >= _MANY_SLOTS:
-            free = min(free, self._implementation.concurrency // 2)
-        return min(free, _LARGEST_CLAIM)
-
     async def _wait(self) -> None:
-        if self._watch is None and self.free_slots():
+        if self._watch is None and not self._trips and self.free_slots():
             self._watch = asyncio.get_running_loop().create_task(self._watch_for_work())
         self._wake.clear()
         await self._wake.wait()
@@ -177,72 +192,69 @@ class Lane:
             self._wake.set()
 
     async def _exchange(self) -> None:
-        operation, batch = self._unsent or self._next_exchange()
-        sending = await self._send(operation)
-        try:
-            reply = await sending
-        except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
-            self._unsent = self._not_sent(operation, batch, error)
-            await self._recover(error)
-            return
-        self._unsent = None
-        self._ended.stored()
+        """One round trip, repeated until there is an answer, be it a refusal."""
+        trip = self._next_trip(outcomes=self._share())
+        self._trips.append(trip)
+        while trip in self._trips:
+            trip.number = next(self._numbers)
+            try:
+                reply = await self._backend.run(trip.operation)
+            except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
+                await self._failed(trip, error)
+            else:
+                self._answered(trip, reply)
+
+    async def _failed(self, trip: RoundTrip, error: Exception) -> None:
+        trip.has_failed = True
+        is_refused = isinstance(error, BackendError) and error.is_permanent
+        if is_refused:
+            self._refused(trip)
+        else:
+            trip.operation = trip.operation.again()
+        await self._recover(error)
+        if is_refused or self._has_given_up:
+            self._trips.remove(trip)
+
+    def _answered(self, trip: RoundTrip, reply: Exchanged) -> None:
+        self._trips.remove(trip)
+        if trip.number > self._newest:
+            self._newest = trip.number
+            self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
+            self._due_ms = reply.due_ms
         self._failures = 0
-        self._clock_offset_ms = reply.now_ms - time.monotonic() * 1000
-        self._due_ms = reply.due_ms
-        self._settle(batch, reply)
-        self._arrived = reply
-        if 0 < operation.slots == len(reply.claims) and self.free_slots():
+        self._ended.stored(trip.batch, is_careful=trip.is_careful)
+        self._settle(trip.batch, reply)
+        self._start_claims(trip, reply)
+        if 0 < trip.operation.slots == len(reply.claims) and self.free_slots():
             self._look = True  # nothing says that these were all
-        if not (self._ended or self._look):
-            self._start_arrived()
-        else:  # handlers that block the event loop may come first: leases are renewed from now on
-            self.attempts.leases.add_all(reply.claims)
 
-    async def _send(self, operation: Exchange) -> Awaitable[Exchanged]:
-        """Starts what the last round trip has brought, once this one has left: the server need not wait for us."""
-        if self._arrived is None:
-            return self._backend.run(operation)
-        sending = asyncio.get_running_loop().create_task(self._backend.run(operation))
-        try:
-            for _ in range(_ROUNDS_TO_WRITE):
-                await asyncio.sleep(0)
-            self._start_arrived()
-        except BaseException:
-            sending.cancel()
-            raise
-        return sending
-
-    def _start_arrived(self) -> None:
-        arrived, self._arrived = self._arrived, None
-        if arrived is not None:
-            self._start_claims(arrived)
-
-    def _not_sent(
-        self, operation: Exchange, batch: list[Ended], error: Exception
-    ) -> tuple[Exchange, list[Ended]] | None:
-        """What to send again as it is; nothing, if it would be refused again."""
-        if not (isinstance(error, BackendError) and error.is_permanent):
-            return operation.again(), batch
+    def _refused(self, trip: RoundTrip) -> None:
+        """It would be refused again as it is: what it carried leaves in smaller parts, and apart from claims."""
         self._look = True
-        given_up = self._ended.refused(batch)
+        given_up = self._ended.refused(trip.batch)
         if given_up is not None:
             # Its lease runs out, and whoever sweeps then gives the job back.
             attempt, outcome = given_up
             logger.error("outcome_given_up", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
             self.attempts.forget(attempt)
-        self.attempts.claims_known()
-        return None
+        self.attempts.claims_known(trip.operation.token)
 
-    def _next_exchange(self, most: int = _LARGEST_CLAIM) -> tuple[Exchange, list[Ended]]:
+    def _share(self) -> int:
+        """How many outcomes leave together: not all, if the rest is worth another round trip at once."""
+        sizes = self._sizes
+        for_two = sizes.part + sizes.worthwhile
+        is_for_two = sizes.parts > 1 and not self._trips and min(len(self._ended), self.free_slots()) >= for_two
+        return sizes.part if is_for_two else MOST_OUTCOMES
+
+    def _next_trip(self, *, outcomes: int = MOST_OUTCOMES, most: int = LARGEST_CLAIM) -> RoundTrip:
         is_careful = self._ended.is_careful
-        batch = self._ended.take()
+        batch = self._ended.take(outcomes)
         self._look = is_careful and bool(batch)  # it settles and does not claim
         operation = Exchange(
             task=self.task,
             token=random_id(),
             lease_ms=self._lease_ms,
-            slots=0 if self._look else min(self._claim_size(), most),
+            slots=0 if self._look else min(self.free_slots(), self._sizes.most, most),
             outcomes=[outcome for _, outcome in batch],
             on_expire=self._implementation.on_expire,
             max_version=self._implementation.version,
@@ -251,8 +263,8 @@ class Lane:
             ttl_ms=self._implementation.ttl_ms,
             resend=is_careful,
         )
-        self.attempts.expect_claims()
-        return operation, batch
+        self.attempts.expect_claims(operation.token)
+        return RoundTrip(operation, batch, is_careful=is_careful)
 
     async def _recover(self, error: Exception) -> None:
         """Waits longer after each failure in a row; at random, so that workers do not return together."""
@@ -283,19 +295,24 @@ class Lane:
                 self._on_failure(attempt, outcome, self._implementation)
             attempt.error = None  # its traceback leads back to the attempt, and to all that the handler held
 
-    def _start_claims(self, reply: Exchanged) -> None:
+    def _start_claims(self, trip: RoundTrip, reply: Exchanged) -> None:
+        size = 0
         # What a round trip claimed that was under way when the worker was told to stop goes back at once.
         begin = self.attempts.refuse if self._stopping else self.attempts.start
         for claim in reply.claims:
             if claim.link is not None:
                 self.teller.see()
+            size += len(claim.data)
             begin(claim, reply.now_ms)
-        self.attempts.claims_known()
+        if reply.claims:
+            self._sizes.note(len(reply.claims), size)
+        self.attempts.claims_known(trip.operation.token)
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if attempt.stop_reason is not StopReason.LEASE_LOST:
             self._ended.add(attempt, outcome)
-        self._wake.set()
+        if not self._trips or len(self._ended) >= self._sizes.worthwhile:
+            self._wake.set()
 
     def stop_claiming(self) -> None:
         """Takes no more jobs, and puts the wake-up token back if this lane holds it."""

@@ -9,11 +9,11 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from taskora.contracts import BackendError
-from taskora.wire import Claim, ExtendLeases, Lease, LeaseState, SyncBackend
+from taskora.wire import ExtendLeases, Lease, LeaseState, SyncBackend
 from taskora.worker._rounds import worst
 
 logger = logging.getLogger("taskora.worker")
@@ -46,10 +46,6 @@ class LeaseBook:
     def add(self, job_id: str, token: str) -> None:
         """Keeps a lease alive from now on."""
         self._tokens[job_id] = token
-
-    def add_all(self, claims: Iterable[Claim]) -> None:
-        """Keeps the leases of claims alive from now on."""
-        self._tokens.update({claim.job_id: claim.token for claim in claims})
 
     def remove(self, job_id: str, token: str) -> None:
         """Lets a lease go, if it is still this one."""

@@ -25,10 +25,10 @@ class Outbox:
         self._ended: list[Ended] = []
         self._bytes = 0
         self._most = MOST_OUTCOMES
-        self._refusals = 0
+        self._refusals: dict[Attempt, int] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._ended)
+    def __len__(self) -> int:
+        return len(self._ended)
 
     @property
     def is_careful(self) -> bool:
@@ -40,43 +40,48 @@ class Outbox:
         self._ended.append((attempt, outcome))
         self._bytes += len(outcome.payload)
 
-    def take(self) -> list[Ended]:
-        """Takes out what fits into one round trip."""
-        if len(self._ended) <= self._most and self._bytes <= MOST_BYTES:
+    def take(self, most: int) -> list[Ended]:
+        """Takes out what fits into one round trip, so many at most."""
+        most = min(most, self._most)
+        if len(self._ended) <= most and self._bytes <= MOST_BYTES:
             batch, self._ended, self._bytes = self._ended, [], 0
             return batch
-        batch = self._ended[: self._fitting()]
+        batch = self._ended[: self._fitting(most)]
         self._ended = self._ended[len(batch) :]
         self._bytes -= _size(batch)
         return batch
 
-    def _fitting(self) -> int:
+    def _fitting(self, most: int) -> int:
         """How many leave together; one at least, whatever its size."""
         size = 0
-        for number, (_, outcome) in enumerate(self._ended[: self._most]):
+        for number, (_, outcome) in enumerate(self._ended[:most]):
             size += len(outcome.payload)
             if size > MOST_BYTES:
                 return max(1, number)
-        return min(len(self._ended), self._most)
+        return min(len(self._ended), most)
 
     def put_back(self, batch: list[Ended]) -> None:
         """Takes a batch back that was not stored."""
         self._ended = batch + self._ended
         self._bytes += _size(batch)
 
-    def stored(self) -> None:
-        """A round trip was answered."""
-        self._refusals = 0
-        self._most = min(MOST_OUTCOMES, self._most * 2)
+    def stored(self, batch: list[Ended], *, is_careful: bool) -> None:
+        """A batch was answered. If it left before something was refused, that says nothing about what was."""
+        if is_careful:
+            self._most = min(MOST_OUTCOMES, self._most * 2)
+        if self._refusals:
+            for attempt, _ in batch:
+                self._refusals.pop(attempt, None)
 
     def refused(self, batch: list[Ended]) -> Ended | None:
         """Takes a batch back that will be refused again as it is; returns the outcome to give up, if there is one."""
-        self._most = max(1, (len(batch) or self._most) // 2)
+        self._most = max(1, min(self._most, len(batch) or self._most) // 2)
         if len(batch) == 1:
-            self._refusals += 1
-            if self._refusals >= _MOST_REFUSALS:
-                self._refusals = 0
+            attempt, _ = batch[0]
+            refusals = self._refusals.pop(attempt, 0) + 1
+            if refusals >= _MOST_REFUSALS:
                 return batch[0]
+            self._refusals[attempt] = refusals
         self.put_back(batch)
         return None
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -46,8 +45,8 @@ class RunningAttempts:
         self._timeouts: Final = Deadlines(implementation.timeout_ms, self._timed_out)
         self._graces: Final = Deadlines(STOP_GRACE_MS, self._leave_behind)
         self._attempts: dict[str, Attempt] = {}
-        # One set for each round trip whose claims are not known yet: who was cancelled since it left.
-        self._cancelled_early: deque[set[str]] = deque()
+        # By the token of each claim that may be on its way here: who was cancelled since it left.
+        self._cancelled_early: dict[str, set[str]] = {}
         self._loose: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -59,9 +58,8 @@ class RunningAttempts:
         self.running += 1
         attempt.runner = asyncio.get_running_loop().create_task(self._run(attempt))
         self._timeouts.watch(attempt)
-        for cancelled in self._cancelled_early:
-            if claim.job_id in cancelled:
-                self._stop(attempt, StopReason.CANCELLED)
+        if claim.job_id in self._cancelled_early.get(claim.token, ()):
+            self._stop(attempt, StopReason.CANCELLED)
 
     def refuse(self, claim: Claim, now_ms: int) -> None:
         """Gives a job back that came when nothing may be started any more."""
@@ -171,19 +169,17 @@ class RunningAttempts:
         attempt = self._attempts.get(job_id)
         if attempt is not None:
             self._stop(attempt, StopReason.CANCELLED)
-        elif self._cancelled_early:
-            self._cancelled_early[-1].add(job_id)
+        else:
+            for cancelled in self._cancelled_early.values():
+                cancelled.add(job_id)
 
-    def expect_claims(self) -> None:
+    def expect_claims(self, token: str) -> None:
         """Claims may be on their way here: their jobs are active, and may be cancelled before we know of them."""
-        self._cancelled_early.append(set())
+        self._cancelled_early[token] = set()
 
-    def claims_known(self) -> None:
-        """The oldest round trip has brought its claims, and they were started.
-
-        What was cancelled before the next one left, and is unknown here, runs elsewhere.
-        """
-        self._cancelled_early.popleft()
+    def claims_known(self, token: str) -> None:
+        """The claims with this token are here and were started: who else was cancelled meanwhile runs elsewhere."""
+        del self._cancelled_early[token]
 
     def stop_all(self) -> None:
         """Tells every attempt to stop; their jobs go back to the queue."""

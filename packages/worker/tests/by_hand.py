@@ -1,0 +1,153 @@
+"""A lane whose exchanges are answered by hand: in any order, with any trouble."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
+
+from packages.worker.tests.workbench import Meddler, double
+from taskora.contracts import BackendError
+from taskora.wire import Backend, CountJobs, Enqueue, Exchange, Exchanged, JobCounts, NewJob, Operation
+from taskora.wire.backends import MemoryBackend
+from taskora.worker import Context, Defaults
+from taskora.worker._executor import Executor
+from taskora.worker._implementation import resolve
+from taskora.worker._invoking import in_event_loop
+from taskora.worker._lane import Lane
+
+R = TypeVar("R")
+
+_STEPS = 12
+
+
+def no_pause(failures: int, *, first: float, longest: float) -> float:
+    """Instead of `pause_after`."""
+    return 0
+
+
+async def settle_down() -> None:
+    """Lets everybody do what can be done without an answer."""
+    for _ in range(_STEPS):
+        await asyncio.sleep(0)
+
+
+@dataclass(eq=False, slots=True)
+class Asked:
+    """An exchange that waits for its answer, and its answer."""
+
+    operation: Exchange
+    answer: asyncio.Future[Exchanged]
+
+
+@dataclass
+class Desk(Meddler):
+    """A storage whose exchanges wait until the test answers them. `asked` are those without an answer, oldest first.
+
+    `history` are all that ever came, also those that were repeated.
+    """
+
+    asked: list[Asked] = field(default_factory=list[Asked])
+    history: list[Exchange] = field(default_factory=list[Exchange])
+    _token: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, operation: Operation[R]) -> R:
+        if not isinstance(operation, Exchange):
+            return await self.inner.run(operation)
+        asked = Asked(operation, asyncio.get_running_loop().create_future())
+        self.asked.append(asked)
+        self.history.append(operation)
+        reply: Any = await asked.answer
+        return cast("R", reply)
+
+    async def wait_for_work(self, task: str, *, timeout_ms: int, now_ms: int) -> None:
+        self.calls["wait_for_work"] += 1
+        await self._token.wait()
+        self._token.clear()
+
+    async def ring(self) -> None:
+        """Gives whoever waits the token."""
+        self._token.set()
+        await settle_down()
+
+    async def reply(self, number: int = 0) -> None:
+        """Carries one out and answers it."""
+        asked = self.asked.pop(number)
+        asked.answer.set_result(await self.inner.run(asked.operation))
+        await settle_down()
+
+    async def lose_reply(self, number: int = 0) -> None:
+        """Carries one out and answers that something is wrong."""
+        asked = self.asked.pop(number)
+        await self.inner.run(asked.operation)
+        asked.answer.set_exception(BackendError("the reply was lost"))
+        await settle_down()
+
+    async def fail(self, number: int = 0, *, for_good: bool = False) -> None:
+        """Carries one out never."""
+        self.asked.pop(number).answer.set_exception(BackendError("no", is_permanent=for_good))
+        await settle_down()
+
+    async def enqueue(self, *job_ids: str) -> None:
+        jobs = [NewJob(job_id=job_id, data=b"1") for job_id in job_ids]
+        await self.inner.run(Enqueue(task="double", version=1, max_attempts=1, jobs=jobs))
+
+    async def counts(self) -> JobCounts:
+        return await self.inner.run(CountJobs(task="double"))
+
+
+@dataclass
+class Handlers:
+    """Handlers that end when they are told to."""
+
+    running: dict[str, asyncio.Future[None]] = field(default_factory=dict[str, "asyncio.Future[None]"])
+    started: list[str] = field(default_factory=list[str])
+
+    async def __call__(self, data: int, ctx: Context) -> int:
+        self.started.append(ctx.id)
+        self.running[ctx.id] = asyncio.get_running_loop().create_future()
+        try:
+            await self.running[ctx.id]
+        finally:
+            del self.running[ctx.id]
+        return data
+
+    async def end(self, count: int | None = None) -> list[str]:
+        """Ends so many, oldest first, or all."""
+        ended = [*self.running][:count]
+        for job_id in ended:
+            self.running[job_id].set_result(None)
+        await settle_down()
+        return ended
+
+
+def make_lane(backend: Backend, handle: Callable[[int, Context], Awaitable[int]], concurrency: int) -> Lane:
+    """A lane that hands failures to nobody."""
+    implementation = resolve(double, handle, Defaults(concurrency=concurrency, timeout=None), None)
+    executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
+    return Lane(
+        backend,
+        implementation,
+        executor,
+        lease_ms=600_000,
+        on_failure=lambda attempt, outcome, implementation: None,
+        on_trouble=lambda error: None,
+    )
+
+
+@asynccontextmanager
+async def working(
+    concurrency: int, *, jobs: int = 0
+) -> AsyncGenerator[tuple[Lane, Desk, Handlers, "asyncio.Task[None]"]]:
+    """A lane that works, with a backlog."""
+    desk, handlers = Desk(MemoryBackend()), Handlers()
+    await desk.enqueue(*(str(number) for number in range(jobs)))
+    lane = make_lane(desk, handlers, concurrency)
+    running = asyncio.create_task(lane.run())
+    await settle_down()
+    try:
+        yield lane, desk, handlers, running
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await desk.inner.close()
