@@ -6,6 +6,8 @@
 -- meanwhile ended is only forgotten. A late worker whose job was recovered is refused when it settles, because its
 -- token is gone.
 --
+-- Each sweep also counts who holds the slots of concurrency keys, unless somebody has done so lately.
+--
 -- A sweep of many jobs takes several calls, so that none holds the server for long: each but the last says where the
 -- next one goes on. Other calls may come between them, sweeps too.
 --
@@ -24,6 +26,7 @@ local prefix = KEYS[9]             -- prefix  every key of the task starts with 
 local given_now_ms = ARGV[1]       -- clock   epoch milliseconds, or empty for the server's clock
 local max_count = tonumber(ARGV[2])  -- int   how often a job may stall before it fails
 local cursor = tonumber(ARGV[3])   -- int     0 for the first call of a sweep, then what the reply said
+local count_every_ms = tonumber(ARGV[4])  -- int  slots are not counted if somebody did less than this ago; 0 counts always
 
 --@include clock
 --@include batches
@@ -59,6 +62,12 @@ local function recover_some()
   return false
 end
 
+-- Forgets those that ended between two sweeps.
+local function make_candidates(active)
+  redis.call('DEL', stalled_key)
+  in_batches(active, 'SADD', stalled_key)
+end
+
 -- Counting is one step, since only then it is right. Returns where to go on, if what it needs is not learnt yet.
 local function recount_from(page_start)
   local length = redis.call('LLEN', active_key)
@@ -74,18 +83,21 @@ local function recount_from(page_start)
   end
   recount(active_keys)
   redis.call('DEL', LEARNT)
-  redis.call('DEL', stalled_key) -- forgets those that ended between two sweeps
-  in_batches(active, 'SADD', stalled_key)
+  make_candidates(active)
   return nil
 end
 
-local next_cursor
-if cursor == 0 then
-  redis.call('DEL', LEARNT)
-  if recover_some() then
-    next_cursor = 0
+local has_more = cursor == 0 and recover_some()
+count_finished('failed', #failed)
+local next_cursor = nil
+if has_more then
+  next_cursor = 0
+elseif was_counted_lately() then
+  make_candidates(redis.call('LRANGE', active_key, 0, -1))
+else
+  if cursor == 0 then
+    redis.call('DEL', LEARNT)
   end
-  count_finished('failed', #failed)
+  next_cursor = recount_from(cursor)
 end
-next_cursor = next_cursor or recount_from(cursor)
 return { recovered, failed, cancelled, { next_cursor and string.format('%d', next_cursor) } }

@@ -1,8 +1,15 @@
 -- Sets the counters of concurrency keys right, which may have lost count when a worker died, or when a job was deleted
 -- while it ran.
--- needs: prefix, now, looked_up, free_next, wake_now, PARKED_KEYS
+-- needs: prefix, now_ms, now, ms_text, count_every_ms, looked_up, free_next, wake_now, PARKED_KEYS
 
 local PARKED_AT_ONCE = 2000
+local COUNTED = prefix .. 'parked:counted'
+
+-- Workers sweep each for itself, and that one of them counts is enough. A clock that was set back does not put it off.
+local function was_counted_lately()
+  local counted_ms = count_every_ms > 0 and tonumber(redis.call('GET', COUNTED) or '')
+  return counted_ms and counted_ms <= now_ms and now_ms < counted_ms + count_every_ms
+end
 
 -- The concurrency keys of the active jobs, oldest claim first, and those that jobs are parked for: not all at once, but
 -- those that were not looked at for longest.
@@ -52,5 +59,8 @@ local function recount(active_keys)
     if (held[key] < counted or held[key] == 0) and free_next(key) then
       wake_now()
     end
+  end
+  if count_every_ms > 0 then
+    redis.call('SET', COUNTED, now, 'PX', ms_text(count_every_ms))
   end
 end

@@ -234,7 +234,9 @@ class Running(Pair):
     @precondition(anything_runs)
     @rule(task=tasks, max_count=st.integers(0, 2))
     def recover_stalled(self, task: str, max_count: int) -> None:
-        self.both(RecoverStalled(task=task, max_count=max_count))
+        """Workers with a limit of 1 share the counting of slots, others count always."""
+        count_every_ms = MINUTE_MS if max_count == 1 else 0
+        self.both(RecoverStalled(task=task, max_count=max_count, count_every_ms=count_every_ms))
 
     @precondition(anything_runs)
     @rule(task=tasks, max_count=st.integers(0, 2))

@@ -1,6 +1,7 @@
 """recover_stalled: active -> waiting | failed | cancelled."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -291,3 +292,57 @@ def test_a_damaged_counter_is_counted_anew(task: RawTask) -> None:
     task.seed({"j1": job("active", **KEYED), "j1:lock": Expires("tok"), "active": ["j1"], "conc:org": "nonsense"})
     task.run(sweep())
     assert task.read("conc:org") == "1"
+
+
+def counting(every_ms: int = 27_000) -> RecoverStalled:
+    return RecoverStalled(task="t", max_count=1, count_every_ms=every_ms)
+
+
+def test_of_several_workers_one_counts_slots_and_each_looks_for_lost_jobs(task: RawTask) -> None:
+    task.seed({**running("j0"), "conc:org": "7"})
+    task.run(counting())
+    assert (task.read("conc:org"), task.read("parked:counted")) == ("1", Expires(str(NOW)))
+    assert 0 < task.lifetime_ms("parked:counted") <= 27_000
+    task.seed({**running("j1"), "conc:org": "8"})
+    task.client.config_resetstat()
+    assert task.run(counting(), now_ms=NOW + 26_999) == QUIET
+    assert (task.read("conc:org"), task.read("stalled")) == ("8", {"j0", "j1"})
+    assert "cmdstat_hmget" not in task.client.info("commandstats")
+    task.client.delete("taskora:{t}:j1:lock")
+    assert task.run(counting(), now_ms=NOW + 26_999).recovered == ("j1",)
+
+
+def test_slots_are_counted_again_after_a_while(task: RawTask) -> None:
+    task.seed(running("j0"))
+    task.run(counting())
+    task.seed({"conc:org": "7"})
+    task.run(counting(), now_ms=NOW + 27_000)
+    assert (task.read("conc:org"), task.read("parked:counted")) == ("1", Expires(str(NOW + 27_000)))
+
+
+@pytest.mark.parametrize(
+    ("every_ms", "now_ms"),
+    [(0, NOW + 1), (1, NOW + 1), (27_000, NOW - 1)],
+    ids=["a worker that always counts", "a worker with a shorter interval", "a clock that was set back"],
+)
+def test_a_count_that_was_made_lately_does_not_serve(task: RawTask, every_ms: int, now_ms: int) -> None:
+    task.seed(running("j0"))
+    task.run(counting())
+    task.seed({"conc:org": "7"})
+    task.run(counting(every_ms), now_ms=now_ms)
+    assert task.read("conc:org") == "1"
+
+
+def test_a_damaged_note_of_a_count_does_not_put_it_off(task: RawTask) -> None:
+    task.seed({**running("j0"), "conc:org": "7", "parked:counted": Expires("soon")})
+    task.run(counting())
+    assert (task.read("conc:org"), task.read("parked:counted")) == ("1", Expires(str(NOW)))
+
+
+def test_a_sweep_that_finds_that_another_has_counted_needs_no_further_call(task: RawTask) -> None:
+    task.seed({**running(*(f"j{n}" for n in range(1200))), "conc:org": "7"})
+    first = task.run(counting())
+    assert first.cursor == 500
+    task.seed({"parked:counted": Expires(str(NOW))})
+    assert task.run(replace(counting(), cursor=500)).cursor is None
+    assert (task.read("conc:org"), task.client.scard("taskora:{t}:stalled")) == ("7", 1200)

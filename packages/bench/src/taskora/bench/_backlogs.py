@@ -50,6 +50,8 @@ LARGE_BACKLOGS: Final = (
     Backlog(name="backlog_0", title="nothing else there"),
     Backlog(name="backlog_1m", title="1,000,000 jobs wait", waiting=1_000_000),
     Backlog(name="delayed_1m", title="1,000,000 jobs are delayed", delayed=1_000_000),
+    Backlog(name="blocked_10k", title="10,000 concurrency keys are blocked", prepare=block_keys),
+    Backlog(name="all_1m", title="all of these at once", waiting=1_000_000, delayed=1_000_000, prepare=block_keys),
 )
 
 

@@ -125,7 +125,11 @@ def _report(operation: op.Report, keyspace: Keyspace, _now_ms: int | None) -> Co
 @builds(op.RecoverStalled)
 def _recover_stalled(operation: op.RecoverStalled, keyspace: Keyspace, now_ms: int | None) -> Command[op.Recovered]:
     call = lua.recover_stalled(
-        keys=keyspace.task(operation.task), now_ms=now_ms, max_count=operation.max_count, cursor=operation.cursor
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        max_count=operation.max_count,
+        cursor=operation.cursor,
+        count_every_ms=operation.count_every_ms,
     )
 
     def decode(reply: list[list[bytes]]) -> op.Recovered:

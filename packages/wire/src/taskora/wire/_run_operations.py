@@ -186,9 +186,11 @@ class Recovered:
 class RecoverStalled(Operation[Recovered]):
     """Gives back the active jobs whose worker is gone; one that stalled more than `max_count` times fails.
 
-    A sweep of many jobs takes several calls: repeat it with the `cursor` of the reply until that is None.
+    Who holds the slots of concurrency keys is counted, too, unless somebody did so within `count_every_ms`; 0 counts
+    always. A sweep of many jobs takes several calls: repeat it with the `cursor` of the reply until that is None.
     """
 
     task: str
     max_count: int
     cursor: int = 0
+    count_every_ms: int = 0

@@ -4031,7 +4031,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="6138562ad9cbd76858909a15f29b071d5b58e2b5",
+    sha="4567db0861a2c060f33753772c366b98e9d04b9b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4045,6 +4045,7 @@ local prefix = KEYS[9]
 local given_now_ms = ARGV[1]
 local max_count = tonumber(ARGV[2])
 local cursor = tonumber(ARGV[3])
+local count_every_ms = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
@@ -4305,6 +4306,11 @@ local function keys_of_active(active)
   return keys
 end
 local PARKED_AT_ONCE = 2000
+local COUNTED = prefix .. 'parked:counted'
+local function was_counted_lately()
+  local counted_ms = count_every_ms > 0 and tonumber(redis.call('GET', COUNTED) or '')
+  return counted_ms and counted_ms <= now_ms and now_ms < counted_ms + count_every_ms
+end
 local function keys_in_use(active_keys)
   local keys, held = {}, {}
   local function add(key, count)
@@ -4349,6 +4355,9 @@ local function recount(active_keys)
       wake_now()
     end
   end
+  if count_every_ms > 0 then
+    redis.call('SET', COUNTED, now, 'PX', ms_text(count_every_ms))
+  end
 end
 local RECOVERED_AT_ONCE = 500
 local function recover_some()
@@ -4365,6 +4374,10 @@ local function recover_some()
   end
   return false
 end
+local function make_candidates(active)
+  redis.call('DEL', stalled_key)
+  in_batches(active, 'SADD', stalled_key)
+end
 local function recount_from(page_start)
   local length = redis.call('LLEN', active_key)
   if length > PAGE and page_start < length then
@@ -4379,19 +4392,22 @@ local function recount_from(page_start)
   end
   recount(active_keys)
   redis.call('DEL', LEARNT)
-  redis.call('DEL', stalled_key)
-  in_batches(active, 'SADD', stalled_key)
+  make_candidates(active)
   return nil
 end
-local next_cursor
-if cursor == 0 then
-  redis.call('DEL', LEARNT)
-  if recover_some() then
-    next_cursor = 0
+local has_more = cursor == 0 and recover_some()
+count_finished('failed', #failed)
+local next_cursor = nil
+if has_more then
+  next_cursor = 0
+elseif was_counted_lately() then
+  make_candidates(redis.call('LRANGE', active_key, 0, -1))
+else
+  if cursor == 0 then
+    redis.call('DEL', LEARNT)
   end
-  count_finished('failed', #failed)
+  next_cursor = recount_from(cursor)
 end
-next_cursor = next_cursor or recount_from(cursor)
 return { recovered, failed, cancelled, { next_cursor and string.format('%d', next_cursor) } }
 """,
 )
@@ -4403,12 +4419,13 @@ def recover_stalled(
     now_ms: int | None,
     max_count: int,
     cursor: int,
+    count_every_ms: int,
 ) -> Call[list[list[bytes]]]:
     """recover_stalled: active -> waiting | failed | cancelled"""
     return Call(
         script=RECOVER_STALLED,
         keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.failed_key, keys.cancelled_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, max_count, cursor),
+        args=("" if now_ms is None else now_ms, max_count, cursor, count_every_ms),
     )
 
 

@@ -12,6 +12,10 @@ from taskora.wire import Backend, RecoverStalled, drive_async, sweep_untold
 logger = logging.getLogger("taskora.worker")
 
 
+# A count of slots serves all workers for this part of an interval: a single one counts at each of its sweeps.
+_STILL_GOOD: Final = 0.9
+
+
 class StallRecoverer:
     """Sweeps one task. Any number of workers may do so at once."""
 
@@ -21,7 +25,9 @@ class StallRecoverer:
         self.name: Final = f"stall_recoverer:{task}"
         self.interval: Final = stall.interval_ms / 1000
         self._backend: Final = backend
-        self._operation: Final = RecoverStalled(task=task, max_count=stall.max_count)
+        self._operation: Final = RecoverStalled(
+            task=task, max_count=stall.max_count, count_every_ms=int(stall.interval_ms * _STILL_GOOD)
+        )
         self._on_ended: Final = on_ended
 
     async def tick(self) -> None:

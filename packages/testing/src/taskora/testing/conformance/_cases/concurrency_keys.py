@@ -1,5 +1,6 @@
 """Keys whose jobs run so many at a time, and the jobs parked behind them."""
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -308,6 +309,15 @@ class TestConcurrencyKeys(Cases):
         await subject.run(SWEEP)
         assert held(subject) == 2
         assert ids(await subject.exchange("T2", slots=2)) == []
+
+    async def test_slots_are_counted_when_nobody_has_done_so_for_a_while(self, subject: Subject) -> None:
+        await created(subject, keyed("a", limit=9))
+        await subject.exchange("T", slots=1)
+        for _ in range(3):
+            subject.tricks.hold_slot(TASK, "org")
+            await subject.run(replace(SWEEP, count_every_ms=1000))
+            assert held(subject) == 1
+            subject.advance(1000)
 
     async def test_a_sweep_wakes_a_key_that_nothing_holds(self, subject: Subject) -> None:
         await created(subject, keyed("a"), keyed("b"))

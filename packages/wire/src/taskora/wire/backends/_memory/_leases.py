@@ -9,6 +9,7 @@ from taskora.wire.backends._memory._slots import recount, release_slot
 from taskora.wire.backends._memory._task import StoredLease, TaskStore
 
 _STALLED: Final = "Job stalled and exceeded max stalled count"
+_COUNTED: Final = "parked:counted"
 
 
 def extend_leases(task: TaskStore, operation: ExtendLeases, now_ms: int) -> tuple[LeaseState, ...]:
@@ -64,9 +65,18 @@ def recover_stalled(task: TaskStore, operation: RecoverStalled, now_ms: int) -> 
         else:
             recovered.append(job_id)
             _give_back(task, job_id, now_ms)
-    recount(task)
+    _recount(task, operation.count_every_ms, now_ms)
     task.stalled = set(task.active)
     return Recovered(recovered=tuple(recovered), failed=tuple(failed), cancelled=tuple(cancelled))
+
+
+def _recount(task: TaskStore, every_ms: int, now_ms: int) -> None:
+    counted = task.values.get(_COUNTED, now_ms)
+    if every_ms and counted is not None and int(counted) <= now_ms < int(counted) + every_ms:
+        return  # somebody has done so lately
+    recount(task)
+    if every_ms:
+        task.values.set(_COUNTED, str(now_ms), now_ms, lasts_ms=every_ms)
 
 
 def _count_stall(task: TaskStore, job_id: str) -> int:
