@@ -48,18 +48,11 @@ local RECOVERED_AT_ONCE = 500
 
 -- Returns whether there are more.
 local function recover_some()
-  local found, left = suspects(), RECOVERED_AT_ONCE
-  local leases = leases_of(found)
-  for i, id in ipairs(found) do
-    if not leases[i] then -- otherwise its worker is alive
-      if left == 0 then
-        return true
-      end
-      left = left - 1
-      recover(id)
-    end
+  local found = abandoned()
+  for i = 1, math.min(#found, RECOVERED_AT_ONCE) do
+    recover(found[i])
   end
-  return false
+  return #found > RECOVERED_AT_ONCE
 end
 
 -- Forgets those that ended between two sweeps.

@@ -11,12 +11,15 @@ _USED_BY_SCRIPTS: Final = frozenset(
     (
         *("del", "exists", "expire", "pexpire", "time", "get", "set", "incr", "decr", "incrby"),
         *(
+            "hexists",
             "hget",
             "hset",
+            "hsetnx",
             "hmget",
             "hdel",
             "hgetall",
             "hincrby",
+            "lindex",
             "llen",
             "lpush",
             "rpush",
@@ -24,9 +27,11 @@ _USED_BY_SCRIPTS: Final = frozenset(
             "lrange",
             "lrem",
             "lpos",
+            "ltrim",
+            "mget",
         ),
-        *("sadd", "srem", "smembers", "xadd", "zadd", "zcard", "zpopmin", "zrange", "zrem", "zscore"),
-        *("zremrangebyscore",),
+        *("sadd", "srem", "smismember", "xadd", "zadd", "zcard", "zcount", "zpopmin", "zrange", "zrem", "zscore"),
+        *("zremrangebyrank", "zremrangebyscore"),
     )
 )
 # What workers send. Tokens that are put back are no script's either, and too few to be told apart.

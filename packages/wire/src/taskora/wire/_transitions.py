@@ -4031,7 +4031,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="4567db0861a2c060f33753772c366b98e9d04b9b",
+    sha="94b4ea3049a216191b2e1c7ebe788733108f750d",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4250,29 +4250,33 @@ local function recover(id)
     requeue(id, job_key, fields, tostring(count))
   end
 end
-local function suspects()
-  local found, candidates = {}, {}
-  if redis.call('EXISTS', stalled_key) == 0 then
-    return found
+local function without_lease(ids)
+  local lock_keys, found, is_known = {}, {}, {}
+  for i, id in ipairs(ids) do
+    lock_keys[i] = prefix .. id .. ':lock'
   end
-  for _, id in ipairs(redis.call('SMEMBERS', stalled_key)) do
-    candidates[id] = true
-  end
-  local active = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active, 1, -1 do
-    if candidates[active[i]] then
-      candidates[active[i]] = nil
-      found[#found + 1] = active[i]
+  local leases = looked_up(lock_keys, 'MGET')
+  for i = #ids, 1, -1 do
+    if not leases[i] and not is_known[ids[i]] then
+      is_known[ids[i]] = true
+      found[#found + 1] = ids[i]
     end
   end
   return found
 end
-local function leases_of(ids)
-  local lock_keys = {}
-  for i, id in ipairs(ids) do
-    lock_keys[i] = prefix .. id .. ':lock'
+local function abandoned()
+  local found = {}
+  if redis.call('EXISTS', stalled_key) == 0 then
+    return found
   end
-  return looked_up(lock_keys, 'MGET')
+  local ids = without_lease(redis.call('LRANGE', active_key, 0, -1))
+  local candidates = looked_up(ids, 'SMISMEMBER', stalled_key)
+  for i, id in ipairs(ids) do
+    if candidates[i] == 1 then
+      found[#found + 1] = id
+    end
+  end
+  return found
 end
 local PAGE = 500
 local LEARNT = prefix .. 'parked:learnt'
@@ -4361,18 +4365,11 @@ local function recount(active_keys)
 end
 local RECOVERED_AT_ONCE = 500
 local function recover_some()
-  local found, left = suspects(), RECOVERED_AT_ONCE
-  local leases = leases_of(found)
-  for i, id in ipairs(found) do
-    if not leases[i] then
-      if left == 0 then
-        return true
-      end
-      left = left - 1
-      recover(id)
-    end
+  local found = abandoned()
+  for i = 1, math.min(#found, RECOVERED_AT_ONCE) do
+    recover(found[i])
   end
-  return false
+  return #found > RECOVERED_AT_ONCE
 end
 local function make_candidates(active)
   redis.call('DEL', stalled_key)
