@@ -3,8 +3,9 @@
 Names are loaded when they are asked for: pytest imports this package at its start, wherever it is installed.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from taskora.contracts.loading import lazily
 
 if TYPE_CHECKING:
     from taskora.testing._backend import ObservedBackend, ObservedSyncBackend
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from taskora.testing._reports import Execution, Moment, ParkedJob, ParkReason, ProcessReport, Step
     from taskora.testing._runner import TestRunner
     from taskora.wire.backends import MemoryBackend
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "._backend": "ObservedBackend ObservedSyncBackend",
+            "._clock": "VirtualClock",
+            "._contract_checks": "assert_handles",
+            "._dispatched": "Dispatched DispatchedWorkflow",
+            "._fake_worker": "FakeWorker fake_worker",
+            "._golden": "assert_golden_payloads record_golden",
+            "._outbox": "Outbox open_outbox",
+            "._reports": "Execution Moment ParkReason ParkedJob ProcessReport Step",
+            "._runner": "TestRunner",
+            "taskora.wire.backends": "MemoryBackend",
+        },
+    )
 
 __all__ = [
     "Dispatched",
@@ -40,37 +57,3 @@ __all__ = [
     "open_outbox",
     "record_golden",
 ]
-
-_HOMES: Final = {
-    "Dispatched": "taskora.testing._dispatched",
-    "DispatchedWorkflow": "taskora.testing._dispatched",
-    "Execution": "taskora.testing._reports",
-    "FakeWorker": "taskora.testing._fake_worker",
-    "MemoryBackend": "taskora.wire.backends",
-    "Moment": "taskora.testing._reports",
-    "ObservedBackend": "taskora.testing._backend",
-    "ObservedSyncBackend": "taskora.testing._backend",
-    "Outbox": "taskora.testing._outbox",
-    "ParkReason": "taskora.testing._reports",
-    "ParkedJob": "taskora.testing._reports",
-    "ProcessReport": "taskora.testing._reports",
-    "Step": "taskora.testing._reports",
-    "TestRunner": "taskora.testing._runner",
-    "VirtualClock": "taskora.testing._clock",
-    "assert_golden_payloads": "taskora.testing._golden",
-    "assert_handles": "taskora.testing._contract_checks",
-    "fake_worker": "taskora.testing._fake_worker",
-    "open_outbox": "taskora.testing._outbox",
-    "record_golden": "taskora.testing._golden",
-}
-
-
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
