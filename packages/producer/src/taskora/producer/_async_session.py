@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import BackendError, TaskContract, UsageError
-from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline
+from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline, closed_error
 from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._payload import Payloads, check_serializer
-from taskora.producer._waiting import ResultHub, Seen, closed_error
+from taskora.producer._waiting import ResultHub, Seen
 from taskora.producer._workflow_waiting import has_ended, look_at_workflow
 from taskora.wire import (
     Admission,

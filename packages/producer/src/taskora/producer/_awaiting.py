@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Final, TypeVar
 
-from taskora.contracts import BackendError, Duration, JobTimeoutError, to_milliseconds
+from taskora.contracts import BackendError, Duration, JobTimeoutError, UsageError, to_milliseconds
 from taskora.contracts.records import record
 from taskora.wire import Flow, LastEvent, Pause, StreamEvent, ask
 
@@ -120,3 +120,8 @@ def _await_occasion(awaited: Awaited, position: str, block_ms: int) -> Flow[tupl
         for event in events:
             if event.job_id == awaited.id and event.name in LOOK_EVENTS:
                 return position, event.name
+
+
+def closed_error() -> UsageError:
+    """What a closed producer answers."""
+    return UsageError("this producer is closed: make another one, or close it later")

@@ -1,6 +1,5 @@
 """The dead-letter queue: jobs that failed for good, as work that takes several operations."""
 
-import uuid
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,6 +14,7 @@ from taskora.wire import (
     RemoveFinished,
     RetryDead,
     ask,
+    random_id,
     retry_letters,
 )
 
@@ -37,7 +37,7 @@ def retry_dead(task: TaskName | None, job_id: str) -> Flow[bool]:
 
 
 def _request() -> str:
-    return str(uuid.uuid4())
+    return random_id()
 
 
 def _retry_steps(task: str, job_ids: Sequence[str]) -> Flow[tuple[set[Letter], DamagedWorkflowError | None]]:

@@ -9,13 +9,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
 
-import pydantic
-from pydantic_core import PydanticSerializationError, to_json
-
 from taskora.contracts import UNSET, ContractError, Issue, TaskContract, UsageError, ValidationError, preview
+from taskora.producer._serializing import NOTHING, dump, load
 from taskora.wire import (
     JsonSerializer,
-    LabelledSerializer,
     Serializer,
     WrongSerializerError,
     labelled,
@@ -23,7 +20,7 @@ from taskora.wire import (
 )
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    from taskora.producer._pydantic_codecs import PydanticJson, PydanticPlain
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -31,7 +28,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Subject: TypeAlias = Literal["input", "output"]
-_NOTHING: Final = b"null"
 _PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
 
 
@@ -117,7 +113,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
-        return cast("T", self._checked(self._type.decode, raw or _NOTHING, raw))
+        return cast("T", self._checked(self._type.decode, raw or NOTHING, raw))
 
     def decode_plain(self, raw: bytes) -> object:
         """What `encode` made, as plain values, not validated.
@@ -125,7 +121,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged.
         """
-        return self._checked(lambda stored: _load(self._plain, stored), raw, raw) if raw else None
+        return self._checked(lambda stored: load(self._plain, stored), raw, raw) if raw else None
 
     def encode_plain(self, value: object) -> bytes:
         """Plain values as bytes, whatever they are.
@@ -133,7 +129,7 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: they have no encoded form.
         """
-        return self._checked(lambda plain: _dump(self._plain, plain), value)
+        return self._checked(lambda plain: dump(self._plain, plain), value)
 
     def _checked(self, step: Callable[[Any], R], value: object, stored: bytes = b"") -> R:
         """Runs a step; `stored` is what it decodes, if it does."""
@@ -148,11 +144,15 @@ class PayloadCodec(Generic[T]):
 
 
 def _issues_of(error: Exception, value: object) -> tuple[Issue, ...] | None:
-    if isinstance(error, pydantic.ValidationError):
-        return tuple(_pydantic_issue(detail) for detail in error.errors(include_url=False))
+    if "pydantic" in sys.modules:
+        from taskora.producer._pydantic_codecs import pydantic_issues
+
+        issues = pydantic_issues(error)
+        if issues is not None:
+            return issues
     if isinstance(error, WrongSerializerError):
         return (Issue(path=(), message=str(error), rule="serializer"),)
-    if isinstance(error, PydanticSerializationError | TypeError | ValueError | RecursionError):
+    if isinstance(error, TypeError | ValueError | RecursionError):
         path, message = _split_path(str(error))
         return (Issue(path=path, message=message, rule=type(error).__name__, value="" if path else preview(value)),)
     return None
@@ -165,57 +165,6 @@ def _split_path(text: str) -> tuple[tuple[str | int, ...], str]:
         return (), text
     parts = _PATH_PART.findall(rest.removesuffix("`"))
     return tuple(int(index) if index.isdecimal() else index or name for name, index in parts), message
-
-
-def _pydantic_issue(detail: "ErrorDetails") -> Issue:
-    # What pydantic gives for a missing field is the whole object around it, which may hold secrets.
-    value = "" if detail["type"] == "missing" else preview(detail["input"])
-    return Issue(path=detail["loc"], message=detail["msg"], rule=detail["type"], value=value)
-
-
-class _PydanticJson:
-    """JSON straight to and from bytes, with no plain values between."""
-
-    __slots__ = ("_dump", "decode", "validate")
-
-    def __init__(self, annotation: Any) -> None:
-        # The adapter's own methods would look at arguments that nobody gives.
-        adapter = _adapter(annotation)
-        self.validate: Callable[[object], object] = adapter.validator.validate_python
-        self.decode: Callable[[bytes], object] = adapter.validator.validate_json
-        self._dump: Callable[..., bytes] = adapter.serializer.to_json
-
-    def encode(self, value: object) -> bytes:
-        return self._dump(value, by_alias=True, warnings=False)  # the word "none" means the same and costs far more
-
-    def pack(self, value: object) -> bytes:
-        raw = self._dump(self.validate(value), by_alias=True, warnings=False)
-        self.decode(raw)
-        return raw
-
-
-class _PydanticPlain:
-    """Plain values, which a serializer of the user's turns into bytes."""
-
-    __slots__ = ("_adapter", "_serializer", "validate")
-
-    def __init__(self, annotation: Any, serializer: Serializer) -> None:
-        self._adapter = _adapter(annotation)
-        self._serializer = serializer
-        self.validate: Callable[[object], object] = self._adapter.validate_python
-
-    def encode(self, value: object) -> bytes:
-        plain = self._adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
-        return _dump(self._serializer, plain)
-
-    def pack(self, value: object) -> bytes:
-        raw = self.encode(self.validate(value))
-        self.decode(raw)
-        return raw
-
-    def decode(self, raw: bytes) -> object:
-        # As JSON, because only there a strict type accepts what a date or a UUID has become as a plain value.
-        return self._adapter.validate_json(to_json(_load(self._serializer, raw), inf_nan_mode="constants"))
 
 
 class _Msgspec:
@@ -236,7 +185,7 @@ class _Msgspec:
     def encode(self, value: object) -> bytes:
         if self._serializer is None:
             return cast("bytes", self._encoder.encode(value))
-        return _dump(self._serializer, self._plain(value))
+        return dump(self._serializer, self._plain(value))
 
     def pack(self, value: object) -> bytes:
         raw = self.encode(self.validate(value))
@@ -246,7 +195,7 @@ class _Msgspec:
     def decode(self, raw: bytes) -> object:
         if self._serializer is None:
             return self._decoder.decode(raw)
-        return self._convert(_load(self._serializer, raw))
+        return self._convert(load(self._serializer, raw))
 
     def _plain(self, value: object) -> object:
         return self._msgspec.to_builtins(value, str_keys=True)
@@ -255,39 +204,14 @@ class _Msgspec:
         return self._msgspec.convert(plain, type=self._annotation, str_keys=True)
 
 
-def _adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
-    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation)
-    if not adapter.pydantic_complete:  # a forward reference: better refused now than by the first payload
-        adapter.rebuild(raise_errors=True)
-    return adapter
-
-
-def _dump(serializer: Serializer, plain: object) -> bytes:
-    try:
-        return serializer.dumps(plain)
-    except Exception as error:
-        raise ValueError(f"{_title(serializer)}.dumps: {type(error).__name__}: {error}") from error
-
-
-def _load(serializer: Serializer, raw: bytes) -> object:
-    if raw == _NOTHING:
-        return None
-    try:
-        return serializer.loads(raw)
-    except Exception as error:
-        raise ValueError(f"{_title(serializer)}.loads: {type(error).__name__}: {error}") from error
-
-
-def _title(serializer: Serializer) -> str:
-    return serializer.name if isinstance(serializer, LabelledSerializer) else type(serializer).__name__
-
-
-def _type_codec(annotation: object, serializer: Serializer | None) -> _PydanticJson | _PydanticPlain | _Msgspec:
+def _type_codec(annotation: object, serializer: Serializer | None) -> "PydanticJson | PydanticPlain | _Msgspec":
     # A subclass may write JSON in a way of its own.
     chosen = None if type(serializer) is JsonSerializer else serializer
     if any(hasattr(part, "__struct_fields__") for part in _parts(annotation)):
         return _Msgspec(annotation, chosen)
-    return _PydanticJson(annotation) if chosen is None else _PydanticPlain(annotation, chosen)
+    from taskora.producer._pydantic_codecs import PydanticJson, PydanticPlain
+
+    return PydanticJson(annotation) if chosen is None else PydanticPlain(annotation, chosen)
 
 
 def _parts(annotation: object) -> Iterator[object]:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, JobTimeoutError, TaskContract, UsageError
-from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline
+from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline, closed_error
 from taskora.producer._bounding import within
 from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import job_ended
-from taskora.producer._waiting import closed_error
 from taskora.producer._workflow_waiting import workflow_ended
 from taskora.wire import (
     Admission,

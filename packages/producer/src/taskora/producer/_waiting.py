@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from time import monotonic
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from taskora.contracts import BackendError, UsageError
+from taskora.contracts import BackendError
 from taskora.contracts.records import record
-from taskora.producer._awaiting import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Awaited, Deadline
+from taskora.producer._awaiting import LAST_LOOK_S, LOOK_EVENTS, RECHECK_MS, Awaited, Deadline, closed_error
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._results import expired_status, is_settled
 from taskora.wire import Backend, EventFeed, JobStatus, LastEvent, ReadStatuses, StreamEvent, pause_after
@@ -289,11 +289,6 @@ def _mark_as_seen(future: asyncio.Future[Any]) -> None:
     """Keeps asyncio from complaining of an error that nobody was left to be told of."""
     if not future.cancelled():
         future.exception()
-
-
-def closed_error() -> UsageError:
-    """What a closed producer answers."""
-    return UsageError("this producer is closed: make another one, or close it later")
 
 
 def _ended_jobs(events: Sequence[StreamEvent], names: Collection[str]) -> list[tuple[str, str]]:

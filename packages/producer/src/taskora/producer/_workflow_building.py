@@ -1,7 +1,6 @@
 """From a signature to the graph that is stored, and to how its result is read."""
 
 import re
-import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -20,7 +19,7 @@ from taskora.contracts import (
 from taskora.contracts.records import record, replace
 from taskora.producer._dispatching import DispatchRules, encode_payload, is_integer
 from taskora.producer._payload import PayloadCodec, Payloads
-from taskora.wire import WorkflowGraph, WorkflowStep, put_together
+from taskora.wire import WorkflowGraph, WorkflowStep, put_together, random_id
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -228,7 +227,7 @@ class _Builder:
             WorkflowStep(
                 task=contract.name,
                 deps=deps,
-                job_id=str(uuid.uuid4()),
+                job_id=random_id(),
                 version=contract.version,
                 data=self._encoded(step, payloads) if step.is_bound else None,
                 shape=None if given is None or step.is_bound else given.shape,

@@ -1,8 +1,6 @@
 """Changing the graph of a workflow: steps that are spawned while it runs, and another try of one that has stopped."""
 
-import hashlib
 import re
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -10,6 +8,7 @@ from taskora.contracts import MAX_STEPS, JobState, UsageError
 from taskora.contracts.records import record, replace
 from taskora.wire import _operations as op
 from taskora.wire._flows import Flow, ask
+from taskora.wire._ids import random_id
 from taskora.wire._job import JobStatus, text_of
 from taskora.wire._workflow_flows import FIRST_LOOK_MS, cancel_steps, reason_of, settle_workflow
 from taskora.wire._workflow_graph import AttemptPlan, WorkflowGraph, WorkflowStep, plans_of
@@ -118,6 +117,8 @@ def _revision(
     open_steps: Sequence[int] = (),
 ) -> op.ReviseWorkflow:
     """Replaces the graph, and those plans that are not the same any more."""
+    import hashlib  # loads OpenSSL, for what few programs do
+
     plans = {f"py:plan:{number}": plan for number, plan in enumerate(graph.plans())}
     changed = {name: plan for name, plan in plans.items() if record.fields.get(name) != plan.encode()}
     beside = {"py:count": str(len(graph.steps)), "py:terminal": graph.terminal_line}
@@ -131,7 +132,7 @@ def _revision(
         open_steps=open_steps,
         seen_try=record.workflow_try,
         mark_field="py:spawning" if open_steps else "py:reopened",
-        mark=str(uuid.uuid4()),
+        mark=random_id(),
     )
 
 
@@ -240,7 +241,7 @@ def _reopened(record: WorkflowRecord, statuses: dict[int, JobStatus | None]) -> 
         if _is_dead(status):
             fields[f"py:revive:{number}"] = str(next_try)
         elif number in statuses and (status is None or status.state is not JobState.COMPLETED):
-            steps[number] = replace(step, job_id=str(uuid.uuid4()))
+            steps[number] = replace(step, job_id=random_id())
     if record.ttl_ms is not None:
         fields["py:deadline"] = str(record.now_ms + record.ttl_ms)
     return _revision(record, replace(record.graph, steps=tuple(steps)), fields, forgotten=forgotten)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
 from taskora.contracts import UNSET, Duration, Signature, TaskContract, UsageError, is_contract
 from taskora.producer._async.events import AsyncEventStream
-from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
-from taskora.producer._async.schedules import AsyncSchedules
 from taskora.producer._async.task import AsyncBoundTask
 from taskora.producer._async.workflow import AsyncWorkflowHandle, dispatch_workflow, find_workflow
 from taskora.producer._async_session import AsyncSession, AsyncTarget
@@ -18,6 +17,9 @@ from taskora.wire import Serializer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
+    from taskora.producer._async.schedules import AsyncSchedules
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -35,11 +37,6 @@ class AsyncProducer:
         serializer: How payloads become bytes; JSON by default. Workers must use the same.
         validate_on_dispatch: Whether payloads are checked before they are sent.
         max_payload: The largest encoded payload, in bytes.
-
-    Attributes:
-        inspector: Looks at jobs.
-        dead_letters: The jobs that failed for good.
-        schedules: What runs by itself.
     """
 
     def __init__(
@@ -54,9 +51,27 @@ class AsyncProducer:
         self._session: Final = AsyncSession(target, prefix=prefix, serializer=serializer)
         self._rules: Final = DispatchRules(validate=validate_on_dispatch, max_payload=max_payload)
         self._tasks: Final[dict[str, AsyncBoundTask[Any, Any]]] = {}
-        self.inspector: Final = AsyncInspector(self._session)
-        self.dead_letters: Final = AsyncDeadLetters(self._session)
-        self.schedules: Final = AsyncSchedules(self._session, self._rules)
+
+    @cached_property
+    def inspector(self) -> AsyncInspector:
+        """Looks at jobs."""
+        from taskora.producer._async.inspector import AsyncInspector
+
+        return AsyncInspector(self._session)
+
+    @cached_property
+    def dead_letters(self) -> AsyncDeadLetters:
+        """The jobs that failed for good."""
+        from taskora.producer._async.inspector import AsyncDeadLetters
+
+        return AsyncDeadLetters(self._session)
+
+    @cached_property
+    def schedules(self) -> AsyncSchedules:
+        """What runs by itself."""
+        from taskora.producer._async.schedules import AsyncSchedules
+
+        return AsyncSchedules(self._session, self._rules)
 
     def register(self, contract: TaskContract[I, O]) -> AsyncBoundTask[I, O]:
         """Binds a contract; the same one again gives the same object.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import uuid
 from typing import Any, Final, TypeVar, Unpack, overload
 
 from taskora.contracts import (
@@ -33,7 +32,7 @@ from taskora.producer._schedules import (
     schedule_record,
     update_schedule,
 )
-from taskora.wire import Admission, Enqueue, NewJob, Verdict
+from taskora.wire import Admission, Enqueue, NewJob, Verdict, random_id
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -118,7 +117,7 @@ class AsyncSchedules:
             raise UsageError(f"schedule {name!r} runs task {record.task!r}, not {task.name!r}")
         untyped: TaskContract[Any, Any] = static_contract(record.task)
         data = self._session.payloads(untyped).input.encode(record.schedule.data)
-        job = NewJob(job_id=str(uuid.uuid4()), data=data, ttl_ms=record.ttl_ms)
+        job = NewJob(job_id=random_id(), data=data, ttl_ms=record.ttl_ms)
         dispatch = Enqueue(task=record.task, version=record.version, max_attempts=record.max_attempts, jobs=(job,))
         await self._session.run(dispatch)
         admission = Admission(verdict=Verdict.CREATED, job_id=job.job_id)

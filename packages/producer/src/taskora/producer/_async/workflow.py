@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final, Generic, TypeVar, cast
 
 from taskora.contracts import Duration, UnknownJobError, UsageError, check_job_id, define_task, to_milliseconds
@@ -16,6 +15,7 @@ from taskora.wire import (
     cancel_workflow,
     create_workflow,
     create_workflow_once,
+    random_id,
     read_workflow,
     read_workflow_status,
     reopen_workflow,
@@ -106,7 +106,7 @@ async def dispatch_workflow(
         rule = "a JsonSerializer, or None, to dispatch workflows: the results of steps are put together as text"
         raise UsageError.for_field("serializer", session.plain, rule)
     if workflow_id is None:
-        workflow_id = str(uuid.uuid4())
+        workflow_id = random_id()
         await session.drive(create_workflow(workflow_id, plan.graph, ttl_ms))
         return AsyncWorkflowHandle(session, workflow_id, plan, ttl_ms)
     check_job_id(workflow_id, field="workflow_id")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
 from taskora.contracts import UNSET, Duration, Signature, TaskContract, UsageError, is_contract
@@ -9,8 +10,6 @@ from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
 from taskora.producer._payload import Payloads
 from taskora.producer._session import Session, SyncTarget
 from taskora.producer._sync.events import EventStream
-from taskora.producer._sync.inspector import DeadLetters, Inspector
-from taskora.producer._sync.schedules import Schedules
 from taskora.producer._sync.task import BoundTask
 from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow, find_workflow
 from taskora.producer._workflow_building import plan_workflow
@@ -18,6 +17,9 @@ from taskora.wire import Serializer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
+
+    from taskora.producer._sync.inspector import DeadLetters, Inspector
+    from taskora.producer._sync.schedules import Schedules
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -35,11 +37,6 @@ class Producer:
         serializer: How payloads become bytes; JSON by default. Workers must use the same.
         validate_on_dispatch: Whether payloads are checked before they are sent.
         max_payload: The largest encoded payload, in bytes.
-
-    Attributes:
-        inspector: Looks at jobs.
-        dead_letters: The jobs that failed for good.
-        schedules: What runs by itself.
     """
 
     def __init__(
@@ -54,9 +51,27 @@ class Producer:
         self._session: Final = Session(target, prefix=prefix, serializer=serializer)
         self._rules: Final = DispatchRules(validate=validate_on_dispatch, max_payload=max_payload)
         self._tasks: Final[dict[str, BoundTask[Any, Any]]] = {}
-        self.inspector: Final = Inspector(self._session)
-        self.dead_letters: Final = DeadLetters(self._session)
-        self.schedules: Final = Schedules(self._session, self._rules)
+
+    @cached_property
+    def inspector(self) -> Inspector:
+        """Looks at jobs."""
+        from taskora.producer._sync.inspector import Inspector
+
+        return Inspector(self._session)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        """The jobs that failed for good."""
+        from taskora.producer._sync.inspector import DeadLetters
+
+        return DeadLetters(self._session)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What runs by itself."""
+        from taskora.producer._sync.schedules import Schedules
+
+        return Schedules(self._session, self._rules)
 
     def register(self, contract: TaskContract[I, O]) -> BoundTask[I, O]:
         """Binds a contract; the same one again gives the same object.

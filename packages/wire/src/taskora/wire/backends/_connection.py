@@ -1,10 +1,12 @@
 """What the backends need of a connection to one server."""
 
-import asyncio
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskora.wire._call import Arg
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class AsyncConnection(Protocol):
@@ -21,7 +23,7 @@ class AsyncConnection(Protocol):
         ...
 
     @property
-    def transport(self) -> asyncio.Transport:
+    def transport(self) -> "asyncio.Transport":
         """What it is connected by, for who takes it over."""
         ...
 
