@@ -301,7 +301,7 @@ async def test_a_cancellation_is_kept_until_every_claim_that_may_have_brought_it
         attempts.expect_claims("u")
         attempts.cancel("j")
         attempts.claims_known("u")
-        attempts.start(Claim(job_id="j", data=b'"x"', version=1, attempt=1, timestamp_ms=0, token="t"), 0)
+        attempts.start([Claim(job_id="j", data=b'"x"', version=1, attempt=1, timestamp_ms=0, token="t")], 0)
         attempts.claims_known("t")
         attempts.cancel("k")
         assert not attempts._cancelled_early

@@ -17,12 +17,12 @@ async def _in_order() -> list[str]:
     def expire(item: str) -> None:
         over.append(item)
         if item == "first":  # while the second is due as well
-            deadlines.watch("fifth")
+            deadlines.watch(["fifth"])
             deadlines.drop("third")
 
     deadlines = Deadlines[str](0, expire)
-    for item in ("first", "second", "dropped", "third", "fourth"):
-        deadlines.watch(item)
+    deadlines.watch(["first", "second", "dropped"])
+    deadlines.watch(["third", "fourth"])
     deadlines.drop("dropped")
 
     async def all_over() -> bool:
@@ -43,7 +43,7 @@ def test_items_may_come_and_go_while_others_are_due(
 
 async def test_the_time_that_is_left_is_known_as_long_as_an_item_is_watched() -> None:
     deadlines = Deadlines[str](3_600_000, lambda _: None)
-    deadlines.watch("one")
+    deadlines.watch(["one"])
     assert 3500 < deadlines.left_seconds("one") <= 3600
     deadlines.drop("one")
     assert deadlines.left_seconds("one") == 0
@@ -52,7 +52,7 @@ async def test_the_time_that_is_left_is_known_as_long_as_an_item_is_watched() ->
 
 async def test_nothing_is_due_without_a_delay() -> None:
     deadlines = Deadlines[str](None, lambda _: None)
-    deadlines.watch("one")
+    deadlines.watch(["one"])
     assert deadlines.left_seconds("one") == 0
     deadlines.close()
 
@@ -64,7 +64,7 @@ async def test_an_item_that_was_dropped_is_not_kept() -> None:
     deadlines = Deadlines[Item](3_600_000, lambda _: None)
     item = Item()
     gone = weakref.ref(item)
-    deadlines.watch(item)
+    deadlines.watch([item])
     deadlines.drop(item)
     del item
     assert gone() is None

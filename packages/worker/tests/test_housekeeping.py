@@ -37,7 +37,8 @@ async def test_a_worker_keeps_nothing_of_jobs_that_have_ended(url: str) -> None:
         def held() -> list[object]:
             return [
                 *attempts._attempts,
-                *attempts.leases.snapshot(),
+                *attempts._timeouts._due,
+                *attempts._graces._due,
                 *attempts._loose,
                 *attempts._cancelled_early,
                 *attempts._reporter._unwritten,

@@ -31,9 +31,13 @@ from taskora.wire import (
     RecoverStalled,
     SyncBackend,
 )
-from taskora.wire.backends import open_backend
+from taskora.wire.backends import MemoryBackend, open_backend
 from taskora.worker import Context, Defaults, Worker
-from taskora.worker._leases import LeaseBook, LeaseRenewer
+from taskora.worker._executor import Executor
+from taskora.worker._implementation import resolve
+from taskora.worker._invoking import in_event_loop
+from taskora.worker._leases import LeaseRenewer
+from taskora.worker._running import RunningAttempts
 from tests.polling import aeventually
 
 
@@ -259,7 +263,11 @@ async def test_the_renewer_survives_whatever_goes_wrong(memory: str, caplog: pyt
 
 
 class Deaf:
-    """Who does not care what becomes of its leases."""
+    """Who has one lease, and does not care what becomes of it."""
+
+    def leases(self) -> list[Lease]:
+        """The one."""
+        return [Lease(job_id="1", token="token")]
 
     def lease_changed(self, lease: Lease, state: LeaseState) -> None:
         """Ignores it."""
@@ -281,13 +289,6 @@ class Renewing:
         """Closes nothing."""
 
 
-def books_of(*tasks: str) -> dict[str, tuple[LeaseBook, Deaf]]:
-    books = {task: (LeaseBook(), Deaf()) for task in tasks}
-    for book, _ in books.values():
-        book.add("1", "token")
-    return books
-
-
 async def test_the_renewer_tries_again_to_connect() -> None:
     connection, errors = Renewing(), list[BaseException]()
     failures = iter([ValueError("no address"), OSError("no more files")])
@@ -297,7 +298,7 @@ async def test_the_renewer_tries_again_to_connect() -> None:
             raise error
         return connection
 
-    renewer = LeaseRenewer(connect, books_of("works"), lease_ms=30, on_trouble=errors.append)
+    renewer = LeaseRenewer(connect, {"works": Deaf()}, lease_ms=30, on_trouble=errors.append)
     renewer.start()
     await aeventually(lambda: "works" in connection.renewed)
     await renewer.stop()
@@ -307,7 +308,10 @@ async def test_the_renewer_tries_again_to_connect() -> None:
 async def test_trouble_with_one_task_keeps_the_leases_of_others_alive() -> None:
     connection, errors = Renewing(), list[BaseException]()
     renewer = LeaseRenewer(
-        lambda: cast("SyncBackend", connection), books_of("broken", "works"), lease_ms=30, on_trouble=errors.append
+        lambda: cast("SyncBackend", connection),
+        {"broken": Deaf(), "works": Deaf()},
+        lease_ms=30,
+        on_trouble=errors.append,
     )
     renewer.start()
     await aeventually(lambda: "works" in connection.renewed)
@@ -315,14 +319,31 @@ async def test_trouble_with_one_task_keeps_the_leases_of_others_alive() -> None:
     assert str(errors[0]) == "cannot renew this one"
 
 
-def test_a_lease_book_gives_up_only_the_lease_it_holds() -> None:
-    book = LeaseBook()
-    book.add("job", "old")
-    book.add("job", "new")
-    book.remove("job", "old")
-    assert book.snapshot() == [Lease(job_id="job", token="new")]
-    book.remove("job", "new")
-    assert book.snapshot() == []
+async def test_an_attempt_that_is_forgotten_leaves_the_lease_of_the_next_one() -> None:
+    backend = MemoryBackend()
+
+    async def handle(data: int) -> int:
+        return data
+
+    implementation = resolve(double, handle, Defaults(), None)
+    executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
+    attempts = RunningAttempts(backend, implementation, executor, lease_ms=1000, on_end=lambda attempt, outcome: None)
+    claims = [
+        Claim(job_id="j", data=b"1", version=1, attempt=number, timestamp_ms=0, token=token)
+        for number, token in enumerate(("old", "new"), start=1)
+    ]
+    attempts.start(claims[:1], 0)
+    old = attempts._attempts["j"]
+    attempts.start(claims[1:], 0)
+    new = attempts._attempts["j"]
+    attempts.forget(old)
+    assert attempts.leases() == [Lease(job_id="j", token="new")]
+    attempts.forget(new)
+    assert attempts.leases() == []
+    assert old.runner is not None
+    assert new.runner is not None
+    await asyncio.gather(old.runner, new.runner)
+    attempts.close()
 
 
 async def sweep_until_recovered(worker: Worker) -> None:
@@ -352,7 +373,7 @@ async def test_leases_are_renewed_before_their_jobs_have_started(memory: str) ->
         leases = [Lease(job_id=claim.job_id, token=claim.token) for claim in claims]
         assert runs.isdisjoint(claim.job_id for claim in claims)
         assert worker._runtime is not None
-        assert set(leases) <= set(worker._runtime._lanes["double"].attempts.leases.snapshot())
+        assert set(leases) <= set(worker._runtime._lanes["double"].attempts.leases())
         renewed.extend(leases)
 
     backend = Watched(open_backend(memory))

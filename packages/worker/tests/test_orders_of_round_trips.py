@@ -151,11 +151,6 @@ class Orders(RuleBasedStateMachine):
             assert self.desk.asked[0].operation.token not in self.troubled
 
     @invariant()
-    def leases_are_kept_of_whatever_is_not_settled(self) -> None:
-        leases = {lease.job_id for lease in self.lane.attempts.leases.snapshot()}
-        assert leases == set(self.lane.attempts._attempts)
-
-    @invariant()
     def no_job_runs_twice_or_after_it_was_cancelled(self) -> None:
         assert len(self.handlers.started) == len(set(self.handlers.started))
         assert self.cancelled.isdisjoint(self.handlers.started)
@@ -181,7 +176,7 @@ class Orders(RuleBasedStateMachine):
 
     def all_is_settled(self) -> None:
         attempts = self.lane.attempts
-        assert [*attempts._attempts, *attempts._cancelled_early, *attempts.leases.snapshot()] == []
+        assert [*attempts._attempts, *attempts._cancelled_early] == []
         records = {
             job_id: self.do(self.desk.inner.run(ReadJob(task="double", job_id=job_id))) for job_id in self.enqueued
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -24,12 +24,12 @@ class Deadlines(Generic[T]):
         self._due: Final[dict[T, float]] = {}
         self._timer: asyncio.Handle | None = None  # not a TimerHandle: uvloop has none for what is due at once
 
-    def watch(self, item: T) -> None:
-        """Watches an item from now on. An item is watched once."""
+    def watch(self, items: Sequence[T]) -> None:
+        """Watches items from now on. An item is watched once."""
         if self._delay is None:
             return
         loop = asyncio.get_running_loop()
-        self._due[item] = loop.time() + self._delay
+        self._due.update(dict.fromkeys(items, loop.time() + self._delay))
         if self._timer is None:
             self._schedule(loop)
 

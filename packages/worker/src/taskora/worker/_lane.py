@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
 from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, pause_after, random_id
-from taskora.worker._attempt import Attempt, StopReason
+from taskora.worker._attempt import Attempt
 from taskora.worker._claim_sizes import LARGEST_CLAIM, ClaimSizes
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
@@ -29,6 +29,10 @@ from taskora.worker._workflow_troubles import WorkflowTroubles
 
 logger = logging.getLogger("taskora.worker")
 
+# Looked up once: before Python 3.12 the members of an enumeration are slow to find.
+_CANCEL_REQUESTED: Final = Settlement.CANCEL_REQUESTED
+_LOST: Final = Settlement.LOST
+_FAILED: Final = (OutcomeKind.FAILED, OutcomeKind.RETRYING)
 _FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # A lane that has to stop, and whose server does not answer, gives up after so many round trips.
@@ -283,15 +287,15 @@ class Lane:
 
     def _settle(self, batch: list[Ended], reply: Exchanged) -> None:
         for (attempt, outcome), settlement in zip(batch, reply.settlements, strict=True):
-            if settlement is Settlement.CANCEL_REQUESTED:
+            if settlement is _CANCEL_REQUESTED:
                 self.attempts.cancel_ended(attempt)
                 continue
             self.attempts.forget(attempt)
             if attempt.claim.link is not None:
                 self.teller.note(attempt.claim.link, outcome, settlement)
-            if settlement is Settlement.LOST:
+            if settlement is _LOST:
                 logger.warning("outcome_refused", extra=self.attempts.about(attempt, outcome=outcome.kind.value))
-            elif outcome.kind in (OutcomeKind.FAILED, OutcomeKind.RETRYING):
+            elif outcome.kind in _FAILED:
                 self._on_failure(attempt, outcome, self._implementation)
             attempt.error = None  # its traceback leads back to the attempt, and to all that the handler held
 
@@ -303,13 +307,13 @@ class Lane:
             if claim.link is not None:
                 self.teller.see()
             size += len(claim.data)
-            begin(claim, reply.now_ms)
+        begin(reply.claims, reply.now_ms)
         if reply.claims:
             self._sizes.note(len(reply.claims), size)
         self.attempts.claims_known(trip.operation.token)
 
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
-        if attempt.stop_reason is not StopReason.LEASE_LOST:
+        if not attempt.lease_lost:
             self._ended.add(attempt, outcome)
         if not self._trips or len(self._ended) >= self._sizes.worthwhile:
             self._wake.set()

@@ -27,34 +27,15 @@ _STOP_SECONDS: Final = 2.0
 
 
 class LeaseHolder(Protocol):
-    """Who has to know what became of its leases. Called in the event loop."""
+    """Who has leases of one task, and has to know what became of them."""
 
-    def lease_changed(self, lease: Lease, state: LeaseState) -> None:
-        """A lease was lost, or its job is to be cancelled."""
+    def leases(self) -> list[Lease]:
+        """The leases that are held now. Called in the renewer's thread."""
         ...
 
-
-class LeaseBook:
-    """The leases of one task that are held now. Written by the event loop alone, read by the renewer's thread.
-
-    There is no lock, which each job would take twice: the thread copies the dictionary, and a copy is one step.
-    """
-
-    def __init__(self) -> None:
-        self._tokens: dict[str, str] = {}
-
-    def add(self, job_id: str, token: str) -> None:
-        """Keeps a lease alive from now on."""
-        self._tokens[job_id] = token
-
-    def remove(self, job_id: str, token: str) -> None:
-        """Lets a lease go, if it is still this one."""
-        if self._tokens.get(job_id) == token:
-            del self._tokens[job_id]
-
-    def snapshot(self) -> list[Lease]:
-        """The leases as they are now."""
-        return [Lease(job_id=job_id, token=token) for job_id, token in self._tokens.copy().items()]
+    def lease_changed(self, lease: Lease, state: LeaseState) -> None:
+        """A lease was lost, or its job is to be cancelled. Called in the event loop."""
+        ...
 
 
 class LeaseRenewer:
@@ -63,13 +44,13 @@ class LeaseRenewer:
     def __init__(
         self,
         make_backend: Callable[[], SyncBackend],
-        books: Mapping[str, tuple[LeaseBook, LeaseHolder]],
+        holders: Mapping[str, LeaseHolder],
         *,
         lease_ms: int,
         on_trouble: Callable[[BaseException], None],
     ) -> None:
         self._make_backend: Final = make_backend
-        self._books: Final = books
+        self._holders: Final = holders
         self._lease_ms: Final = lease_ms
         self._interval: Final = lease_ms / 3000
         self._on_trouble: Final = on_trouble
@@ -134,11 +115,11 @@ class LeaseRenewer:
         """Renews every lease; false if that failed for some. An error with one task concerns no other."""
         self._measure_lag(loop)
         failed: list[tuple[str, Exception]] = []
-        for task, (book, holder) in self._books.items():
+        for task, holder in self._holders.items():
             if self._stopping:
                 break
             try:
-                self._renew(loop, backend, task, book, holder)
+                self._renew(loop, backend, task, holder)
             except Exception as error:  # noqa: BLE001 - it is tried again, whatever it was
                 failed.append((task, error))
         if failed:  # said once, for a server that is away fails all of its tasks
@@ -150,10 +131,8 @@ class LeaseRenewer:
         logger.warning("lease_renewal_failed", extra={"error": str(error), **about}, exc_info=unforeseen)
         _call(loop, self._on_trouble, error)
 
-    def _renew(
-        self, loop: asyncio.AbstractEventLoop, backend: SyncBackend, task: str, book: LeaseBook, holder: LeaseHolder
-    ) -> None:
-        leases = book.snapshot()
+    def _renew(self, loop: asyncio.AbstractEventLoop, backend: SyncBackend, task: str, holder: LeaseHolder) -> None:
+        leases = holder.leases()
         for start in range(0, len(leases), _BATCH):
             batch = leases[start : start + _BATCH]
             states = backend.run(ExtendLeases(task=task, lease_ms=self._lease_ms, leases=batch))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from taskora.wire import Backend, Claim, Lease, LeaseState, Outcome, OutcomeKind
@@ -11,7 +11,6 @@ from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._deadlines import Deadlines
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
-from taskora.worker._leases import LeaseBook
 from taskora.worker._reporting import Reporter
 from taskora.worker._spawn_planner import SpawnPlanner
 
@@ -35,7 +34,6 @@ class RunningAttempts:
         lease_ms: int,
         on_end: OnEnd,
     ) -> None:
-        self.leases: Final = LeaseBook()
         self.running = 0
         self._implementation: Final = implementation
         self._executor: Final = executor
@@ -52,20 +50,23 @@ class RunningAttempts:
     def __len__(self) -> int:
         return len(self._attempts)
 
-    def start(self, claim: Claim, now_ms: int) -> None:
-        """Runs a job that was claimed at `now_ms`."""
-        attempt = self._hold(claim, now_ms)
-        self.running += 1
-        attempt.runner = asyncio.get_running_loop().create_task(self._run(attempt))
-        self._timeouts.watch(attempt)
-        if claim.job_id in self._cancelled_early.get(claim.token, ()):
-            self._stop(attempt, StopReason.CANCELLED)
+    def start(self, claims: Sequence[Claim], now_ms: int) -> None:
+        """Runs jobs that were claimed at `now_ms`."""
+        attempts = [self._hold(claim, now_ms) for claim in claims]
+        self.running += len(attempts)
+        self._timeouts.watch(attempts)
+        create_task = asyncio.get_running_loop().create_task
+        for attempt in attempts:
+            attempt.runner = create_task(self._run(attempt))
+            if attempt.claim.job_id in self._cancelled_early.get(attempt.claim.token, ()):
+                self._stop(attempt, StopReason.CANCELLED)
 
-    def refuse(self, claim: Claim, now_ms: int) -> None:
-        """Gives a job back that came when nothing may be started any more."""
-        attempt = self._hold(claim, now_ms)
-        attempt.ended = True
-        self._on_end(attempt, _outcomes.declined(claim))
+    def refuse(self, claims: Sequence[Claim], now_ms: int) -> None:
+        """Gives jobs back that came when nothing may be started any more."""
+        for claim in claims:
+            attempt = self._hold(claim, now_ms)
+            attempt.ended = True
+            self._on_end(attempt, _outcomes.declined(claim))
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
         attempt = Attempt(claim, self._implementation, self._reporter, now_ms)
@@ -74,7 +75,6 @@ class RunningAttempts:
             self._stop(earlier, StopReason.LEASE_LOST)
             self._loosen(earlier)
         self._attempts[claim.job_id] = attempt
-        self.leases.add(claim.job_id, claim.token)
         return attempt
 
     async def _run(self, attempt: Attempt) -> None:
@@ -108,13 +108,12 @@ class RunningAttempts:
 
     def forget(self, attempt: Attempt) -> None:
         """The outcome is stored, or was refused: the lease is no longer ours."""
-        claim = attempt.claim
+        job_id = attempt.claim.job_id
         self._timeouts.drop(attempt)
         if attempt.stop_reason is not None:
             self._graces.drop(attempt)
-        self.leases.remove(claim.job_id, claim.token)
-        if self._attempts.get(claim.job_id) is attempt:
-            del self._attempts[claim.job_id]
+        if self._attempts.get(job_id) is attempt:
+            del self._attempts[job_id]
 
     def cancel_ended(self, attempt: Attempt) -> None:
         """The job was cancelled while its attempt ended otherwise: its hook runs, and then it is cancelled."""
@@ -136,7 +135,7 @@ class RunningAttempts:
         """Tells an attempt to stop. From then on it has the grace, or what is left of its time if that is longer."""
         if attempt.stop(reason) and self._timeouts.left_seconds(attempt) * 1000 <= STOP_GRACE_MS:
             self._timeouts.drop(attempt)
-            self._graces.watch(attempt)
+            self._graces.watch((attempt,))
 
     def _leave_behind(self, attempt: Attempt) -> None:
         """Settles an attempt that does not stop; whatever it does from now on is refused."""
@@ -157,6 +156,10 @@ class RunningAttempts:
         """Fields of a log record."""
         claim = attempt.claim
         return {"task": self._implementation.task, "job": claim.job_id, "attempt": claim.attempt, **more}
+
+    def leases(self) -> list[Lease]:
+        """The leases that are held now. For any thread, without a lock: a dictionary is copied in one step."""
+        return [Lease(job_id=job_id, token=attempt.claim.token) for job_id, attempt in self._attempts.copy().items()]
 
     def lease_changed(self, lease: Lease, state: LeaseState) -> None:
         """The renewer learnt that a lease is lost, or that its job was cancelled."""

@@ -89,8 +89,8 @@ class Runtime:
         if unreachable:
             raise worst(unreachable)
         self._lanes = {task: self._lane(implementation) for task, implementation in self._implementations.items()}
-        books = {task: (lane.attempts.leases, lane.attempts) for task, lane in self._lanes.items()}
-        self._renewer = LeaseRenewer(self._backend.blocking, books, lease_ms=self._lease_ms, on_trouble=self._trouble)
+        holders = {task: lane.attempts for task, lane in self._lanes.items()}
+        self._renewer = LeaseRenewer(self._backend.blocking, holders, lease_ms=self._lease_ms, on_trouble=self._trouble)
         if self._scheduler is not None:
             await self._scheduler.declare()
         await self._presence.arrive()

@@ -85,7 +85,7 @@ class LeaseRenewals:
         """Renews every lease."""
         self._due_ms = None
         for task, lane in self._lanes.items():
-            leases = lane.attempts.leases.snapshot()
+            leases = lane.attempts.leases()
             if not leases:
                 continue
             states = await self._backend.run(ExtendLeases(task=task, lease_ms=self._lease_ms, leases=leases))
