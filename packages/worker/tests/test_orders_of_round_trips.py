@@ -18,7 +18,7 @@ from taskora.wire import Cancel, CancelReply, Exchange, ReadJob
 from taskora.worker import _lane
 
 SLOTS = 16
-WORTHWHILE = 4
+WORTHWHILE = 6
 LEAST_BEFORE_STOP = 12
 MOST_REFUSALS = 4  # one more, and an outcome may be given up
 NUMBERS = st.integers(0, 30)

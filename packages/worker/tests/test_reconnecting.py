@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from packages.worker.tests.workbench import Meddler, anything, double
-from taskora.contracts import JobCancelledError, Retry
+from taskora.contracts import BackendError, JobCancelledError, Retry
 from taskora.producer import AsyncProducer
 from taskora.wire.backends import open_backend
 from taskora.wire.backends._keeper import Keeper
@@ -101,6 +101,41 @@ async def test_a_worker_goes_on_after_its_connections_broke(server: Server, dist
             await aeventually(lambda: sorted(heard) == [*range(0, 80, 2)], deadline=20)
             assert (await worker.producer.inspector.stats(double))["double"].active == 0
     assert runs == Counter(range(40))
+
+
+async def test_a_busy_lane_of_many_slots_loses_and_doubles_nothing_when_its_connections_break(server: Server) -> None:
+    backend = Meddler(open_backend(server.url))
+    worker = Worker(backend)
+    runs: Counter[int] = Counter()
+    total = 3000
+
+    with server.client() as client:
+
+        @worker.implement(double, concurrency=64)
+        async def handle(data: int) -> int:
+            runs[data] += 1
+            if runs.total() % 500 == 0:
+                kill_connections(client)
+            elif runs.total() % 700 == 0:
+                backend.lose_replies["Exchange"] = 2
+            return data * 2
+
+        async with AsyncProducer(server.url) as producer:
+            task = producer.register(double)
+            for start in range(0, total, 1000):
+                await task.dispatch_many(range(start, start + 1000))
+            async with worker:
+
+                async def is_done() -> bool:
+                    with contextlib.suppress(BackendError):
+                        return (await producer.inspector.stats(double))["double"].completed == total
+                    return False
+
+                await aeventually(is_done, deadline=40)
+            stats = (await producer.inspector.stats(double))["double"]
+    await backend.close()
+    assert runs == Counter(range(total))
+    assert (stats.active, stats.failed, stats.waiting) == (0, 0, 0)
 
 
 async def test_a_cancellation_arrives_after_the_subscription_broke(one_server: Server) -> None:

@@ -14,6 +14,7 @@ from tests.polling import aeventually
 
 MANY = 32
 HALF = 16
+ENOUGH = 12
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +74,8 @@ async def test_the_second_leaves_before_the_first_is_answered() -> None:
 @pytest.mark.parametrize(
     ("ended", "expected"),
     [
-        (HALF + HALF // 2 - 1, [(HALF + HALF // 2 - 1, HALF)]),
-        (HALF + HALF // 2, [(HALF, HALF), (HALF // 2, HALF // 2)]),
+        (HALF + ENOUGH - 1, [(HALF + ENOUGH - 1, HALF)]),
+        (HALF + ENOUGH, [(HALF, HALF), (ENOUGH, ENOUGH)]),
         (MANY, [(HALF, HALF), (HALF, HALF)]),
     ],
 )
@@ -95,23 +96,11 @@ async def test_few_outcomes_wait_for_the_reply() -> None:
         await desk.reply()
         await handlers.end(1)
         assert sizes(desk) == [(1, 1)]
-        for _ in range(HALF // 2 - 1):
+        for _ in range(ENOUGH - 1):
             await handlers.end(1)
         assert sizes(desk) == [(1, 1)]
         await desk.reply()
-        assert sizes(desk) == [(HALF // 2 - 1, HALF // 2 - 1)]
-        await until_it_ends(lane, desk, handlers, running)
-
-
-async def test_outcomes_without_slots_to_fill_wait_for_the_reply() -> None:
-    async with working(MANY, jobs=1) as (lane, desk, handlers, running):
-        await desk.reply()
-        await desk.enqueue(*(f"more {number}" for number in range(100)))
-        await desk.ring()
-        await desk.reply()
-        assert sizes(desk) == [(0, MANY - HALF - 1)]
-        await handlers.end(HALF // 2 - 1)
-        assert len(desk.asked) == 1
+        assert sizes(desk) == [(ENOUGH - 1, ENOUGH - 1)]
         await until_it_ends(lane, desk, handlers, running)
 
 

@@ -25,7 +25,7 @@ class ClaimSizes:
     def __init__(self, concurrency: int) -> None:
         self.parts: Final = 2 if concurrency >= _MANY_SLOTS else 1
         self.part: Final = min(concurrency // self.parts, LARGEST_CLAIM)
-        self.worthwhile: Final = max(1, self.part // 2)
+        self.worthwhile: Final = max(1, self.part * 3 // 4)
         self.most = self.part
         self._bytes_each = 0.0
 
