@@ -1,6 +1,7 @@
 """What lanes without work do, and what is done for many tasks together."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 import pytest
@@ -40,6 +41,29 @@ async def test_a_lane_without_work_waits_for_long(url: str) -> None:
         await aeventually(lambda: backend.timeouts)
     assert all(SHORTEST_MS <= timeout_ms <= LONGEST_MS for timeout_ms in backend.timeouts)
     await backend.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+async def test_a_job_wakes_one_of_the_workers_that_wait(url: str, count: int) -> None:
+    backends = [Patient(open_backend(url)) for _ in range(count)]
+    jobs = 20
+
+    def exchanges() -> int:
+        return sum(backend.calls["Exchange"] for backend in backends)
+
+    async with AsyncExitStack() as running, AsyncProducer(url) as producer:
+        for backend in backends:
+            worker = Worker(backend)
+            worker.implement(double, double_it)
+            await running.enter_async_context(worker)
+        await aeventually(lambda: all(backend.timeouts for backend in backends))
+        before, task = exchanges(), producer.register(double)
+        for number in range(jobs):
+            assert await (await task.dispatch(number)).result("10s") == number * 2
+        # One claims, one settles. If all were woken, there would be one more for each.
+        assert 2 * jobs <= exchanges() - before + 1 < 3 * jobs
+    for backend in backends:
+        await backend.close()
 
 
 async def test_a_lane_that_knows_of_a_delayed_job_looks_soon_after_it_is_due(url: str) -> None:
