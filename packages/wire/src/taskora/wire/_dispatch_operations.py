@@ -45,7 +45,7 @@ class Control(Enum):
     KEEP_LATEST = "keep_latest"
 
 
-@record
+@record(guarded=False)
 class ControlledJob:
     """A job that asks for flow control; the fields that its control does not need stay empty."""
 
@@ -70,7 +70,7 @@ class Verdict(Enum):
     UPDATED = 4
 
 
-@record
+@record(guarded=False)
 class Admission:
     """The verdict on one dispatch, and the job that its caller should follow."""
 
@@ -78,7 +78,7 @@ class Admission:
     job_id: str
 
 
-@record
+@record(guarded=False)
 class EnqueueControlled(Operation[tuple[Admission, ...]]):
     """Creates jobs as far as their flow control admits them; decides in order, so that those of a batch see each other.
 
@@ -106,7 +106,7 @@ class Collecting(Enum):
     REPEATED = 3
 
 
-@record
+@record(guarded=False)
 class Collected:
     """Reply of `PushCollect`; `count` is how many items the batch holds."""
 
@@ -114,7 +114,7 @@ class Collected:
     count: int
 
 
-@record
+@record(guarded=False)
 class PushCollect(Operation[Collected]):
     """Adds an item to the batch of a key. `job_id` becomes the batch's job if this push is its last; 0 is no limit."""
 

@@ -6,7 +6,7 @@ from taskora.contracts.records import record
 from taskora.wire._job import text_of
 
 
-@record
+@record(guarded=False)
 class StreamEvent:
     """One entry. Events are hints: the job's own record is the truth, and an entry may be trimmed before it is read.
 

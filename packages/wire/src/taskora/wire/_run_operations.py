@@ -137,7 +137,7 @@ class ExtendLeases(Operation[tuple[LeaseState, ...]]):
     leases: Sequence[Lease]
 
 
-@record
+@record(guarded=False)
 class ReserveStart(Operation[int]):
     """Gives an attempt its place in the rate limit of a key; the reply is how many milliseconds it has to wait.
 
@@ -151,7 +151,7 @@ class ReserveStart(Operation[int]):
     window_ms: int
 
 
-@record
+@record(guarded=False)
 class ReportEntry:
     """Progress or one log entry (JSON text) of an active job."""
 
@@ -161,7 +161,7 @@ class ReportEntry:
     payload: bytes
 
 
-@record
+@record(guarded=False)
 class Report(Operation[tuple[bool, ...]]):
     """Writes progress and logs in order; the reply says per entry whether its lease still held."""
 

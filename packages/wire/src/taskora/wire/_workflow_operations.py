@@ -41,7 +41,7 @@ class StepLink:
     step: int
 
 
-@record
+@record(guarded=False)
 class StepResult:
     """A step whose job has completed; the result is encoded.
 
@@ -54,7 +54,7 @@ class StepResult:
     settled_by: str = ""
 
 
-@record
+@record(guarded=False)
 class StepJob:
     """A job of a workflow, to be enqueued."""
 
@@ -260,7 +260,7 @@ class DescribeWorkflow(Operation[WorkflowSummary | None]):
     workflow_id: str
 
 
-@record
+@record(guarded=False)
 class EnqueueSteps(Operation[tuple[bool, ...]]):
     """Creates jobs of one task and version; the reply says which were created. An id that exists is left alone."""
 

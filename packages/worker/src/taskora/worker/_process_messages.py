@@ -31,7 +31,7 @@ class HandlerReference:
         return found  # type: ignore[return-value]  # the parent has looked
 
 
-@record
+@record(guarded=False)
 class ContextState:
     """A context without its ends: what another process needs to build its like."""
 
@@ -88,7 +88,7 @@ class Ready:
     """To the parent: the handler is imported."""
 
 
-@record(kw_only=False)
+@record(kw_only=False, guarded=False)
 class Begun:
     """To the parent: the call has arrived, and its handler runs from now on."""
 
@@ -106,7 +106,7 @@ class Heartbeat:
     """To the parent: renew the lease."""
 
 
-@record
+@record(guarded=False)
 class Returned:
     """To the parent: the handler's result. Ends a call."""
 
@@ -114,7 +114,7 @@ class Returned:
     type_name: str
 
 
-@record
+@record(guarded=False)
 class Raised:
     """To the parent: the handler's error. Ends a call, or the start of a child. `payload` is None if it has none."""
 
