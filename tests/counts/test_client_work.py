@@ -95,8 +95,8 @@ def worked_off(concurrency: int) -> Callable[[CannedServer, int], Awaitable[None
 
 
 CASES: Final = {
-    "dispatch, one by one": (one_by_one, Work(calls=45, tasks=0, requests=1, sent_bytes=327)),
-    "dispatch_many, fifty at once": (in_batches_of_fifty, Work(calls=13.8, tasks=0, requests=0.02, sent_bytes=67.32)),
+    "dispatch, one by one": (one_by_one, Work(calls=31, tasks=0, requests=1, sent_bytes=327)),
+    "dispatch_many, fifty at once": (in_batches_of_fifty, Work(calls=5.8, tasks=0, requests=0.02, sent_bytes=67.32)),
     "a job of a lane of one": (worked_off(1), Work(calls=104, tasks=1, requests=1, sent_bytes=627)),
     "a job of a lane of a hundred": (worked_off(100), Work(calls=34.9, tasks=1, requests=0.02, sent_bytes=125.27)),
 }

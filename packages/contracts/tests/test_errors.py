@@ -302,6 +302,7 @@ class Secrets(unittest.TestCase):
             with self.subTest(type(value).__name__):
                 self.assertLessEqual(len(preview(value)), 80)
         self.assertEqual(preview("short"), "'short'")
+        self.assertEqual(preview([10**5000]), "<list that cannot be shown: ValueError>")
         self.assertEqual(len(preview("x" * 10_000)), 80)
         cut = Issue(path=("a",), message="too long", rule="max", value="z" * 500)
         self.assertEqual(str(cut), f"a: too long (rule max, got {'z' * 77}...)")

@@ -22,8 +22,11 @@ _Error = TypeVar("_Error", bound="TaskoraError")
 
 
 def preview(value: object) -> str:
-    """Return `repr(value)`, shortened to 80 characters, for use in a message."""
-    return _shortened(_preview.repr(value))
+    """Return `repr(value)`, shortened to 80 characters, for use in a message; its type, if it cannot be shown."""
+    try:
+        return _shortened(_preview.repr(value))
+    except Exception as error:  # noqa: BLE001 - a very long integer, or what a program made: the message matters more
+        return _shortened(f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>")
 
 
 def _shortened(text: str) -> str:

@@ -1,13 +1,14 @@
 """What asyncio producers and their handles share: a backend, group commits, one reader for all waits."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import BackendError, TaskContract, UsageError
 from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline, closed_error
-from taskora.producer._dispatching import AnyJob, admissions, batch_length, batches, enqueue, left_behind
+from taskora.producer._dispatching import AnyJob, Reply, batch_length, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
@@ -15,7 +16,6 @@ from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._waiting import ResultHub, Seen
 from taskora.producer._workflow_waiting import has_ended, look_at_workflow
 from taskora.wire import (
-    Admission,
     Backend,
     EventFeed,
     Flow,
@@ -55,7 +55,7 @@ class Line:
         self.backend: Final = backend
         self.owns_backend: Final = owns_backend
         self.hub: Final = ResultHub(backend)
-        self.commits: Final[dict[TaskContract[Any, Any], GroupCommit[AnyJob, Admission]]] = {}
+        self.commits: Final[dict[str, GroupCommit[AnyJob, Reply]]] = {}
         self.feeds: Final[set[EventFeed]] = set()
 
     async def close(self) -> None:
@@ -125,10 +125,11 @@ class AsyncSession:
         """The codecs of a contract."""
         return Payloads(contract, self._serializer)
 
-    async def run(self, operation: Operation[R]) -> R:
+    def run(self, operation: Operation[R]) -> Coroutine[Any, Any, R]:
         """Carries out one operation."""
-        self.check_open()
-        return await self.backend.run(operation)
+        if self._closed:  # or diverted
+            self.check_open()
+        return self._line.backend.run(operation)
 
     async def drive(self, flow: Flow[R], feed: EventFeed | None = None) -> R:
         """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
@@ -147,21 +148,20 @@ class AsyncSession:
 
         return await drive_async(flow, perform)
 
-    async def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
+    def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Coroutine[Any, Any, Reply]:
         """Enqueues a job; concurrent calls share round trips."""
-        self.check_open()
-        commit = self._line.commits.get(contract)
+        if self._closed:
+            self.check_open()
+        commit = self._line.commits.get(contract.name)
         if commit is None:
-            commit = GroupCommit[AnyJob, Admission](
-                lambda jobs: self._send(contract, jobs), cut=batch_length, spreads=may_pass
-            )
-            self._line.commits[contract] = commit
-        return await commit.submit(job)
+            commit = GroupCommit[AnyJob, Reply](partial(self._send, contract), cut=batch_length, spreads=may_pass)
+            self._line.commits[contract.name] = commit
+        return commit.submit(job)
 
-    async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
+    async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Reply]:
         """Enqueues a batch of its own."""
         self.check_open()
-        sent: list[Admission] = []
+        sent: list[Reply] = []
         for batch in batches(jobs):
             try:
                 sent += await self._send(contract, batch)
@@ -170,9 +170,8 @@ class AsyncSession:
                 raise
         return sent
 
-    async def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Sequence[Admission]:
-        operation = enqueue(contract, jobs)
-        return admissions(operation, await self.run(operation))
+    def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Coroutine[Any, Any, Sequence[Reply]]:
+        return self.run(enqueue(contract, jobs))
 
     async def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""

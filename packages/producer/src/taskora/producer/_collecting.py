@@ -6,7 +6,7 @@ from taskora.contracts import BatchFullError, Collect, TaskContract, UsageError,
 from taskora.contracts.records import record
 from taskora.producer._dispatching import DispatchOptions, DispatchRules, check_names, encode_payload, max_attempts
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, Batch, Collecting, Flow, PushCollect, ReadCollect, Verdict, ask, random_id
+from taskora.wire import Batch, Collecting, Flow, PushCollect, ReadCollect, ask, random_id
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -67,8 +67,8 @@ def key_of(collect: Collect, data: object) -> str:
     return check_flow_key(collect.key(data) if callable(collect.key) else collect.key, field="collect.key")
 
 
-def push(operation: PushCollect) -> Flow[Admission]:
-    """Adds an item.
+def push(operation: PushCollect) -> Flow[str]:
+    """Adds an item; returns the id of the job that runs the batch if the item is its last.
 
     Raises:
         BatchFullError: the batch is full, and no worker has taken it.
@@ -76,7 +76,7 @@ def push(operation: PushCollect) -> Flow[Admission]:
     reply = yield from ask(operation)
     if reply.collecting is Collecting.FULL:
         raise BatchFullError(key=operation.key, task=operation.task, max_items=operation.max_items)
-    return Admission(verdict=Verdict.CREATED, job_id=operation.job_id)
+    return operation.job_id
 
 
 def collect_of(contract: TaskContract[I, O]) -> Collect:

@@ -1,7 +1,8 @@
-"""From what a caller wants to run to what is enqueued: every rule is checked before anything is sent."""
+"""What may be said about a dispatch, how dispatches travel together, and what became of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, Generic, TypeAlias, TypedDict, TypeVar, Unpack, cast
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from typing import Final, Generic, TypeAlias, TypedDict, TypeVar, cast
 
 from taskora.contracts import (
     Debounce,
@@ -10,16 +11,15 @@ from taskora.contracts import (
     TaskContract,
     Throttle,
     UsageError,
-    ValidationError,
-    check_job_id,
-    to_milliseconds,
 )
 from taskora.contracts.records import record
-from taskora.producer._flow_control import FlowOptions, control, rejection
+from taskora.producer._flow_control import rejection
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Verdict, random_id
+from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Operation
 
 AnyJob: TypeAlias = NewJob | ControlledJob
+# What became of a dispatch: whether it created its job, unless flow control decided; then what that says.
+Reply: TypeAlias = bool | Admission
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -30,7 +30,6 @@ DEFAULT_MAX_PAYLOAD: Final = 1_048_576
 # A script call holds the server while it runs, and the server holds its arguments: larger batches are split.
 BATCH_SIZE: Final = 1000
 BATCH_BYTES: Final = 8 * 1_048_576
-_FLAGS: Final = ("lifo", "raise_on_reject", "skip_validation")
 
 
 class DispatchOptions(TypedDict, total=False):
@@ -86,69 +85,11 @@ class DispatchRules:
             raise UsageError.for_field("max_payload", self.max_payload, "a number of bytes, 1 or more")
 
 
-def build_job(
-    contract: TaskContract[I, O],
-    payloads: Payloads[I, O],
-    rules: DispatchRules,
-    data: I,
-    **options: Unpack[DispatchOptions],
-) -> AnyJob:
-    """Checks options and payload; a job without flow control comes out plain.
-
-    Raises:
-        TypeError: there is no such option.
-        UsageError: an option breaks a rule, or the encoded payload is too large.
-        ValidationError: the payload does not fit the contract.
-    """
-    if not options:  # most jobs
-        checked = rules.validate and contract.validates_input
-        payload = encode_payload(contract, payloads, rules, data, checked=checked)
-        return NewJob(job_id=random_id(), data=payload, ttl_ms=_ttl_ms(contract, None))
-    return _build_job_with(contract, payloads, rules, data, options)
-
-
-def _build_job_with(
-    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, data: I, options: DispatchOptions
-) -> AnyJob:
-    check_names(options)
-    _check_flags(options)
-    checked = rules.validate and contract.validates_input and not options.get("skip_validation", False)
-    job_id, delay = options.get("job_id"), options.get("delay")
-    job = NewJob(
-        job_id=random_id() if job_id is None else check_job_id(job_id),
-        data=encode_payload(contract, payloads, rules, data, checked=checked),
-        delay_ms=0 if delay is None else to_milliseconds(delay, field="delay", allow_zero=True),
-        priority=_checked_priority(options.get("priority", 0)),
-        ttl_ms=_ttl_ms(contract, options.get("ttl")),
-    )
-    flow = FlowOptions(
-        delayed=job.delay_ms > 0,
-        lifo=options.get("lifo", False),
-        concurrency_key=options.get("concurrency_key"),
-        concurrency_limit=options.get("concurrency_limit"),
-        debounce=options.get("debounce"),
-        throttle=options.get("throttle"),
-        deduplicate=options.get("deduplicate"),
-    )
-    return control(job, flow) if flow.asks_for_anything() else job
-
-
 def check_names(options: DispatchOptions) -> None:
     """Refuses options that do not exist, as Python refuses arguments: they are a mistake of whoever wrote the call."""
     unknown = sorted(options.keys() - DispatchOptions.__optional_keys__)
     if unknown:
         raise TypeError(f"dispatch has no option {', '.join(map(repr, unknown))}")
-
-
-def _check_flags(options: DispatchOptions) -> None:
-    """Refuses flags that are none.
-
-    Raises:
-        UsageError: a flag is neither true nor false.
-    """
-    for name in _FLAGS:
-        if not isinstance(options.get(name, False), bool):
-            raise UsageError.for_field(name, options.get(name), "True or False")
 
 
 def encode_payload(
@@ -161,27 +102,21 @@ def encode_payload(
         ValidationError: it is to be checked, and does not fit the contract.
     """
     encoded = payloads.input.pack(data) if checked else payloads.input.encode(data)
+    check_size(contract, rules, encoded)
+    return encoded
+
+
+def check_size(contract: TaskContract[I, O], rules: DispatchRules, encoded: bytes) -> None:
+    """Does nothing if a payload may be dispatched.
+
+    Raises:
+        UsageError: it is too large.
+    """
     if len(encoded) > rules.max_payload:
         raise UsageError(
             f"payload of task {contract.name!r} must be at most {rules.max_payload} bytes when encoded, "
             f"got {len(encoded)}: store large data elsewhere and dispatch where it is, or raise max_payload"
         )
-    return encoded
-
-
-def build_jobs(
-    contract: TaskContract[I, O], payloads: Payloads[I, O], rules: DispatchRules, items: Iterable[I | DispatchItem[I]]
-) -> list[AnyJob]:
-    """Checks a whole batch; one bad item refuses all of it."""
-    jobs: list[AnyJob] = []
-    for index, item in enumerate(items):
-        data, options = data_and_options(item)
-        try:
-            jobs.append(build_job(contract, payloads, rules, data, **options))
-        except (TypeError, UsageError, ValidationError) as error:
-            error.add_note(f"item {index} of the batch; nothing was dispatched")
-            raise
-    return jobs
 
 
 def data_and_options(item: I | DispatchItem[I]) -> tuple[I, DispatchOptions]:
@@ -192,44 +127,36 @@ def data_and_options(item: I | DispatchItem[I]) -> tuple[I, DispatchOptions]:
     return item, {}
 
 
-def raise_rejection(task: str, job: AnyJob, admission: Admission) -> None:
+def raise_rejection(task: str, job: AnyJob, reply: Reply) -> None:
     """Raises what flow control has against a dispatch, if anything."""
-    rejected = rejection(task, job, admission)
+    rejected = rejection(task, job, reply)
     if rejected is not None:
         raise rejected
 
 
 def raise_first_rejection(
-    task: str, items: Sequence[I | DispatchItem[I]], jobs: Sequence[AnyJob], admissions: Sequence[Admission]
+    task: str, items: Sequence[I | DispatchItem[I]], jobs: Sequence[AnyJob], replies: Sequence[Reply]
 ) -> None:
     """Raises the first rejection of a batch's item that asked for it."""
-    for position, (item, job, admission) in enumerate(zip(items, jobs, admissions, strict=True), start=1):
+    if Admission not in map(type, replies):
+        return  # nothing but plain jobs
+    for position, (item, job, reply) in enumerate(zip(items, jobs, replies, strict=True), start=1):
         if not isinstance(item, DispatchItem) or not item.options.get("raise_on_reject", False):
             continue
-        rejected = rejection(task, job, admission)
+        rejected = rejection(task, job, reply)
         if rejected is not None:
             rejected.add_note(f"item {position} of a batch of {len(items)}, all of which was sent")
             raise rejected
 
 
-def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Enqueue | EnqueueControlled:
+def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Operation[tuple[Reply, ...]]:
     """The operation that enqueues jobs of one task; the plain one unless a job asks for flow control."""
-    attempts = max_attempts(contract)
-    plain = [job for job in jobs if isinstance(job, NewJob)]
-    if len(plain) == len(jobs):
-        return Enqueue(task=contract.name, version=contract.version, max_attempts=attempts, jobs=plain)
-    controlled = [ControlledJob(job=job) if isinstance(job, NewJob) else job for job in jobs]
-    return EnqueueControlled(task=contract.name, version=contract.version, max_attempts=attempts, jobs=controlled)
-
-
-def admissions(operation: Enqueue | EnqueueControlled, reply: Sequence[bool | Admission]) -> list[Admission]:
-    """What the reply to an operation of `enqueue` says of each job."""
-    if isinstance(operation, EnqueueControlled):
-        return cast("list[Admission]", [*reply])
-    return [
-        Admission(verdict=Verdict.CREATED if created else Verdict.TAKEN, job_id=job.job_id)
-        for job, created in zip(operation.jobs, reply, strict=True)
-    ]
+    task, version, attempts = contract.name, contract.version, max_attempts(contract)
+    for job in jobs:
+        if not isinstance(job, NewJob):
+            controlled = [ControlledJob(job=job) if isinstance(job, NewJob) else job for job in jobs]
+            return EnqueueControlled(task=task, version=version, max_attempts=attempts, jobs=controlled)
+    return Enqueue(task=task, version=version, max_attempts=attempts, jobs=cast("Sequence[NewJob]", jobs))
 
 
 def max_attempts(contract: TaskContract[I, O]) -> int:
@@ -239,12 +166,10 @@ def max_attempts(contract: TaskContract[I, O]) -> int:
 
 def batch_length(jobs: Sequence[AnyJob]) -> int:
     """How many jobs, from the first on, travel in one call."""
-    weight = 0
-    for count, job in enumerate(jobs[:BATCH_SIZE]):
-        weight += len(job.data if isinstance(job, NewJob) else job.job.data)
-        if count and weight > BATCH_BYTES:
-            return count
-    return min(len(jobs), BATCH_SIZE)
+    weights = [len(job.data if isinstance(job, NewJob) else job.job.data) for job in jobs[:BATCH_SIZE]]
+    if sum(weights) <= BATCH_BYTES:
+        return len(weights)
+    return max(sum(total <= BATCH_BYTES for total in accumulate(weights)), 1)
 
 
 def batches(jobs: Sequence[AnyJob]) -> Iterator[Sequence[AnyJob]]:
@@ -260,18 +185,6 @@ def left_behind(sent: int, failed: int, count: int) -> str:
     return f"of {count} jobs, the first {sent} were dispatched, and the next {failed} may have been"
 
 
-def _checked_priority(priority: int) -> int:
-    if not is_integer(priority) or not 0 <= priority <= HIGHEST_PRIORITY:
-        raise UsageError.for_field("priority", priority, f"an integer from 0 to {HIGHEST_PRIORITY}")
-    return priority
-
-
 def is_integer(value: object) -> bool:
     """Whether a value is an int and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _ttl_ms(contract: TaskContract[I, O], ttl: Duration | None) -> int:
-    if ttl is not None:
-        return to_milliseconds(ttl, field="ttl")
-    return 0 if contract.ttl is None else contract.ttl.max_ms

@@ -128,12 +128,25 @@ def _checked_limit(limit: object) -> int:
     return limit
 
 
-def rejection(task: str, controlled: ControlledJob | NewJob, admission: Admission) -> TaskoraError | None:
+def rejection(task: str, controlled: ControlledJob | NewJob, admission: Admission | bool) -> TaskoraError | None:
     """Why a dispatch was rejected; None if it was not, or if an id was simply taken."""
-    if isinstance(controlled, NewJob):
+    if isinstance(controlled, NewJob) or isinstance(admission, bool):
         return None
     if admission.verdict is Verdict.THROTTLED:
         return ThrottledError(key=controlled.key, task=task)
     if admission.verdict is Verdict.DUPLICATE:
         return DuplicateJobError(key=controlled.key, existing_id=admission.job_id, task=task)
     return None
+
+
+def followed(
+    task: str, job: ControlledJob | NewJob, reply: Admission | bool
+) -> tuple[str, str | None, TaskoraError | None]:
+    """Which job a caller should follow, the same again if it was there before, and why there is none."""
+    if isinstance(reply, bool):
+        job_id = job.job_id if isinstance(job, NewJob) else job.job.job_id
+        return job_id, None if reply else job_id, None
+    if reply.verdict is Verdict.CREATED:
+        return reply.job_id, None, None
+    rejected = rejection(task, job, reply) if reply.verdict is Verdict.THROTTLED else None
+    return reply.job_id, reply.job_id if rejected is None else None, rejected

@@ -41,13 +41,10 @@ class GroupCommit(Generic[Item, Reply]):
 
     async def submit(self, item: Item) -> Reply:
         """Sends an item, alone or with others, and returns its reply; an error of the batch is raised to all of it."""
-        if not self._sending:
-            return await self._lead(item)
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
-        return await future
-
-    async def _lead(self, item: Item) -> Reply:
+        if self._sending:
+            future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            self._waiting.append((item, future))
+            return await future
         self._sending = True
         try:
             (reply,) = await self._send((item,))

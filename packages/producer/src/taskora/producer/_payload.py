@@ -6,8 +6,8 @@ annotation that pydantic can validate. One codec is built per type and contract;
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeAlias, TypeVar, cast, get_args
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
 from taskora.contracts import UNSET, ContractError, Issue, TaskContract, UsageError, ValidationError, preview
 from taskora.producer._serializing import NOTHING, dump, load
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
 T = TypeVar("T")
-R = TypeVar("R")
 
 Subject: TypeAlias = Literal["input", "output"]
 _PATH_PART: Final = re.compile(r"\.([^.\[]+)|\[([^\]]*)\]")
@@ -86,18 +85,25 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it does not fit.
         """
-        return cast("T", self._checked(self._type.validate, value))
+        try:
+            return cast("T", self._type.validate(value))
+        except Exception as error:  # noqa: BLE001 - raised again, as it is or as what it means
+            self._refuse(error, value)
 
     def pack(self, value: object) -> bytes:
         """The value as bytes that are certain to be read as the declared type.
 
         Validating the value alone would not do: instances of models and dataclasses are taken as they are, whatever
-        was assigned to their fields, and not everything that has an encoded form reads back as what it was.
+        was assigned to their fields, and not everything that has an encoded form reads back as what it was. So the
+        bytes are validated too, unless the type says that they fit.
 
         Raises:
             ValidationError: it does not fit, or has no encoded form that does.
         """
-        return self._checked(self._type.pack, value)
+        try:
+            return self._type.pack(value)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, value)
 
     def encode(self, value: T) -> bytes:
         """The value as bytes, without checking it.
@@ -105,7 +111,10 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: it has no encoded form.
         """
-        return self._checked(self._type.encode, value)
+        try:
+            return self._type.encode(value)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, value)
 
     def decode(self, raw: bytes) -> T:
         """What `encode` made, validated. An empty payload counts as nothing.
@@ -113,7 +122,10 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged, or do not fit the declared type.
         """
-        return cast("T", self._checked(self._type.decode, raw or NOTHING, raw))
+        try:
+            return cast("T", self._type.decode(raw or NOTHING))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, raw or NOTHING, raw)
 
     def decode_plain(self, raw: bytes) -> object:
         """What `encode` made, as plain values, not validated.
@@ -121,7 +133,10 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: the bytes are damaged.
         """
-        return self._checked(lambda stored: load(self._plain, stored), raw, raw) if raw else None
+        try:
+            return load(self._plain, raw) if raw else None
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, raw, raw)
 
     def encode_plain(self, value: object) -> bytes:
         """Plain values as bytes, whatever they are.
@@ -129,18 +144,18 @@ class PayloadCodec(Generic[T]):
         Raises:
             ValidationError: they have no encoded form.
         """
-        return self._checked(lambda plain: dump(self._plain, plain), value)
-
-    def _checked(self, step: Callable[[Any], R], value: object, stored: bytes = b"") -> R:
-        """Runs a step; `stored` is what it decodes, if it does."""
         try:
-            return step(value)
-        except Exception as error:
-            # Looked at only now: what another serializer wrote is never valid here.
-            issues = _issues_of(wrong_serializer(stored, self._plain) or error, value)
-            if issues is None:
-                raise
-            raise ValidationError(issues=issues, task=self._task, subject=self._subject) from error
+            return dump(self._plain, value)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, value)
+
+    def _refuse(self, error: Exception, value: object, stored: bytes = b"") -> NoReturn:
+        """Raises what is wrong with a value, or an error that is not about it; `stored` is what was decoded, if any."""
+        # Looked at only now: what another serializer wrote is never valid here.
+        issues = _issues_of(wrong_serializer(stored, self._plain) or error, value)
+        if issues is None:
+            raise error
+        raise ValidationError(issues=issues, task=self._task, subject=self._subject) from error
 
 
 def _issues_of(error: Exception, value: object) -> tuple[Issue, ...] | None:

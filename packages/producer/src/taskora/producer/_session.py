@@ -8,14 +8,13 @@ from typing import Any, Final, TypeAlias, TypeVar
 from taskora.contracts import BackendError, JobTimeoutError, TaskContract, UsageError
 from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline, closed_error
 from taskora.producer._bounding import within
-from taskora.producer._dispatching import AnyJob, admissions, batches, enqueue, left_behind
+from taskora.producer._dispatching import AnyJob, Reply, batches, enqueue, left_behind
 from taskora.producer._event_cursor import EventCursor
 from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import job_ended
 from taskora.producer._workflow_waiting import workflow_ended
 from taskora.wire import (
-    Admission,
     Flow,
     JobStatus,
     JsonSerializer,
@@ -104,14 +103,14 @@ class Session:
 
         return drive(flow, perform)
 
-    def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Admission:
+    def enqueue(self, contract: TaskContract[Any, Any], job: AnyJob) -> Reply:
         """Enqueues a job."""
         return self._send(contract, (job,))[0]
 
-    def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
+    def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Reply]:
         """Enqueues a batch."""
         self.check_open()
-        sent: list[Admission] = []
+        sent: list[Reply] = []
         for batch in batches(jobs):
             try:
                 sent += self._send(contract, batch)
@@ -120,9 +119,8 @@ class Session:
                 raise
         return sent
 
-    def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Admission]:
-        operation = enqueue(contract, jobs)
-        return admissions(operation, self.run(operation))
+    def _send(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> Sequence[Reply]:
+        return self.run(enqueue(contract, jobs))
 
     def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         read_jobs,
     )
     from taskora.wire._handshake import handshake
-    from taskora.wire._ids import random_id
+    from taskora.wire._ids import random_id, random_ids
     from taskora.wire._job import (
         JobRecord,
         JobStatus,
@@ -375,6 +375,7 @@ __all__ = [
     "postpone_telling",
     "put_together",
     "random_id",
+    "random_ids",
     "read_jobs",
     "read_workflow",
     "read_workflow_status",

@@ -15,7 +15,9 @@ from taskora.wire._keys import Keyspace
 def _enqueue(operation: op.Enqueue, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[bool, ...]]:
     jobs: list[Arg] = []
     for job in operation.jobs:
-        jobs += (job.job_id, job.data, _terms(job))
+        # What most jobs do not ask for, in one argument: each costs both sides about as much as a field of the record.
+        has_terms = job.delay_ms or job.priority or job.ttl_ms
+        jobs += (job.job_id, job.data, f"{job.delay_ms} {job.priority} {job.ttl_ms}" if has_terms else "")
     call = lua.enqueue(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
@@ -25,13 +27,6 @@ def _enqueue(operation: op.Enqueue, keyspace: Keyspace, now_ms: int | None) -> C
         jobs=jobs,
     )
     return Command(call, flags)
-
-
-def _terms(job: op.NewJob) -> str:
-    """What most jobs do not ask for, in one argument: each costs both sides about as much as a field of the record."""
-    if not (job.delay_ms or job.priority or job.ttl_ms):
-        return ""
-    return f"{job.delay_ms} {job.priority} {job.ttl_ms}"
 
 
 @builds(op.EnqueueControlled)

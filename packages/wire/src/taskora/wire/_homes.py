@@ -8,7 +8,7 @@ HOMES: Final = {
     "._events": "StreamEvent decode_event",
     "._flows": "Flow Pause Together ask ask_together count_versions drive drive_async may_pass read_jobs",
     "._handshake": "handshake",
-    "._ids": "random_id",
+    "._ids": "random_id random_ids",
     "._job": "JobRecord JobStatus LogEntry LogLevel ParkedReason decode_log dump_json encode_log",
     "._keys": "Keyspace TaskKeys",
     "._operations": (

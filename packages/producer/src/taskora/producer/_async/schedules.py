@@ -32,7 +32,7 @@ from taskora.producer._schedules import (
     schedule_record,
     update_schedule,
 )
-from taskora.wire import Admission, Enqueue, NewJob, Verdict, random_id
+from taskora.wire import Enqueue, NewJob, random_id
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -120,7 +120,5 @@ class AsyncSchedules:
         job = NewJob(job_id=random_id(), data=data, ttl_ms=record.ttl_ms)
         dispatch = Enqueue(task=record.task, version=record.version, max_attempts=record.max_attempts, jobs=(job,))
         await self._session.run(dispatch)
-        admission = Admission(verdict=Verdict.CREATED, job_id=job.job_id)
-        return AsyncJobHandle(
-            self._session, ResultReader(record.task, self._session.payloads(task).output), admission, rejection=None
-        )
+        reader = ResultReader(record.task, self._session.payloads(task).output)
+        return AsyncJobHandle(self._session, reader, job.job_id)

@@ -10,7 +10,7 @@ from taskora.producer._cancelling import cancel_job
 from taskora.producer._inspection import plain_value
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
-from taskora.wire import Admission, LogEntry, ReadLogs, ReadStatuses, Verdict
+from taskora.wire import LogEntry, ReadLogs, ReadStatuses
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -20,23 +20,31 @@ class JobHandle(Generic[O]):
 
     Attributes:
         id: Id of the job this handle follows.
-        enqueued: Whether the dispatch created it.
         existing_id: Id of the job that was there already, if the dispatch created none. None also for a dispatch that
             was throttled: there is no job to follow.
     """
 
-    __slots__ = ("_reader", "_rejection", "_session", "enqueued", "existing_id", "id")
+    __slots__ = ("_reader", "_rejection", "_session", "existing_id", "id")
 
+    # By position: many are made, and names cost as much as all the rest.
     def __init__(
-        self, session: Session, reader: ResultReader[O], admission: Admission, *, rejection: TaskoraError | None
+        self,
+        session: Session,
+        reader: ResultReader[O],
+        job_id: str,
+        existing_id: str | None = None,
+        rejection: TaskoraError | None = None,
     ) -> None:
         self._session: Final = session
         self._reader: Final = reader
         self._rejection: Final = rejection
-        self.id: Final = admission.job_id
-        self.enqueued: Final = admission.verdict is Verdict.CREATED
-        follows_other = not self.enqueued and admission.verdict is not Verdict.THROTTLED
-        self.existing_id: Final = admission.job_id if follows_other else None
+        self.id: Final = job_id
+        self.existing_id: Final = existing_id
+
+    @property
+    def enqueued(self) -> bool:
+        """Whether the dispatch created the job."""
+        return self.existing_id is None and self._rejection is None
 
     @property
     def task(self) -> str:

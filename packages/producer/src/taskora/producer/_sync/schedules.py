@@ -32,7 +32,7 @@ from taskora.producer._schedules import (
 )
 from taskora.producer._session import Session
 from taskora.producer._sync.handle import JobHandle
-from taskora.wire import Admission, Enqueue, NewJob, Verdict, random_id
+from taskora.wire import Enqueue, NewJob, random_id
 
 O = TypeVar("O")  # noqa: E741 - output
 
@@ -120,7 +120,5 @@ class Schedules:
         job = NewJob(job_id=random_id(), data=data, ttl_ms=record.ttl_ms)
         dispatch = Enqueue(task=record.task, version=record.version, max_attempts=record.max_attempts, jobs=(job,))
         self._session.run(dispatch)
-        admission = Admission(verdict=Verdict.CREATED, job_id=job.job_id)
-        return JobHandle(
-            self._session, ResultReader(record.task, self._session.payloads(task).output), admission, rejection=None
-        )
+        reader = ResultReader(record.task, self._session.payloads(task).output)
+        return JobHandle(self._session, reader, job.job_id)

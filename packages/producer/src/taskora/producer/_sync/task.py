@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar, Unpack, overload
 
 from taskora.contracts import UNSET, Collect, Duration, Step, TaskContract, check_job_id
@@ -19,13 +19,13 @@ from taskora.producer._dispatching import (
     DispatchItem,
     DispatchOptions,
     DispatchRules,
-    build_job,
-    build_jobs,
+    Reply,
     data_and_options,
     raise_first_rejection,
     raise_rejection,
 )
-from taskora.producer._flow_control import rejection
+from taskora.producer._flow_control import followed
+from taskora.producer._job_building import JobBuilder
 from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
@@ -34,7 +34,7 @@ from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
 from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow
 from taskora.producer._workflow_building import in_batches, one_by_one, plan_batches, plan_workflow
-from taskora.wire import Admission, PushCollect, Verdict
+from taskora.wire import NewJob, PushCollect
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -52,6 +52,7 @@ class BoundTask(Generic[I, O]):
         self._session: Final = session
         self._rules: Final = rules
         self._payloads: Final = session.payloads(contract)
+        self._jobs: Final = JobBuilder(contract, self._payloads, rules)
         self._reader: Final = ResultReader(contract.name, self._payloads.output)
 
     @property
@@ -131,11 +132,11 @@ class BoundTask(Generic[I, O]):
         """
         if self.contract.collect is not None:
             return self._push(self._item(self.contract.collect, data, options))
-        job = build_job(self.contract, self._payloads, self._rules, data, **options)
-        admission = self._session.enqueue(self.contract, job)
-        if options.get("raise_on_reject", False):
-            raise_rejection(self.name, job, admission)
-        return self._admitted(job, admission)
+        job = self._jobs.build(data, options)
+        reply = self._session.enqueue(self.contract, job)
+        if options and options.get("raise_on_reject", False):
+            raise_rejection(self.name, job, reply)
+        return self._handle(job, reply)
 
     def dispatch_many(self, items: Iterable[I | DispatchItem[I]]) -> list[JobHandle[O]]:
         """Enqueues a batch in one round trip; items made by `item` have options of their own.
@@ -159,10 +160,10 @@ class BoundTask(Generic[I, O]):
             pushes = [self._item(self.contract.collect, *data_and_options(item)) for item in items]
             return [self._push(operation) for operation in pushes]
         batch = list(items)
-        jobs = build_jobs(self.contract, self._payloads, self._rules, batch)
-        admissions = self._session.enqueue_many(self.contract, jobs)
-        raise_first_rejection(self.name, batch, jobs, admissions)
-        return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
+        jobs = self._jobs.build_all(batch)
+        replies = self._session.enqueue_many(self.contract, jobs)
+        raise_first_rejection(self.name, batch, jobs, replies)
+        return self._handles(jobs, replies)
 
     def dispatch_stream(self, items: Items[I]) -> Generator[list[JobHandle[O]]]:
         """Enqueues any number of jobs, and never holds more than a few thousand of them.
@@ -187,10 +188,9 @@ class BoundTask(Generic[I, O]):
         return stream(items, Gathering[I](self._prepared), self._send_batch)
 
     def _prepared(self, item: I | DispatchItem[I]) -> AnyJob | PushCollect:
-        data, options = data_and_options(item)
-        if self.contract.collect is not None:
-            return self._item(self.contract.collect, data, options)
-        return build_job(self.contract, self._payloads, self._rules, data, **options)
+        if self.contract.collect is None:
+            return self._jobs.build_item(item)
+        return self._item(self.contract.collect, *data_and_options(item))
 
     def _send_batch(self, batch: StreamBatch[I]) -> list[JobHandle[O]]:
         pushes = [dispatch for dispatch in batch.dispatches if isinstance(dispatch, PushCollect)]
@@ -198,19 +198,18 @@ class BoundTask(Generic[I, O]):
         try:
             if pushes:
                 return [self._push(operation) for operation in pushes]
-            admissions = self._session.enqueue_many(self.contract, jobs)
-            raise_first_rejection(self.name, batch.items, jobs, admissions)
+            replies = self._session.enqueue_many(self.contract, jobs)
+            raise_first_rejection(self.name, batch.items, jobs, replies)
         except Exception as error:
             error.add_note(batch.place)
             raise
-        return [self._admitted(job, admission) for job, admission in zip(jobs, admissions, strict=True)]
+        return self._handles(jobs, replies)
 
     def _item(self, collect: Collect, data: I, options: DispatchOptions) -> PushCollect:
         return push_item(self.contract, self._payloads, self._rules, collect, data, options)
 
     def _push(self, operation: PushCollect) -> JobHandle[O]:
-        admission = self._session.drive(push(operation))
-        return JobHandle(self._session, self._reader, admission, rejection=None)
+        return JobHandle(self._session, self._reader, self._session.drive(push(operation)))
 
     def peek_collect(self, key: str) -> list[I]:
         """The items that have gathered under a key, oldest first; changes nothing. Unreadable ones are left out.
@@ -235,16 +234,25 @@ class BoundTask(Generic[I, O]):
 
     def job(self, job_id: str) -> JobHandle[O]:
         """A handle to a job that was dispatched earlier, or elsewhere; whether it exists is not checked."""
-        admission = Admission(verdict=Verdict.TAKEN, job_id=check_job_id(job_id))
-        return JobHandle(self._session, self._reader, admission, rejection=None)
+        return JobHandle(self._session, self._reader, check_job_id(job_id), job_id)
 
     def events(self) -> EventStream[O]:
         """The events of this task's jobs; see `Producer.events`."""
         return EventStream(self._session, {self.name: self._payloads.output})
 
-    def _admitted(self, job: AnyJob, admission: Admission) -> JobHandle[O]:
-        rejected = rejection(self.name, job, admission) if admission.verdict is Verdict.THROTTLED else None
-        return JobHandle(self._session, self._reader, admission, rejection=rejected)
+    def _handles(self, jobs: Sequence[AnyJob], replies: Sequence[Reply]) -> list[JobHandle[O]]:
+        session, reader = self._session, self._reader
+        return [
+            JobHandle(session, reader, job.job_id)
+            if reply is True and isinstance(job, NewJob)  # nearly all of them
+            else self._handle(job, reply)
+            for job, reply in zip(jobs, replies, strict=True)
+        ]
+
+    def _handle(self, job: AnyJob, reply: Reply) -> JobHandle[O]:
+        if reply is True and isinstance(job, NewJob):
+            return JobHandle(self._session, self._reader, job.job_id)
+        return JobHandle(self._session, self._reader, *followed(self.name, job, reply))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
