@@ -30,7 +30,6 @@ from taskora.wire.backends._redis import RedisBackend, RedisFeed
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import open_lines
-from taskora.wire.backends._wake_ups import WakeUps
 
 MakeConnection = Callable[[], AsyncConnection]
 _TURNS: Final = 5
@@ -41,7 +40,10 @@ _MOVING_MS: Final = 100
 
 
 class RedisClusterBackend(RedisBackend):
-    """A Redis or Valkey cluster. Every call goes to the server that holds the slot of its task."""
+    """A Redis or Valkey cluster. Every call goes to the server that holds the slot of its task.
+
+    Nothing is lent to those who wait for work: every task has a slot of its own, and no command waits for keys of two.
+    """
 
     def __init__(
         self,
@@ -53,7 +55,6 @@ class RedisClusterBackend(RedisBackend):
     ) -> None:
         super().__init__(cluster, make_blocking, keyspace=keyspace, clock=clock)
         self._cluster = cluster
-        self._wake_ups = WakeUps(cluster, cluster, shares=False)  # every task has a slot of its own
         self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
 
     async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:

@@ -1,8 +1,9 @@
 """Connections of the asyncio backend: made on demand, kept, and thrown away when anything went wrong on them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 from taskora.wire.backends import _redis_errors as redis_errors
@@ -61,6 +62,12 @@ class AsyncConnections:
             raise
         finally:
             await self.release(connection, clean=clean)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[Callable[[Request], Awaitable[Any]]]:
+        """A connection for one user, who may block it; see `borrow`."""
+        async with self.borrow() as connection:
+            yield partial(exchange, connection)
 
     async def acquire(self) -> AsyncConnection:
         """A connected connection, to be given back by `release`."""

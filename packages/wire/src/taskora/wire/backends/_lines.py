@@ -1,6 +1,7 @@
 """Conversations for one caller at a time: what blocks would hold up all who share one."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from taskora.wire.backends._async_connections import AsyncConnections
@@ -22,6 +23,15 @@ class Lines(AsyncConnections):
         line = self._reuse() or await self._open()
         try:
             return await line.ask(request)
+        finally:
+            self._take_back(line)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncGenerator[Callable[[Request], Awaitable[Any]]]:
+        """A line for one user, who may block it."""
+        line = self._reuse() or await self._open()
+        try:
+            yield line.ask
         finally:
             self._take_back(line)
 

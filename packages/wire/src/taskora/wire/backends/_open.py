@@ -66,6 +66,7 @@ class _Server:
             keyspace=self.keyspace,
             clock=self.clock,
             commands=commands,
+            lend=connections.lend,
         )
 
     def sync_backend(self) -> SyncBackend:

@@ -18,7 +18,7 @@ from taskora.wire.backends._async_connections import exchange
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._single_flight import SingleFlight
-from taskora.wire.backends._transport import Commands, Connections
+from taskora.wire.backends._transport import Commands, Connections, Lend
 from taskora.wire.backends._wake_ups import WakeUps
 
 R = TypeVar("R")
@@ -32,6 +32,7 @@ class RedisBackend:
 
     Connects on first use, and checks then that server and keyspace can be used. Belongs to one event loop.
     Commands that answer at once travel over `commands`, if it is given; those that block over `connections`.
+    Many waits for work share a connection that `lend` gives; without it each has its own.
     """
 
     def __init__(
@@ -42,11 +43,12 @@ class RedisBackend:
         keyspace: Keyspace,
         clock: Clock | None = None,
         commands: Commands | None = None,
+        lend: Lend | None = None,
     ) -> None:
         self._connections = connections
         self._commands: Commands = commands or connections
         self._requests = _resp.Requests(keyspace, clock)
-        self._wake_ups = WakeUps(self._connections, self._commands)
+        self._wake_ups = WakeUps(self._connections, self._commands, lend)
         self._make_blocking = make_blocking
         self._keyspace = keyspace
         self._ready = False

@@ -2,6 +2,7 @@
 
 import importlib.util
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from taskora.contracts import UsageError
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from taskora.wire.backends._async_connections import AsyncConnections
 
 Transport: TypeAlias = Literal["auto", "fast", "redis-py"]
+Ask: TypeAlias = Callable[[Request], Awaitable[Any]]
+# A connection for one user, who may block it: what sends one command over it and returns the reply.
+Lend: TypeAlias = Callable[[], AbstractAsyncContextManager[Ask]]
 
 _CHOICES: Final = get_args(Transport)
 

@@ -8,10 +8,8 @@ from typing import Any, Final
 from taskora.contracts import BackendError
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
-from taskora.wire.backends._async_connections import exchange
-from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request
-from taskora.wire.backends._transport import Commands, Connections
+from taskora.wire.backends._transport import Ask, Commands, Connections, Lend
 
 # So many waits have connections of their own. They are the cheapest way to wait: nobody has to be asked to let go.
 OWN_CONNECTIONS: Final = 8
@@ -23,12 +21,11 @@ _FAILURES: Final = (*_resp.FAILURES, BackendError)
 
 
 class WakeUps:
-    """Takes tokens. The first waits have a connection each; all others share one, which waits for all their keys."""
+    """Takes tokens. The first waits have a connection each; all others share one for all their keys, if one is lent."""
 
-    def __init__(self, connections: Connections, commands: Commands, *, shares: bool = True) -> None:
+    def __init__(self, connections: Connections, commands: Commands, lend: Lend | None) -> None:
         self._connections = connections
-        self._shared = _SharedWait(connections, commands)
-        self._shared.is_possible = shares
+        self._shared = _SharedWait(commands, lend)
         self._own = 0
 
     def wait(self, marker_key: str, timeout_ms: float) -> Coroutine[Any, Any, float | None]:
@@ -65,9 +62,9 @@ class _SharedWait:
     key too. A key stays among them when its waiter leaves; a token that is taken for nobody is put back at once.
     """
 
-    def __init__(self, connections: Connections, commands: Commands) -> None:
-        self.is_possible = True
-        self._connections = connections
+    def __init__(self, commands: Commands, lend: Lend | None) -> None:
+        self.is_possible = lend is not None
+        self._lend = lend
         self._commands = commands
         self._waiting: dict[str, deque[asyncio.Future[float | None]]] = {}
         self._until = 0.0
@@ -115,32 +112,27 @@ class _SharedWait:
         return bool(self._blocked_on) and not self._was_freed and not self._waiting.keys() <= self._blocked_on
 
     async def _listen(self) -> None:
-        connection: AsyncConnection | None = None
-        clean = False
+        assert self._lend is not None
         try:
-            connection = await self._connections.acquire()
-            self._client_id = await exchange(connection, Request(("CLIENT", "ID")))
-            while self._waiting:
-                await self._take_one(connection)
-            clean = True
+            async with self._lend() as ask:
+                self._client_id = await ask(Request(("CLIENT", "ID")))
+                while self._waiting:
+                    await self._take_one(ask)
         except redis_errors.NoPermissionError:
             self._give_up_sharing()
-            clean = True
         except _FAILURES as error:
             self._end_all(error)
         finally:
             self._blocked_on = frozenset()
             self._listener = None
-            if connection is not None:
-                await self._connections.release(connection, clean=clean)
         if self._waiting:  # somebody came while the connection was given back
             self._attend()
 
-    async def _take_one(self, connection: AsyncConnection) -> None:
+    async def _take_one(self, ask: Ask) -> None:
         keys = tuple(self._waiting)
         left_ms = (self._until - asyncio.get_running_loop().time()) * 1000
         self._blocked_on, self._was_freed = frozenset(keys), False
-        token = await exchange(connection, _resp.marker_request(keys, min(left_ms, LONGEST_BLOCK_MS)))
+        token = await ask(_resp.marker_request(keys, min(left_ms, LONGEST_BLOCK_MS)))
         self._blocked_on = frozenset()
         if token is not None:
             self._hand_over(token[0].decode(), float(token[2]))
