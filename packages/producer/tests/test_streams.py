@@ -8,7 +8,7 @@ import pytest
 
 from packages.producer.tests.playing import MANY, Order, Storage, Surface, orders
 from packages.producer.tests.test_batches import script_calls
-from taskora.contracts import BackendError, ValidationError
+from taskora.contracts import BackendError, Deduplicate, DuplicateJobError, ValidationError
 from taskora.producer import AsyncProducer
 from taskora.producer._async_streaming import BATCHES_UNDER_WAY
 from taskora.producer._dispatching import BATCH_SIZE
@@ -186,3 +186,24 @@ def test_a_refused_item_of_a_batch_is_named(surface: Surface, task: Any) -> None
     with pytest.raises(ValidationError) as refused:
         surface.do(task.dispatch_many([Order("a"), Order("b", MANY)]))
     assert refused.value.__notes__ == ["item 1 of the batch; nothing was dispatched"]
+
+
+def test_a_rejection_in_a_stream_is_a_handle_that_says_so(surface: Surface, producer: Any, task: Any) -> None:
+    once = Deduplicate(key="one")
+    items = [task.item(Order(str(number)), deduplicate=once) for number in range(3)]
+    handles = [handle for batch in drained(surface, task.dispatch_stream(items)) for handle in batch]
+    assert [handle.enqueued for handle in handles] == [True, False, False]
+    assert {handle.existing_id for handle in handles[1:]} == {handles[0].id}
+
+
+def test_a_rejection_that_is_to_be_raised_ends_a_stream_after_its_batch(
+    surface: Surface, producer: Any, task: Any
+) -> None:
+    once = Deduplicate(key="one")
+    items = [task.item(Order(str(number)), deduplicate=once, raise_on_reject=True) for number in range(3)]
+    taken: list[list[Any]] = []
+    with pytest.raises(DuplicateJobError) as raised:
+        drain(surface, task.dispatch_stream([*items, Order("last")]), taken)
+    assert any("of the stream may have been dispatched" in note for note in raised.value.__notes__)
+    assert sum(map(len, taken)) <= 1  # what was sent before the batch of the rejected one
+    assert surface.do(producer.inspector.stats("orders"))["orders"].waiting >= 1

@@ -1,7 +1,6 @@
 """Reading the events of tasks, written once for threads and for asyncio."""
 
 import logging
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,7 +8,7 @@ from taskora.contracts import BackendError
 from taskora.producer._awaiting import AwaitEvents
 from taskora.producer._events import AnyJobEvent, job_events, needs_status
 from taskora.producer._payload import PayloadCodec
-from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, StreamEvent, ask
+from taskora.wire import Flow, JobStatus, LastEvent, Pause, ReadStatuses, StreamEvent, ask, pause_after
 
 _BLOCK_MS: Final = 5000
 _FIRST_PAUSE: Final = 0.1
@@ -30,7 +29,7 @@ class EventCursor:
     def __init__(self, codecs: Mapping[str, PayloadCodec[Any]], positions: Mapping[str, str] | None = None) -> None:
         self._codecs: Final = codecs
         self._positions: Final[dict[str, str]] = dict(positions or {})
-        self._pause = _FIRST_PAUSE
+        self._failures = 0
 
     def open(self) -> Flow[None]:
         """Remembers where the streams end now, once."""
@@ -44,10 +43,10 @@ class EventCursor:
             entries: Sequence[StreamEvent] = yield AwaitEvents(self._positions, _BLOCK_MS)
             statuses = yield from _statuses(entries)
         except BackendError:
-            yield Pause(self._pause * random.uniform(0.5, 1.0))
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            self._failures += 1
+            yield Pause(pause_after(self._failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
             return []
-        self._pause = _FIRST_PAUSE
+        self._failures = 0
         events: list[AnyJobEvent[Any]] = []
         for entry in entries:
             events += self._events_of(entry, statuses.get((entry.task, entry.job_id)))

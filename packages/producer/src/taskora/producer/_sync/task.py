@@ -175,6 +175,10 @@ class BoundTask(Generic[I, O]):
         What is raised says at which item, counted from 0, in its notes. Items before one that is refused have been
         enqueued, and their handles yielded. Items with a `job_id` make the whole safe to repeat.
 
+        A rejection by flow control gives a handle that says so, and the stream goes on; with `raise_on_reject` it ends
+        the stream when the batch of the item has been sent, whose handles are not yielded then. Payloads of a task that
+        collects take a call each.
+
         Args:
             items: Payloads, or what `item` made; where there is an event loop, also from an asynchronous iterable.
 
