@@ -6,63 +6,65 @@
 --
 -- returns: list[int]  one flag per job, in order: 1 created, 0 the id was taken
 -- emits: waiting or delayed, one per created job
-local wait_key = KEYS[1]         -- list    ready ids, newest left
-local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
-local delayed_key = KEYS[3]      -- zset    ids by due time
-local marker_key = KEYS[4]       -- zset    wake-up token
-local events_key = KEYS[5]       -- stream  events of the task
-local prefix = KEYS[6]           -- prefix  every key of the task starts with it
+local prefix = KEYS[1]                           -- prefix  every key of the task starts with it
+local wait_key = prefix .. 'wait'                -- list    ready ids, newest left
+local prioritized_key = prefix .. 'prioritized'  -- zset    ready ids with a priority
+local delayed_key = prefix .. 'delayed'          -- zset    ids by due time
+local marker_key = prefix .. 'marker'            -- zset    wake-up token
+local events_key = prefix .. 'events'            -- stream  events of the task
 
 local given_now_ms = ARGV[1]     -- clock   epoch milliseconds, or empty for the server's clock
 local version = ARGV[2]          -- int     payload version
 local max_attempts = ARGV[3]     -- int     total number of runs
 local resend = ARGV[4]           -- flag    this call may have been executed before
-local JOBS = 5                   -- items   (job_id, data, terms: empty, or 'delay_ms priority ttl_ms')...
+local has_terms = ARGV[5]        -- flag    each job says more than that it is to run
+local JOBS = 6                   -- items   (job_id, data, and if so, terms: empty, or 'delay_ms priority ttl_ms')...
+
+local others -- what follows at the end of the definitions: what plain jobs do not need
 
 --@include clock
 --@include batches
 --@include events
---@include ready
---@include create
 
-local NONE = {}
+--@others ready create terms
+
+local WIDTH = has_terms == '1' and 3 or 2
 local flags = {}
+local job_keys = {}
 local created = {}
+local plain_ids = {}
+
+for i = JOBS, #ARGV, WIDTH do
+  job_keys[#job_keys + 1] = prefix .. ARGV[i]
+end
 
 -- Ids that are taken are rare: one look for the whole batch finds out whether to look at each.
-local function any_taken()
-  local job_keys = {}
-  for i = JOBS, #ARGV, 3 do
-    job_keys[#job_keys + 1] = prefix .. ARGV[i]
-  end
-  local taken = 0
-  for first = 1, #job_keys, 1000 do
-    taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
-  end
-  return taken > 0
+local taken = 0
+for first = 1, #job_keys, 1000 do
+  taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
 end
 
-local function enqueue(id, data, terms)
-  if terms == '' then
-    create(id, data, 0, 0, 0, false, NONE)
+for n = 1, #job_keys do
+  local i = JOBS + WIDTH * (n - 1)
+  local id, data, job_key = ARGV[i], ARGV[i + 1], job_keys[n]
+  flags[n] = 1
+  if created[id] or (taken > 0 and redis.call('EXISTS', job_key) == 1) then
+    flags[n] = (resend == '1' and redis.call('HGET', job_key, 'data') == data) and 1 or 0
+  elseif has_terms == '1' then
+    others().create_as(id, data, ARGV[i + 2])
   else
-    local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
-    create(id, data, tonumber(delay_ms), tonumber(priority), tonumber(ttl_ms), false, NONE)
+    redis.call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', 'waiting', 'priority', '0', 'data', data)
+    emit('waiting', id)
+    plain_ids[#plain_ids + 1] = id
   end
+  created[id] = true
 end
 
-local look_at_each = any_taken()
-for i = JOBS, #ARGV, 3 do
-  local id = ARGV[i]
-  local flag = 1
-  if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
-    flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
-  else
-    created[id] = true
-    enqueue(id, ARGV[i + 1], ARGV[i + 2])
-  end
-  flags[#flags + 1] = flag
+if has_terms == '1' then
+  others().line_up_created()
+elseif #plain_ids > 0 then
+  in_batches(plain_ids, 'LPUSH', wait_key)
+  redis.call('ZADD', marker_key, '0', '0')
 end
-
-line_up_created()
 return flags

@@ -15,10 +15,11 @@ LUA = ROOT / "lua"
 TARGET = ROOT / "packages/wire/src/taskora/wire/_transitions.py"
 
 INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
-SELDOM = re.compile(r"(?:^--@seldom .+\n)+", re.MULTILINE)
+GROUP = re.compile(r"^--@(seldom|others) .+\n(?:--@\1 .+\n)*", re.MULTILINE)
 NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 KEY = re.compile(r"^local (\w+) = KEYS\[(\d+)\][ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
 ARG = re.compile(r"^local (\w+) = (?:tonumber\()?ARGV\[(\d+)\]\)?[ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
+DERIVED = re.compile(r"^local (\w+)_key = prefix \.\. '(\w+)'[ ]+--[ ]+\w+[ ]+.*\n", re.MULTILINE)
 ITEMS = re.compile(r"^local ([A-Z_]+) = (\d+)\s+--\s+items\s+(\(.+\))\.\.\.$", re.MULTILINE)
 RETURNS = re.compile(r"^-- returns: ([^{\n]+?)(?:  .*)?$", re.MULTILINE)
 
@@ -115,7 +116,8 @@ def read_items(path: Path, source: str, arg_count: int) -> Slot | None:
 
 
 def expand(path: Path, source: str) -> str:
-    slots = [match[0] for pattern in (KEY, ARG) for match in pattern.finditer(source)]
+    slots = [match[0] for pattern in (KEY, ARG, DERIVED) for match in pattern.finditer(source)]
+    check_derived(path, source)
     declared = set(re.findall(r"^local (\w+)", source, re.MULTILINE))
     included: set[str] = set()
 
@@ -129,15 +131,32 @@ def expand(path: Path, source: str) -> str:
             declared.update(names.split(", "))
         return fragment
 
-    expanded = INCLUDE.sub(lambda match: fragment_of(match[1]), source)
-    return SELDOM.sub(lambda match: render_seldom(slots, map(fragment_of, words_of(match[0]))), expanded)
+    expanded = without_unused(INCLUDE.sub(lambda match: fragment_of(match[1]), source))
+    return GROUP.sub(lambda match: render_group(match[1], slots, map(fragment_of, words_of(match[0]))), expanded)
+
+
+def check_derived(path: Path, source: str) -> None:
+    """A key that a script makes from the prefix is named as it is spelled, like the attribute of TaskKeys."""
+    for name, part in DERIVED.findall(source):
+        if name != part:
+            raise BindingError(f"{path.name}: {name}_key must end in {name!r}, not in {part!r}")
+
+
+def without_unused(text: str) -> str:
+    """Leaves out derived keys that only functions use which are seldom needed: those make them for themselves."""
+    return DERIVED.sub(lambda match: match[0] if is_used(f"{match[1]}_key", text.replace(match[0], "")) else "", text)
+
+
+def is_used(name: str, text: str) -> bool:
+    code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
+    return re.search(rf"\b{name}\b", code) is not None
 
 
 def words_of(directives: str) -> list[str]:
-    return directives.replace("--@seldom", "").split()
+    return re.sub(r"^--@\w+", "", directives, flags=re.MULTILINE).split()
 
 
-def render_seldom(slots: list[str], fragments: Iterable[str]) -> str:
+def render_group(group: str, slots: list[str], fragments: Iterable[str]) -> str:
     """Fragments that most calls do not need, as one function that makes theirs when it is first asked for them.
 
     Creating a function costs about as much as a small command, and more for each variable of the script that it uses;
@@ -146,8 +165,9 @@ def render_seldom(slots: list[str], fragments: Iterable[str]) -> str:
     body = "".join(fragments)
     names = re.findall(r"^local function (\w+)", body, re.MULTILINE)
     table = ", ".join(f"{name} = {name}" for name in names)
-    lines = ["local made", "function seldom()", "if made then", "return made", "end"]
-    return "\n".join([*lines, *slots, f"{body}made = {{ {table} }}", "return made", "end", ""])
+    used = [slot for slot in slots if is_used(slot.split()[1], body) or slot.startswith("local prefix =")]
+    lines = ["local made", f"function {group}()", "if made then", "return made", "end"]
+    return "\n".join([*lines, *map(str.rstrip, used), f"{body}made = {{ {table} }}", "return made", "end", ""])
 
 
 def check_needs(path: Path, name: str, fragment: str, declared: set[str]) -> None:

@@ -1,5 +1,5 @@
 -- How many jobs may start now: at most so many in any window of time, and only one of a singleton.
--- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, claims, now_ms, paced_until
+-- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, started, now_ms, paced_until
 
 local RATE = prefix .. 'rate:' .. (rate_key or '')
 
@@ -24,12 +24,12 @@ local function paced(slots)
 end
 
 -- A repetition of the call must neither forget nor count again what it had started: names are those of the attempts.
-local function count_starts(first)
-  if rate_max == 0 or first > #claims then
+local function count_starts()
+  if rate_max == 0 or #started == 0 then
     return
   end
-  for i = first, #claims do
-    redis.call('ZADD', RATE, now, token .. ':' .. claims[i][1])
+  for i = 1, #started do
+    redis.call('ZADD', RATE, now, token .. ':' .. started[i])
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end

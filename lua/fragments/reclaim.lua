@@ -1,11 +1,6 @@
 -- The reply to an earlier execution of this call was lost: what it claimed still carries its token. Whoever gets it
 -- now has the whole lease before it, as with any claim.
--- needs: active_key, stalled_key, prefix, token, lease_ms, fields_of, claims
-
--- Steps of workflows say of which one, and which step.
-local function add_step(claim, workflow_id)
-  claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. claim[1], '_wfNode') or ''
-end
+-- needs: active_key, stalled_key, prefix, token, lease_ms, fields_of, reply, add_link
 
 local function reclaim_own()
   local active = redis.call('LRANGE', active_key, 0, -1)
@@ -16,9 +11,11 @@ local function reclaim_own()
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.call('SREM', stalled_key, id)
       local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }) do
+        reply[#reply + 1] = value
+      end
       if fields[5] then
-        add_step(claims[#claims], fields[5])
+        add_link(id, fields[5])
       end
     end
   end

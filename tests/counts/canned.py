@@ -17,7 +17,7 @@ _NAMES = {script.sha: script.name for script in SCRIPTS}
 _NOW_MS = 1_795_299_651_772
 _HEADER = 3  # EVALSHA, the script, how many keys
 _EXCHANGE_ARGUMENTS = 8
-_ENQUEUE_ARGUMENTS = 4
+_ENQUEUE_ARGUMENTS = 5
 
 
 class CannedServer:
@@ -36,7 +36,7 @@ class CannedServer:
         name = _NAMES.get(str(words[1]))
         if name == "enqueue":
             first = _HEADER + int(words[2]) + _ENQUEUE_ARGUMENTS
-            return [1] * ((len(words) - first) // 3)
+            return [1] * ((len(words) - first) // 2)
         if name == "exchange":
             return self._exchange(words)
         if name == "handshake":
@@ -45,11 +45,13 @@ class CannedServer:
 
     def _exchange(self, words: tuple[Any, ...]) -> list[Any]:
         arguments = words[_HEADER + int(words[2]) :]
-        settled = (len(arguments) - _EXCHANGE_ARGUMENTS) // 5
+        settled = (len(arguments) - _EXCHANGE_ARGUMENTS) // 3
         claimed = min(int(arguments[3]), self.backlog)
         self.backlog -= claimed
-        claims = [[b"%036d" % (self.backlog + n), b'{"n":1}', b"1", b"1", b"%d" % _NOW_MS] for n in range(claimed)]
-        return [_NOW_MS, -1, [1] * settled, claims]
+        reply: list[Any] = [_NOW_MS, -1, b"1" * settled, b""]
+        for n in range(claimed):
+            reply += (b"%036d" % (self.backlog + n), b'{"n":1}', b"1", b"", b"%d" % _NOW_MS)
+        return reply
 
     async def close(self) -> None:
         """Nothing to close."""

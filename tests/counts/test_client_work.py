@@ -95,10 +95,10 @@ def worked_off(concurrency: int) -> Callable[[CannedServer, int], Awaitable[None
 
 
 CASES: Final = {
-    "dispatch, one by one": (one_by_one, Work(calls=31, tasks=0, requests=1, sent_bytes=327)),
-    "dispatch_many, fifty at once": (in_batches_of_fifty, Work(calls=5.8, tasks=0, requests=0.02, sent_bytes=67.32)),
-    "a job of a lane of one": (worked_off(1), Work(calls=104, tasks=1, requests=1, sent_bytes=627)),
-    "a job of a lane of a hundred": (worked_off(100), Work(calls=34.9, tasks=1, requests=0.02, sent_bytes=125.27)),
+    "dispatch, one by one": (one_by_one, Work(calls=31, tasks=0, requests=1, sent_bytes=184)),
+    "dispatch_many, fifty at once": (in_batches_of_fifty, Work(calls=5.8, tasks=0, requests=0.02, sent_bytes=58.58)),
+    "a job of a lane of one": (worked_off(1), Work(calls=104, tasks=1, requests=1, sent_bytes=285)),
+    "a job of a lane of a hundred": (worked_off(100), Work(calls=34.9, tasks=1, requests=0.02, sent_bytes=97.85)),
 }
 
 

@@ -1,13 +1,13 @@
 """What travels to Redis: a script with its keys and arguments, and nothing else."""
 
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from taskora.contracts.records import record
 
 Arg: TypeAlias = str | bytes | int | float
 
-# now_ms, earliest due or -1, a status per outcome, [job_id, data, version, attempt, ts] per claimed job
-ExchangeReply: TypeAlias = tuple[int, int, list[int], list[list[bytes]]]
+# now_ms, earliest due or -1, a digit per outcome, links of steps; and of each claim job_id, data, version, attempt, ts
+ExchangeReply: TypeAlias = list[Any]
 ScanPage: TypeAlias = tuple[bytes, list[bytes]]
 
 R = TypeVar("R", covariant=True)

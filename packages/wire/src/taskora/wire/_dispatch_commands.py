@@ -14,16 +14,22 @@ from taskora.wire._keys import Keyspace
 @builds(op.Enqueue)
 def _enqueue(operation: op.Enqueue, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[bool, ...]]:
     jobs: list[Arg] = []
+    has_terms = False
     for job in operation.jobs:
-        # What most jobs do not ask for, in one argument: each costs both sides about as much as a field of the record.
-        has_terms = job.delay_ms or job.priority or job.ttl_ms
-        jobs += (job.job_id, job.data, f"{job.delay_ms} {job.priority} {job.ttl_ms}" if has_terms else "")
+        jobs += (job.job_id, job.data)
+        has_terms = has_terms or bool(job.delay_ms or job.priority or job.ttl_ms)
+    if has_terms:
+        # What most calls do not ask for: each argument costs both sides about as much as a field of the record.
+        jobs = []
+        for job in operation.jobs:
+            jobs += (job.job_id, job.data, f"{job.delay_ms} {job.priority} {job.ttl_ms}")
     call = lua.enqueue(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
         version=operation.version,
         max_attempts=operation.max_attempts,
         resend=operation.resend,
+        has_terms=has_terms,
         jobs=jobs,
     )
     return Command(call, flags)

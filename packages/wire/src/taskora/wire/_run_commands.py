@@ -1,7 +1,7 @@
 """How workers' operations are carried out by Redis."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
@@ -10,17 +10,19 @@ from taskora.wire._command import Command, builds, flags, texts
 from taskora.wire._job import integer_of, text_of
 from taskora.wire._keys import Keyspace
 
-_SETTLEMENTS: Final = {settlement.value: settlement for settlement in op.Settlement}
-# Job id, data, version, attempt, time of dispatch; a step of a workflow has more.
-_PLAIN_ROW: Final = 5
+_SETTLEMENTS: Final = {ord(str(settlement.value)): settlement for settlement in op.Settlement}
+_HEAD: Final = 4  # of the reply of an exchange, before its claims
 _LEASE_STATES: Final = {state.value: state for state in op.LeaseState}
 
 
 @builds(op.Exchange)
 def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) -> Command[op.Exchanged]:
     outcomes: list[Arg] = []
+    # Kind, delay and token are one argument, since each costs the server; of a plain job the token is enough.
     for outcome in operation.outcomes:
-        outcomes += (outcome.kind, outcome.job_id, outcome.token, outcome.payload, outcome.delay_ms)
+        plain = outcome.plain and outcome.kind == op.OutcomeKind.COMPLETED
+        ending = f"+{outcome.token}" if plain else f"{outcome.kind} {outcome.delay_ms}+{outcome.token}"
+        outcomes += (ending, outcome.job_id, outcome.payload)
     call = lua.exchange(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
@@ -36,12 +38,12 @@ def _exchange(operation: op.Exchange, keyspace: Keyspace, now_ms: int | None) ->
     token = operation.token
 
     def decode(reply: ExchangeReply) -> op.Exchanged:
-        server_ms, due_ms, statuses, claims = reply
+        server_ms, due_ms, statuses, links = reply[:_HEAD]
         return op.Exchanged(
             now_ms=server_ms,
             due_ms=None if due_ms < 0 else due_ms,
-            settlements=tuple([_SETTLEMENTS[status] for status in statuses]),
-            claims=tuple([_claim(row, token) for row in claims]),
+            settlements=tuple([_SETTLEMENTS[digit] for digit in statuses]),
+            claims=_claims(reply[_HEAD:], _links(links) if links else {}, token),
         )
 
     return Command(call, decode)
@@ -54,11 +56,16 @@ def _limits(operation: op.Exchange) -> str:
     return f"{pace.singleton:d} {pace.max} {pace.window_ms} {key_limit} {ttl_ms} {pace.key}"
 
 
-def _claim(row: Sequence[bytes], token: str) -> op.Claim:
+def _claims(fields: Sequence[bytes], links: Mapping[int, op.StepLink], token: str) -> tuple[op.Claim, ...]:
+    rows = zip(*[iter(fields)] * 5, strict=True)
+    return tuple([_claim(row, links.get(place), token) for place, row in enumerate(rows)])
+
+
+def _claim(row: Sequence[bytes], link: op.StepLink | None, token: str) -> op.Claim:
     """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
-    job_id, data, version, attempt, timestamp_ms = row if len(row) == _PLAIN_ROW else row[:_PLAIN_ROW]
+    job_id, data, version, attempt, timestamp_ms = row
     try:
-        numbers = int(version), int(attempt), int(timestamp_ms)
+        numbers = int(version), int(attempt or 1), int(timestamp_ms)
     except ValueError:  # damaged: what can be read of it
         numbers = integer_of(version) or 0, integer_of(attempt) or 0, integer_of(timestamp_ms) or 0
     return op.Claim(
@@ -68,13 +75,19 @@ def _claim(row: Sequence[bytes], token: str) -> op.Claim:
         version=numbers[0],
         attempt=numbers[1],
         timestamp_ms=numbers[2],
-        link=None if len(row) == _PLAIN_ROW else _link(row[_PLAIN_ROW:]),
+        link=link,
+        plain=not attempt,
     )
 
 
-def _link(fields: Sequence[bytes]) -> op.StepLink | None:
-    workflow_id, number = text_of(fields[0]), integer_of(fields[1])
-    return op.StepLink(workflow_id=workflow_id, step=number) if workflow_id and number is not None else None
+def _links(fields: Sequence[Any]) -> dict[int, op.StepLink]:
+    """Which of the claims are steps of workflows, by their place."""
+    links: dict[int, op.StepLink] = {}
+    for place, workflow, step in zip(*[iter(fields)] * 3, strict=True):
+        workflow_id, number = text_of(workflow), integer_of(step)
+        if workflow_id and number is not None:
+            links[int(place)] = op.StepLink(workflow_id=workflow_id, step=number)
+    return links
 
 
 @builds(op.ExtendLeases)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from enum import Enum, StrEnum
 from typing import Literal, Self, TypeAlias
 
-from taskora.contracts.records import record, replace
+from taskora.contracts.records import field, record, replace
 from taskora.wire._operation import Operation
 from taskora.wire._workflow_operations import StepLink
 
@@ -28,13 +28,14 @@ class OutcomeKind(StrEnum):
 
 @record(guarded=False)
 class Outcome:
-    """The end of one attempt. `payload` is the encoded result, or the error text."""
+    """The end of one attempt. `payload` is the encoded result, or the error text; `plain` is that of the claim."""
 
     kind: OutcomeKind
     job_id: str
     token: str
     payload: bytes = b""
     delay_ms: int = 0
+    plain: bool = False
 
 
 class Settlement(Enum):
@@ -48,7 +49,11 @@ class Settlement(Enum):
 
 @record(guarded=False)
 class Claim:
-    """The right to run one attempt of a job, as long as its lease is renewed. `link` is None outside of workflows."""
+    """The right to run one attempt of a job, as long as its lease is renewed. `link` is None outside of workflows.
+
+    `plain` is a hint of the storage, for the outcome: the job asks for nothing beyond its payload, and this is its
+    first attempt. Whoever settles it has less to read. False is always right.
+    """
 
     job_id: str
     token: str
@@ -57,6 +62,7 @@ class Claim:
     attempt: int
     timestamp_ms: int
     link: StepLink | None = None
+    plain: bool = field(default=False, compare=False)
 
 
 @record(guarded=False)

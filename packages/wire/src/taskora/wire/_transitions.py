@@ -10,7 +10,7 @@ from taskora.wire._keys import TaskKeys
 
 ABANDON_WORKFLOW = Script(
     name="abandon_workflow",
-    sha="a6016b54069c84005bef405fcf82ba0d788c9438",
+    sha="c424d3291ed0a01c78284489840ecfff09f82ae0",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -18,12 +18,12 @@ local keep_ms = tonumber(ARGV[2])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -56,7 +56,7 @@ def abandon_workflow(
 
 ADVANCE_WORKFLOW = Script(
     name="advance_workflow",
-    sha="e3876d6ee5d016d3d3bc5e05b1bd642e1ee01a27",
+    sha="fad23ca9596288eeb356cf812f00fbbad3b87c98",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -65,12 +65,12 @@ local STEPS = 3
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -303,7 +303,7 @@ def advance_workflow(
 
 ANNOUNCE_WORKER = Script(
     name="announce_worker",
-    sha="d30ee8543a8a626ee7081904939ba3328a4ac32d",
+    sha="4eefe176d62c7a244a73077de8a35f8854c9252c",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -313,12 +313,12 @@ local leaves = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local WORKER_LIFETIME_MS = 30000
 local WORKERS_KEPT_MS = 60000
 local WORKER_BEATS = prefix .. 'workers:beats'
@@ -365,7 +365,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="7977251facb1a45045b27dd9708aadc7e20e65fb",
+    sha="270b5ebdd6287b12b9092366fe525889641bb25d",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -382,12 +382,12 @@ local resend = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -575,7 +575,7 @@ def cancel(
 
 CANCEL_STEPS = Script(
     name="cancel_steps",
-    sha="749f0b5eb086923307b7ee73a127d329b95a50cc",
+    sha="1769f6a73d2ae32412ea3b04a9f6c88cd1db6629",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -592,12 +592,12 @@ local JOB_IDS = 4
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -797,7 +797,7 @@ def cancel_steps(
 
 CLAIM_DUE = Script(
     name="claim_due",
-    sha="03aa28006279790a0cfe5a2a59d1aae02b8ff727",
+    sha="14e03a3e9b7874de3fd099a444a66f8770221cae",
     text="""\
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -806,12 +806,12 @@ local limit = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local due = redis.call('ZRANGE', schedules_next_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 for i = 1, #due, 2 do
   redis.call('ZADD', schedules_next_key, ms_text(now_ms + lease_ms), due[i])
@@ -839,7 +839,7 @@ def claim_due(
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="418e19bf63795183bd926a4dcc4e018ff8d92401",
+    sha="6abfc7618247ffe1d54f7fe860c5223372e6bee8",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -854,12 +854,12 @@ local given_now_ms = ARGV[1]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
   for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
@@ -1053,7 +1053,7 @@ def count_versions(
 
 CREATE_WORKFLOW = Script(
     name="create_workflow",
-    sha="780b5793e8b68782010f1f9435c4be3ffe0535be",
+    sha="bcf7d9c08bcb9c78e2c2c0e4b69a6f9e04d9ac52",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -1067,12 +1067,12 @@ local PLANS = 8
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -1267,7 +1267,7 @@ def describe_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="f9809b58bdf0e5142b531d152bf71132ced9486f",
+    sha="b0c771d3bd975b65a3b915cf74870ac9f00ee29b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1286,12 +1286,12 @@ local JOBS = 8
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -1450,7 +1450,7 @@ def dispatch_occurrences(
 
 DUE_WORKFLOWS = Script(
     name="due_workflows",
-    sha="38411914dd8f26dd78529daac52cb4957f76984a",
+    sha="6bbd9966ff26ed44f88ff4fbaa0c51d92aff0c75",
     text="""\
 local running_workflows_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -1459,12 +1459,12 @@ local again_ms = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local ids = redis.call('ZRANGE', running_workflows_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
 local again_at_ms = now_ms + again_ms
 again_at_ms = again_at_ms + 1 - again_at_ms % 2
@@ -1493,28 +1493,28 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="96c5a5452debdb790f2ad9ef0df6ecc4f4da0dfe",
+    sha="9a3b5902a3d2acbf70e27459d31e89494df84a19",
     text="""\
-local wait_key = KEYS[1]
-local prioritized_key = KEYS[2]
-local delayed_key = KEYS[3]
-local marker_key = KEYS[4]
-local events_key = KEYS[5]
-local prefix = KEYS[6]
+local prefix = KEYS[1]
+local wait_key = prefix .. 'wait'
+local marker_key = prefix .. 'marker'
+local events_key = prefix .. 'events'
 local given_now_ms = ARGV[1]
 local version = ARGV[2]
 local max_attempts = ARGV[3]
 local resend = ARGV[4]
-local JOBS = 5
+local has_terms = ARGV[5]
+local JOBS = 6
+local others
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -1536,6 +1536,18 @@ local function emit(name, job_id, ...)
     redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
   end
 end
+local made
+function others()
+if made then
+return made
+end
+local prefix = KEYS[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local wait_key = prefix .. 'wait'
+local prioritized_key = prefix .. 'prioritized'
+local delayed_key = prefix .. 'delayed'
+local marker_key = prefix .. 'marker'
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
@@ -1606,41 +1618,47 @@ local function line_up_created()
     wake_at(earliest_due)
   end
 end
-local NONE = {}
+local function create_as(id, data, terms)
+  local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
+  create(id, data, tonumber(delay_ms or '0'), tonumber(priority or '0'), tonumber(ttl_ms or '0'), false, {})
+end
+made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as }
+return made
+end
+local WIDTH = has_terms == '1' and 3 or 2
 local flags = {}
+local job_keys = {}
 local created = {}
-local function any_taken()
-  local job_keys = {}
-  for i = JOBS, #ARGV, 3 do
-    job_keys[#job_keys + 1] = prefix .. ARGV[i]
-  end
-  local taken = 0
-  for first = 1, #job_keys, 1000 do
-    taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
-  end
-  return taken > 0
+local plain_ids = {}
+for i = JOBS, #ARGV, WIDTH do
+  job_keys[#job_keys + 1] = prefix .. ARGV[i]
 end
-local function enqueue(id, data, terms)
-  if terms == '' then
-    create(id, data, 0, 0, 0, false, NONE)
+local taken = 0
+for first = 1, #job_keys, 1000 do
+  taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
+end
+for n = 1, #job_keys do
+  local i = JOBS + WIDTH * (n - 1)
+  local id, data, job_key = ARGV[i], ARGV[i + 1], job_keys[n]
+  flags[n] = 1
+  if created[id] or (taken > 0 and redis.call('EXISTS', job_key) == 1) then
+    flags[n] = (resend == '1' and redis.call('HGET', job_key, 'data') == data) and 1 or 0
+  elseif has_terms == '1' then
+    others().create_as(id, data, ARGV[i + 2])
   else
-    local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
-    create(id, data, tonumber(delay_ms), tonumber(priority), tonumber(ttl_ms), false, NONE)
+    redis.call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', 'waiting', 'priority', '0', 'data', data)
+    emit('waiting', id)
+    plain_ids[#plain_ids + 1] = id
   end
+  created[id] = true
 end
-local look_at_each = any_taken()
-for i = JOBS, #ARGV, 3 do
-  local id = ARGV[i]
-  local flag = 1
-  if created[id] or (look_at_each and redis.call('EXISTS', prefix .. id) == 1) then
-    flag = (resend == '1' and redis.call('HGET', prefix .. id, 'data') == ARGV[i + 1]) and 1 or 0
-  else
-    created[id] = true
-    enqueue(id, ARGV[i + 1], ARGV[i + 2])
-  end
-  flags[#flags + 1] = flag
+if has_terms == '1' then
+  others().line_up_created()
+elseif #plain_ids > 0 then
+  in_batches(plain_ids, 'LPUSH', wait_key)
+  redis.call('ZADD', marker_key, '0', '0')
 end
-line_up_created()
 return flags
 """,
 )
@@ -1653,22 +1671,23 @@ def enqueue(
     version: int,
     max_attempts: int,
     resend: bool,
+    has_terms: bool,
     jobs: Sequence[Arg],
 ) -> Call[list[int]]:
     """enqueue: (none) -> waiting | delayed
 
-    `jobs` is flat: (job_id, data, terms: empty, or 'delay_ms priority ttl_ms') repeated.
+    `jobs` is flat: (job_id, data, and if so, terms: empty, or 'delay_ms priority ttl_ms') repeated.
     """
     return Call(
         script=ENQUEUE,
-        keys=(keys.wait_key, keys.prioritized_key, keys.delayed_key, keys.marker_key, keys.events_key, keys.prefix),
-        args=("" if now_ms is None else now_ms, version, max_attempts, "1" if resend else "0", *jobs),
+        keys=(keys.prefix,),
+        args=("" if now_ms is None else now_ms, version, max_attempts, "1" if resend else "0", "1" if has_terms else "0", *jobs),
     )
 
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="d25d5767b0c40a3f5ee70b761f26d1f2bedf7eec",
+    sha="0897a64971579f9680ce088254a4517943137f82",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1684,12 +1703,12 @@ local JOBS = 5
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -1948,7 +1967,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="aea5ba7ba6d964eb50fcb952cdef41df1ed18cb1",
+    sha="eee8bfc2e999e039b1028cb074a573bde404505b",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1963,12 +1982,12 @@ local STEPS = 4
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -2096,20 +2115,17 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="1c8b757243726e482d09c6a2dbac58101e8063f8",
+    sha="2a837ce1bb13776eee204c8ba8d4d4a9fd3dc585",
     text="""\
-local wait_key = KEYS[1]
-local prioritized_key = KEYS[2]
-local active_key = KEYS[3]
-local delayed_key = KEYS[4]
-local completed_key = KEYS[5]
-local failed_key = KEYS[6]
-local cancelled_key = KEYS[7]
-local expired_key = KEYS[8]
-local stalled_key = KEYS[9]
-local marker_key = KEYS[10]
-local events_key = KEYS[11]
-local prefix = KEYS[12]
+local prefix = KEYS[1]
+local wait_key = prefix .. 'wait'
+local prioritized_key = prefix .. 'prioritized'
+local active_key = prefix .. 'active'
+local delayed_key = prefix .. 'delayed'
+local completed_key = prefix .. 'completed'
+local stalled_key = prefix .. 'stalled'
+local marker_key = prefix .. 'marker'
+local events_key = prefix .. 'events'
 local given_now_ms = ARGV[1]
 local token = ARGV[2]
 local lease_ms = ARGV[3]
@@ -2122,18 +2138,21 @@ local OUTCOMES = 9
 if tonumber(lease_ms) < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
+local others
 local seldom
 local moved_delayed = false
 local paced_until = nil
+local leaving = {}
+local completed = {}
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -2182,103 +2201,54 @@ local function count_finished(result, amount)
   if amount == 0 then
     return
   end
-  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
-  if redis.call('INCRBY', counter, amount) == amount then
+  local minute = string.format('%d0000', math.floor(now_ms / 60000) * 6)
+  local counter = prefix .. 'metrics:' .. result .. ':' .. minute
+  local counted = amount == 1 and redis.call('INCR', counter) or redis.call('INCRBY', counter, amount)
+  if counted == amount then
     redis.call('EXPIRE', counter, 86400)
   end
 end
-local running = nil
-local settled = {}
-local settled_locks = {}
-local completed = {}
-local function leave_active(id, job_key)
-  local SHORT_SEARCH = 128
-  running = running or redis.call('LLEN', active_key)
-  local is_among_oldest = running <= SHORT_SEARCH
-    or redis.call('LPOS', active_key, id, 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
-  redis.call('LREM', active_key, is_among_oldest and '-1' or '1', id)
-  settled[id] = true
-  settled[#settled + 1] = id
-  settled_locks[#settled_locks + 1] = job_key .. ':lock'
-end
-local function settle(kind, id, token, payload, delay_ms, holder)
-  local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = 0, 1, 2, 3
-  if settled[id] or holder ~= token then
-    return resend == '1' and REPEATED or LOST
-  end
-  local job_key = prefix .. id
-  local fields = fields_of(job_key, 'attempt', 'cancelledAt', 'state', 'concurrencyKey', 'dedupKey', '_wf')
-  if not fields[3] then
-    leave_active(id, job_key)
-    return LOST
-  end
-  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
-    return CANCEL_REQUESTED
-  end
-  leave_active(id, job_key)
-  if fields[4] then
-    seldom().give_slot_back(fields[4])
-  end
-  if kind == 'completed' then
-    redis.call('HSET', job_key, 'state', 'completed', 'finishedOn', now, 'result', payload)
-    completed[#completed + 1] = now
-    completed[#completed + 1] = id
-    if fields[5] or fields[6] then
-      seldom().let_go(id, fields[5], fields[6], token)
-    end
-    emit('completed', id, 'attempt', fields[1] or '0')
-  else
-    seldom().end_without_result(kind, id, job_key, fields, payload, tonumber(delay_ms))
-  end
-  return SETTLED
-end
-local claims = {}
+local HEAD = 4
+local reply = { now_ms, -1, '', '' }
+local links = nil
 local started = {}
-local function start(id, job_key, fields)
+local function start(id, job_key, fields, told, before)
   redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
-  if fields[5] or fields[10] then
-    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now,
-      'py:before', (fields[10] or '') .. ',' .. (fields[5] or ''))
+  if before then
+    redis.call('HSET', job_key, 'state', 'active', 'processedOn', now, 'py:before', before)
   else
     redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   end
-  if fields[5] then
-    redis.call('HDEL', job_key, 'expireAt')
-  end
-  local attempt = fields[3] or '0'
-  emit('active', id, 'attempt', attempt)
+  emit('active', id, 'attempt', fields[3] or '0')
   started[#started + 1] = id
-  claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', attempt, fields[4] or '0' }
-  if fields[9] then
-    seldom().add_step(claims[#claims], fields[9])
-  end
+  local n = #reply
+  reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] =
+    id, fields[1] or '', fields[2] or '0', told, fields[4] or '0'
 end
 local function try_start(id)
+  local PLAIN_FIELDS = 7
   local job_key = prefix .. id
-  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf', 'processedOn')
-  local is_plain = fields[8] == 'waiting' and limits == '' and not (fields[5] or fields[6] or fields[7])
-    and (tonumber(fields[2] or '0') or 0) <= max_version
-  if is_plain or seldom().may_start(id, job_key, fields) then
-    start(id, job_key, fields)
+  if limits == '' and redis.pcall('HLEN', job_key) == PLAIN_FIELDS then
+    local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'state', 'priority', 'maxAttempts')
+    if fields[1] and fields[2] and fields[3] == '1' and fields[4] and fields[5] == 'waiting' and fields[6] and fields[7]
+      and (tonumber(fields[2]) or 0) <= max_version then
+      return start(id, job_key, fields, '')
+    end
   end
-end
-local function pop(source, count)
-  if source ~= prioritized_key then
-    return redis.call('RPOP', source, count) or {}
-  end
-  local scored = redis.call('ZPOPMIN', source, count)
-  local ids = {}
-  for i = 1, #scored, 2 do
-    ids[#ids + 1] = scored[i]
-  end
-  return ids
+  others().try_start_other(id, job_key)
 end
 local function claim_from(source, slots)
   local tries = slots + 1000
-  while #claims < slots and tries > 0 do
-    local ids = pop(source, math.min(slots - #claims, tries))
-    if #ids == 0 then
+  while #started < slots and tries > 0 do
+    local count = math.min(slots - #started, tries)
+    count = count == 1 and '1' or count
+    local ids
+    if source == prioritized_key then
+      ids = others().pop_prioritized(count)
+    else
+      ids = redis.call('RPOP', source, count)
+    end
+    if not ids then
       return
     end
     tries = tries - #ids
@@ -2288,30 +2258,149 @@ local function claim_from(source, slots)
   end
 end
 local made
+function others()
+if made then
+return made
+end
+local prefix = KEYS[1]
+local token = ARGV[2]
+local lease_ms = ARGV[3]
+local resend = ARGV[6]
+local max_version = tonumber(ARGV[7])
+local limits = ARGV[8]
+local prioritized_key = prefix .. 'prioritized'
+local active_key = prefix .. 'active'
+local stalled_key = prefix .. 'stalled'
+local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = '0', '1', '2', '3'
+local GONE = {}
+local function read_ending(ending)
+  local kind, delay_ms, token = string.match(ending, '^(%l*) ?(%d*)%+(.*)$')
+  return kind == '' and 'completed' or kind, delay_ms, token
+end
+local function judge(ending, id, holder)
+  local kind, _, token = read_ending(ending)
+  if leaving[id] or holder ~= token then
+    return resend == '1' and REPEATED or LOST
+  end
+  local fields = fields_of(prefix .. id, 'attempt', 'cancelledAt', 'state', 'concurrencyKey', 'dedupKey', '_wf')
+  if not fields[3] then
+    return LOST, GONE
+  end
+  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
+    return CANCEL_REQUESTED
+  end
+  return SETTLED, fields
+end
+local function remove_running(id, running)
+  local SHORT_SEARCH = 128
+  local is_among_oldest = running <= SHORT_SEARCH
+    or redis.call('LPOS', active_key, id, 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
+  redis.call('LREM', active_key, is_among_oldest and '-1' or '1', id)
+end
+local function correct_active(oldest)
+  local staying = {}
+  for i = #oldest, 1, -1 do
+    if leaving[oldest[i]] == nil then
+      staying[#staying + 1] = oldest[i]
+    end
+  end
+  in_batches(staying, 'RPUSH', active_key)
+  local running = redis.call('LLEN', active_key)
+  for i = 1, #leaving do
+    if leaving[leaving[i]] then
+      remove_running(leaving[i], running)
+    end
+  end
+end
+local function settle(ending, id, payload, fields)
+  local job_key = prefix .. id
+  local kind, delay_ms, token = read_ending(ending)
+  if fields[4] then
+    seldom().give_slot_back(fields[4])
+  end
+  if kind ~= 'completed' then
+    return seldom().end_without_result(kind, id, job_key, fields, payload, tonumber(delay_ms))
+  end
+  redis.call('HSET', job_key, 'state', 'completed', 'finishedOn', now, 'result', payload)
+  completed[#completed + 1] = now
+  completed[#completed + 1] = id
+  if fields[5] or fields[6] then
+    seldom().let_go(id, fields[5], fields[6], token)
+  end
+  emit('completed', id, 'attempt', fields[1] or '0')
+end
+local function add_link(id, workflow_id)
+  links = links or {}
+  local n = #links
+  links[n + 1], links[n + 2] = (#reply - HEAD) / 5 - 1, workflow_id
+  links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
+end
+local function try_start_other(id, job_key)
+  local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
+    'collectKey', 'state', '_wf', 'processedOn')
+  local asks_nothing = fields[8] == 'waiting' and limits == '' and not (fields[5] or fields[6] or fields[7])
+    and (tonumber(fields[2] or '0') or 0) <= max_version
+  if not (asks_nothing or seldom().may_start(id, job_key, fields)) then
+    return
+  end
+  local expire_at, processed_on = fields[5], fields[10]
+  local before = (expire_at or processed_on) and (processed_on or '') .. ',' .. (expire_at or '')
+  start(id, job_key, fields, fields[3] or '0', before)
+  if expire_at then
+    redis.call('HDEL', job_key, 'expireAt')
+  end
+  if fields[9] then
+    add_link(id, fields[9])
+  end
+end
+local function pop_prioritized(count)
+  local scored = redis.call('ZPOPMIN', prioritized_key, count)
+  local ids = {}
+  for i = 1, #scored, 2 do
+    ids[#ids + 1] = scored[i]
+  end
+  return #ids > 0 and ids or nil
+end
+local function reclaim_own()
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    local job_key = prefix .. id
+    if redis.call('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.call('SREM', stalled_key, id)
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }) do
+        reply[#reply + 1] = value
+      end
+      if fields[5] then
+        add_link(id, fields[5])
+      end
+    end
+  end
+end
+made = { read_ending = read_ending, judge = judge, remove_running = remove_running, correct_active = correct_active, settle = settle, add_link = add_link, try_start_other = try_start_other, pop_prioritized = pop_prioritized, reclaim_own = reclaim_own }
+return made
+end
+local made
 function seldom()
 if made then
 return made
 end
-local wait_key = KEYS[1]
-local prioritized_key = KEYS[2]
-local active_key = KEYS[3]
-local delayed_key = KEYS[4]
-local completed_key = KEYS[5]
-local failed_key = KEYS[6]
-local cancelled_key = KEYS[7]
-local expired_key = KEYS[8]
-local stalled_key = KEYS[9]
-local marker_key = KEYS[10]
-local events_key = KEYS[11]
-local prefix = KEYS[12]
-local given_now_ms = ARGV[1]
+local prefix = KEYS[1]
 local token = ARGV[2]
-local lease_ms = ARGV[3]
 local slots = tonumber(ARGV[4])
 local on_expire = ARGV[5]
-local resend = ARGV[6]
 local max_version = tonumber(ARGV[7])
 local limits = ARGV[8]
+local wait_key = prefix .. 'wait'
+local prioritized_key = prefix .. 'prioritized'
+local active_key = prefix .. 'active'
+local delayed_key = prefix .. 'delayed'
+local failed_key = prefix .. 'failed'
+local cancelled_key = prefix .. 'cancelled'
+local expired_key = prefix .. 'expired'
+local marker_key = prefix .. 'marker'
 local singleton, rate_max, rate_window_ms, key_limit, default_ttl_ms, rate_key =
   string.match(limits, '^([01]) (%d+) (%d+) (%d+) (%d+) (.*)$')
 rate_max, rate_window_ms = tonumber(rate_max or '0'), tonumber(rate_window_ms or '0')
@@ -2700,94 +2789,116 @@ local function paced(slots)
   end
   return slots
 end
-local function count_starts(first)
-  if rate_max == 0 or first > #claims then
+local function count_starts()
+  if rate_max == 0 or #started == 0 then
     return
   end
-  for i = first, #claims do
-    redis.call('ZADD', RATE, now, token .. ':' .. claims[i][1])
+  for i = 1, #started do
+    redis.call('ZADD', RATE, now, token .. ':' .. started[i])
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-local function add_step(claim, workflow_id)
-  claim[6], claim[7] = workflow_id, redis.call('HGET', prefix .. claim[1], '_wfNode') or ''
-end
-local function reclaim_own()
-  local active = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active, 1, -1 do
-    local id = active[i]
-    local job_key = prefix .. id
-    if redis.call('GET', job_key .. ':lock') == token then
-      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
-      redis.call('SREM', stalled_key, id)
-      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      claims[#claims + 1] = { id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }
-      if fields[5] then
-        add_step(claims[#claims], fields[5])
-      end
-    end
-  end
-end
-made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts, add_step = add_step, reclaim_own = reclaim_own }
+made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
 return made
 end
 local statuses = {}
 if #ARGV >= OUTCOMES then
-  local lock_keys = {}
-  for i = OUTCOMES, #ARGV, 5 do
+  local SETTLED, PLAIN, PLAIN_FIELDS = '1', {}, 8
+  local lock_keys, records, settled_locks = {}, {}, {}
+  for i = OUTCOMES, #ARGV, 3 do
     lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
   end
   local holders = looked_up(lock_keys, 'MGET')
   for n = 1, #holders do
-    local i = OUTCOMES + 5 * (n - 1)
-    statuses[n] = settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], holders[n])
+    local i = OUTCOMES + 3 * (n - 1)
+    local id, holder, status, record = ARGV[i + 1], holders[n], SETTLED, PLAIN
+    local is_plain = holder and ARGV[i] == '+' .. holder and not leaving[id]
+      and redis.pcall('HLEN', prefix .. id) == PLAIN_FIELDS
+    if not is_plain then
+      status, record = others().judge(ARGV[i], id, holder)
+    end
+    statuses[n], records[n] = status, record
+    if record then
+      leaving[id] = true
+      leaving[#leaving + 1] = id
+      settled_locks[#settled_locks + 1] = lock_keys[n]
+    end
+  end
+  if #leaving > 0 then
+    local oldest, found = redis.call('RPOP', active_key, #leaving == 1 and '1' or #leaving) or {}, 0
+    for i = 1, #oldest do
+      if leaving[oldest[i]] then
+        leaving[oldest[i]] = false
+        found = found + 1
+      end
+    end
+    if found < #leaving then
+      others().correct_active(oldest)
+    end
+    for n = 1, #holders do
+      local i = OUTCOMES + 3 * (n - 1)
+      if records[n] == PLAIN then
+        redis.call('HSET', prefix .. ARGV[i + 1], 'state', 'completed', 'finishedOn', now, 'result', ARGV[i + 2])
+        completed[#completed + 1] = now
+        completed[#completed + 1] = ARGV[i + 1]
+        emit('completed', ARGV[i + 1], 'attempt', '1')
+      elseif records[n] and statuses[n] == SETTLED then
+        others().settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], records[n])
+      end
+    end
+    in_batches(settled_locks, 'DEL')
+    in_batches(leaving, 'SREM', stalled_key)
+    in_batches(completed, 'ZADD', completed_key)
+    count_finished('completed', #completed / 2)
+    if #completed < 2 * #leaving then
+      seldom().flush_setbacks()
+    end
   end
 end
-if #settled > 0 then
-  in_batches(settled_locks, 'DEL')
-  in_batches(settled, 'SREM', stalled_key)
-  in_batches(completed, 'ZADD', completed_key)
-  count_finished('completed', #completed / 2)
-  if #completed < 2 * #settled then
-    seldom().flush_setbacks()
+local is_simple = redis.call('EXISTS', delayed_key, prioritized_key, FREED, PARKED_KEYS, NEWER) == 0
+local parks = false
+local first_due = {}
+if not is_simple then
+  first_due = redis.call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  if first_due[2] and tonumber(first_due[2]) <= now_ms then
+    seldom().promote_due()
+    moved_delayed = true
   end
-end
-local next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
-if next_due[2] and tonumber(next_due[2]) <= now_ms then
-  seldom().promote_due()
-  moved_delayed = true
-end
-local parks = redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
-if parks then
-  seldom().take_newer()
-  seldom().recheck_parked()
+  parks = redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
+  if parks then
+    seldom().take_newer()
+    seldom().recheck_parked()
+  end
 end
 if resend == '1' then
-  seldom().reclaim_own()
+  others().reclaim_own()
+  slots = slots - (#reply - HEAD) / 5
 end
-local reclaimed = #claims
 if limits ~= '' then
-  slots = seldom().paced(slots - reclaimed) + reclaimed
+  slots = seldom().paced(slots)
 end
-claim_from(prioritized_key, slots)
+if not is_simple then
+  claim_from(prioritized_key, slots)
+end
 if parks then
   seldom().claim_freed(slots)
 end
 claim_from(wait_key, slots)
 in_batches(started, 'LPUSH', active_key)
 if limits ~= '' then
-  seldom().count_starts(reclaimed + 1)
+  seldom().count_starts()
 end
 if parks or moved_delayed then
-  next_due = redis.call('ZRANGE', delayed_key, 0, 0, 'WITHSCORES')
+  first_due = redis.call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
 end
-local due_ms = next_due[2] and tonumber(next_due[2]) or -1
+local due_ms = first_due[2] and tonumber(first_due[2]) or -1
 if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
   redis.call('ZADD', marker_key, paced_until and ms_text(paced_until) or '0', '0')
 elseif due_ms >= 0 then
   redis.call('ZADD', marker_key, ms_text(due_ms), '0')
 end
-return { now_ms, due_ms, statuses, claims }
+reply[2], reply[3], reply[4] = due_ms, table.concat(statuses), links or ''
+return reply
 """,
 )
 
@@ -2807,11 +2918,11 @@ def exchange(
 ) -> Call[ExchangeReply]:
     """exchange: active -> completed | retrying | failed | cancelled | waiting | delayed
 
-    `outcomes` is flat: (kind, job_id, token, payload, delay_ms) repeated.
+    `outcomes` is flat: (ending, job_id, payload) repeated.
     """
     return Call(
         script=EXCHANGE,
-        keys=(keys.wait_key, keys.prioritized_key, keys.active_key, keys.delayed_key, keys.completed_key, keys.failed_key, keys.cancelled_key, keys.expired_key, keys.stalled_key, keys.marker_key, keys.events_key, keys.prefix),
+        keys=(keys.prefix,),
         args=("" if now_ms is None else now_ms, token, lease_ms, slots, on_expire, "1" if resend else "0", max_version, limits, *outcomes),
     )
 
@@ -2860,7 +2971,7 @@ def extend_leases(
 
 FILE_WORKFLOW = Script(
     name="file_workflow",
-    sha="81fddbf91a18635a71455c2ebd10ab30a72b2f36",
+    sha="38f86abec6f1ff38edc241a1b270fdcaa79297a5",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -2875,12 +2986,12 @@ local ended_try = tonumber(ARGV[7])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 if look_at_ms ~= '' and redis.call('ZSCORE', running_workflows_key, workflow_id) ~= look_at_ms then
   return 0
 end
@@ -2956,7 +3067,7 @@ def forget_untold(
 
 HANDSHAKE = Script(
     name="handshake",
-    sha="31959d70837f176df14d4972ba85c63330e3dd36",
+    sha="5c85f685fd28dc1e9649ba8afd47965a851919ef",
     text="""\
 local meta_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -2966,12 +3077,12 @@ local written_by = ARGV[4]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -3061,7 +3172,7 @@ def lead(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="3283a6f9c6d6faa6ae347995d6dfb46c081d89e4",
+    sha="a2586e6c7832de5c60bc5fca4e31bfd53644ee25",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3077,12 +3188,12 @@ local after = tonumber(ARGV[5])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
   for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
@@ -3283,7 +3394,7 @@ def list_workflows(
 
 POSTPONE_UNTOLD = Script(
     name="postpone_untold",
-    sha="1f81567d9085194254cfb272c35212a5a3b14953",
+    sha="fe6fcf1d75485c81d3d6143a7c6f197337becfbc",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3294,12 +3405,12 @@ local JOB_IDS = 5
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -3354,7 +3465,7 @@ def postpone_untold(
 
 PRUNE = Script(
     name="prune",
-    sha="376eea4abc3bf0c6b706954684161b1a8ef39f90",
+    sha="8524ce658be22c478c92030ec303eee28dde0a49",
     text="""\
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
@@ -3367,12 +3478,12 @@ local cursor = tonumber(ARGV[6])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local UNTOLD = prefix .. 'workflow:untold'
 local function note_end(id, workflow_id)
   if workflow_id and workflow_id ~= '' then
@@ -3429,7 +3540,7 @@ def prune(
 
 PUSH_COLLECT = Script(
     name="push_collect",
-    sha="99824c34470aff7c7e9019d3a971fc01a05f71a0",
+    sha="b35e6dd478fa9d60555fe871a6b7fc4d8704eb73",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3451,12 +3562,12 @@ local max_items = tonumber(ARGV[11])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -3625,7 +3736,7 @@ def read_collect(
 
 READ_DUE = Script(
     name="read_due",
-    sha="b0c789f6282512da725878db536565e8a2efee9b",
+    sha="ab71da0a3c16016c23e10d768e9745cf08ed0604",
     text="""\
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3633,12 +3744,12 @@ local NAMES = 2
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local found = {}
 for i = NAMES, #ARGV do
   found[#found + 1] = ARGV[i]
@@ -3711,7 +3822,7 @@ def read_fields(
 
 READ_JOB = Script(
     name="read_job",
-    sha="bece591c7d6c663b95f9e88f35ee9daa7966fbd1",
+    sha="32920116d508a1fd1ac83de99d0212a9b227ff20",
     text="""\
 local active_key = KEYS[1]
 local delayed_key = KEYS[2]
@@ -3721,12 +3832,12 @@ local job_id = ARGV[2]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local NEWER = prefix .. 'parked:newer'
 local function anything_runs()
   for _, id in ipairs(redis.call('LRANGE', active_key, 0, -1)) do
@@ -3881,7 +3992,7 @@ def read_schedules(
 
 READ_UNTOLD = Script(
     name="read_untold",
-    sha="ee6cff11ea0c49045a14e974b35f2fff3a081c1f",
+    sha="83029bd49a494f1ac91ad963649dfc2a12fdcf40",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3890,12 +4001,12 @@ local limit = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -3938,19 +4049,19 @@ def read_untold(
 
 READ_WORKERS = Script(
     name="read_workers",
-    sha="4282185fc6aa84b3b637267087ce2f5dcfeeee5d",
+    sha="af51d9b0aec3fd7e6e0f5d05e2c4f61ce9087be6",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local WORKER_LIFETIME_MS = 30000
 local WORKERS_KEPT_MS = 60000
 local WORKER_BEATS = prefix .. 'workers:beats'
@@ -3986,7 +4097,7 @@ def read_workers(
 
 READ_WORKFLOW = Script(
     name="read_workflow",
-    sha="f806f09411b87bb30ac8770b0c6d6c245b45c927",
+    sha="94b790e52f855f05f5bb26e67acd66fedf293843",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -3994,12 +4105,12 @@ local FIELDS = 2
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 if #ARGV < FIELDS then
   return { now_ms, redis.call('HGETALL', workflow_key) }
 end
@@ -4031,7 +4142,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="94b4ea3049a216191b2e1c7ebe788733108f750d",
+    sha="914201cfab5d8ee5830d1ed78fa2aa0d41f35d83",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4049,12 +4160,12 @@ local count_every_ms = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -4192,8 +4303,10 @@ local function count_finished(result, amount)
   if amount == 0 then
     return
   end
-  local counter = prefix .. 'metrics:' .. result .. ':' .. ms_text(math.floor(now_ms / 60000) * 60000)
-  if redis.call('INCRBY', counter, amount) == amount then
+  local minute = string.format('%d0000', math.floor(now_ms / 60000) * 6)
+  local counter = prefix .. 'metrics:' .. result .. ':' .. minute
+  local counted = amount == 1 and redis.call('INCR', counter) or redis.call('INCRBY', counter, amount)
+  if counted == amount then
     redis.call('EXPIRE', counter, 86400)
   end
 end
@@ -4428,7 +4541,7 @@ def recover_stalled(
 
 REMEMBER_WORKFLOW = Script(
     name="remember_workflow",
-    sha="8ef84c7e8a81835f902d531e155f07593e81cb30",
+    sha="d6547dd58871588263ce449f1ec12455f9ff713a",
     text="""\
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
@@ -4440,12 +4553,12 @@ local announced_try = tonumber(ARGV[4])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local look_at_ms = now_ms + look_ms
 redis.call('ZADD', running_workflows_key, ms_text(look_at_ms + look_at_ms % 2), workflow_id)
 redis.call('ZREM', ended_workflows_key, workflow_id)
@@ -4581,7 +4694,7 @@ def report(
 
 RESERVE_START = Script(
     name="reserve_start",
-    sha="f0d54a30fdc13f7d76b8b2ad19dd5d19c8ccc157",
+    sha="ad86a6afa5c53cd6a27ec34c0f4206f38b063724",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4592,12 +4705,12 @@ local rate_window_ms = tonumber(ARGV[5])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local starts = prefix .. 'rate:' .. rate_key
 local reserved = redis.call('ZSCORE', starts, start_id)
 if reserved then
@@ -4636,7 +4749,7 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="6afca12a2a7485ed83a7a8feb021f06dfc0a0b2b",
+    sha="5794f95b05a7b0aa63038aa6a1ffc04de4c6148e",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4654,12 +4767,12 @@ local JOB_IDS = 7
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
@@ -4976,7 +5089,7 @@ def step_down(
 
 STOP_WORKFLOW = Script(
     name="stop_workflow",
-    sha="3eab05a326c5b45aa9d3a8b73efa2072b438e418",
+    sha="1547b6c73a235aba2b9489288446c12f5d86d653",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4991,12 +5104,12 @@ local closes = ARGV[9]
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
@@ -5206,7 +5319,7 @@ def tell_workflow_end(
 
 WITHDRAW_CLAIM = Script(
     name="withdraw_claim",
-    sha="dea2fc6939159e3226337e12bccb091494a31d89",
+    sha="83043bc3e968644ec068df6d900429d803c23c1f",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -5215,12 +5328,12 @@ local claimed_until_ms = tonumber(ARGV[3])
 local function ms_text(ms)
   return string.format('%.0f', ms)
 end
-local now_ms = tonumber(given_now_ms)
-if not now_ms then
+local now = given_now_ms
+if now == '' then
   local time = redis.call('TIME')
-  now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
-local now = ms_text(now_ms)
+local now_ms = tonumber(now)
 local function withdrawn_key(schedule, claimed_until_ms)
   return prefix .. 'occurrences:' .. schedule .. ':withdrawn:' .. ms_text(claimed_until_ms)
 end

@@ -25,7 +25,7 @@ class TooOldError(Exception):
 
 def completed(claim: Claim, result: bytes) -> Outcome:
     """The attempt has a result."""
-    return Outcome(kind=_COMPLETED, job_id=claim.job_id, token=claim.token, payload=result)
+    return Outcome(kind=_COMPLETED, job_id=claim.job_id, token=claim.token, payload=result, plain=claim.plain)
 
 
 def cancelled(claim: Claim) -> Outcome:
