@@ -67,7 +67,7 @@ def _claim(row: Sequence[bytes], link: op.StepLink | None, token: str) -> op.Cla
     try:
         numbers = int(version), int(attempt or 1), int(timestamp_ms)
     except ValueError:  # damaged: what can be read of it
-        numbers = integer_of(version) or 0, integer_of(attempt) or 0, integer_of(timestamp_ms) or 0
+        numbers = integer_of(version) or 0, integer_of(attempt or b"1") or 0, integer_of(timestamp_ms) or 0
     return op.Claim(
         job_id=job_id.decode("utf-8", "backslashreplace"),
         token=token,
