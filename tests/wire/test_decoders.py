@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -72,9 +73,17 @@ def test_a_record_is_read_from_anything(fields: dict[str, bytes], logs: list[byt
 @given(st.lists(st.tuples(RAW, RAW, RAW, RAW, RAW), max_size=4))
 def test_claims_are_read_from_anything(rows: list[tuple[bytes, ...]]) -> None:
     operation = Exchange(task="t", token="T", lease_ms=1, slots=9)
-    claims = command_for(operation, Keyspace(), None).decode([1, -1, [], [list(row) for row in rows]]).claims
+    claims = command_for(operation, Keyspace(), None).decode([1, -1, b"", b"", *chain(*rows)]).claims
     assert [claim.data for claim in claims] == [row[1] for row in rows]
     assert all(isinstance(claim.version + claim.attempt + claim.timestamp_ms, int) for claim in claims)
+
+
+@given(RAW, RAW)
+def test_steps_of_workflows_are_read_from_anything(workflow_id: bytes, step: bytes) -> None:
+    operation = Exchange(task="t", token="T", lease_ms=1, slots=1)
+    reply = [1, -1, b"", [0, workflow_id, step], b"j", b"1", b"1", b"1", b"1"]
+    (claim,) = command_for(operation, Keyspace(), None).decode(reply).claims
+    assert claim.link is None or isinstance(claim.link.step, int)
 
 
 @given(st.lists(st.lists(RAW), min_size=4, max_size=4))
