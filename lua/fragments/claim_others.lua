@@ -9,6 +9,11 @@ local function add_link(id, workflow_id)
   links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
 end
 
+-- Empty means that a job is plain, so what is damaged is told as 0.
+local function attempt_of(fields)
+  return fields[3] ~= '' and fields[3] or '0'
+end
+
 local function try_start_other(id, job_key)
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
     'collectKey', 'state', '_wf', 'processedOn')
@@ -19,7 +24,7 @@ local function try_start_other(id, job_key)
   end
   local expire_at, processed_on = fields[5], fields[10]
   local before = (expire_at or processed_on) and (processed_on or '') .. ',' .. (expire_at or '')
-  start(id, job_key, fields, fields[3] or '0', before)
+  start(id, job_key, fields, attempt_of(fields), before)
   if expire_at then
     redis.call('HDEL', job_key, 'expireAt')
   end

@@ -1,6 +1,6 @@
 -- The reply to an earlier execution of this call was lost: what it claimed still carries its token. Whoever gets it
 -- now has the whole lease before it, as with any claim.
--- needs: active_key, stalled_key, prefix, token, lease_ms, fields_of, reply, add_link
+-- needs: active_key, stalled_key, prefix, token, lease_ms, fields_of, reply, add_link, attempt_of
 
 local function reclaim_own()
   local active = redis.call('LRANGE', active_key, 0, -1)
@@ -11,7 +11,7 @@ local function reclaim_own()
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.call('SREM', stalled_key, id)
       local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }) do
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', attempt_of(fields), fields[4] or '0' }) do
         reply[#reply + 1] = value
       end
       if fields[5] then

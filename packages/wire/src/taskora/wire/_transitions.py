@@ -2115,7 +2115,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="2a837ce1bb13776eee204c8ba8d4d4a9fd3dc585",
+    sha="4c84064d54fd0b9f4415df146157c41c43d10128",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -2335,6 +2335,9 @@ local function add_link(id, workflow_id)
   links[n + 1], links[n + 2] = (#reply - HEAD) / 5 - 1, workflow_id
   links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
 end
+local function attempt_of(fields)
+  return fields[3] ~= '' and fields[3] or '0'
+end
 local function try_start_other(id, job_key)
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
     'collectKey', 'state', '_wf', 'processedOn')
@@ -2345,7 +2348,7 @@ local function try_start_other(id, job_key)
   end
   local expire_at, processed_on = fields[5], fields[10]
   local before = (expire_at or processed_on) and (processed_on or '') .. ',' .. (expire_at or '')
-  start(id, job_key, fields, fields[3] or '0', before)
+  start(id, job_key, fields, attempt_of(fields), before)
   if expire_at then
     redis.call('HDEL', job_key, 'expireAt')
   end
@@ -2370,7 +2373,7 @@ local function reclaim_own()
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.call('SREM', stalled_key, id)
       local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', fields[3] or '0', fields[4] or '0' }) do
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', attempt_of(fields), fields[4] or '0' }) do
         reply[#reply + 1] = value
       end
       if fields[5] then
@@ -2379,7 +2382,7 @@ local function reclaim_own()
     end
   end
 end
-made = { read_ending = read_ending, judge = judge, remove_running = remove_running, correct_active = correct_active, settle = settle, add_link = add_link, try_start_other = try_start_other, pop_prioritized = pop_prioritized, reclaim_own = reclaim_own }
+made = { read_ending = read_ending, judge = judge, remove_running = remove_running, correct_active = correct_active, settle = settle, add_link = add_link, attempt_of = attempt_of, try_start_other = try_start_other, pop_prioritized = pop_prioritized, reclaim_own = reclaim_own }
 return made
 end
 local made
