@@ -145,7 +145,7 @@ def test_whoever_uses_no_fixture_pays_nothing(tmp_path: Path) -> None:
 
     def test_nothing_is_loaded():
         assert "taskora.testing.plugin" in sys.modules
-        for heavy in ("taskora.wire", "taskora.producer", "taskora.worker", "redis", "pydantic", "taskora.contracts"):
+        for heavy in ("taskora.wire", "taskora.producer", "taskora.worker", "redis", "pydantic"):
             assert heavy not in sys.modules
 """
     run = run_pytest(tmp_path, source)
