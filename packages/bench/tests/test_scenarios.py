@@ -22,6 +22,14 @@ def test_the_main_suite_yields_every_row_it_prints() -> None:
 
 
 @pytest.mark.slow
+def test_a_stream_yields_every_row_it_prints() -> None:
+    scenarios, rows = SUITES["stream"]
+    figures = medians([run_apart(scenario, 0.02) for scenario in scenarios])
+    assert set(figures) == {row.name for row in rows}
+    assert figures["stream"] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fleet_noop_2", "fleet_compute_1"])
 def test_a_fleet_yields_every_row_it_prints(name: str) -> None:
     figures = run_apart(name, 0.1)

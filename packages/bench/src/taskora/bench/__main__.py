@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         choices=SUITES,
         default="main",
         help="main: dispatching and running (default); flow: what is blocked, and what it costs the others; "
+        "stream: dispatching what nobody holds at once; "
         "workflow: chords of a thousand steps, chains of a hundred; "
         "scale: backlogs, memory, idle workers and the start of programs; scale-large: a million jobs; "
         "processes: one backlog, worked off by one to four worker processes",

@@ -1,19 +1,17 @@
 """What a worker costs that has nothing to do, and what it keeps of the jobs that it has run."""
 
 import asyncio
-import resource
 import time
-from pathlib import Path
 from typing import Final
 
 from taskora.bench._drain import NOOP
 from taskora.bench._rows import Row
 from taskora.bench._server import ServerProbe
+from taskora.bench.peers.drivers._probe import resident_bytes
 from taskora.contracts import define_task
 from taskora.producer import AsyncProducer
 from taskora.worker import Defaults, Worker
 
-_PAGE: Final = resource.getpagesize()
 _LANES: Final = 500
 # Longer than a lane waits before it looks by itself.
 _IDLE_SECONDS: Final = 20.0
@@ -72,7 +70,7 @@ async def _idle(url: str, tasks: int) -> dict[str, float]:
         cpu = time.process_time() - cpu
         spent = probe.sample() - before
         return {
-            "rss": _rss(),
+            "rss": resident_bytes(),
             "connections": probe.connections() - before_worker,
             "requests": spent.requests / seconds,
             "client_us": cpu * 1e6 / seconds,
@@ -102,10 +100,5 @@ async def keeps(jobs: int, url: str, scale: float) -> dict[str, float]:
             for _ in range(_BATCH):
                 await done.acquire()
             if start + _BATCH <= _WARM:
-                warm = _rss()
-        return {"worker_rss_warm": warm, "worker_rss": _rss()}
-
-
-def _rss() -> float:
-    """What this process has in memory now, in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE
+                warm = resident_bytes()
+        return {"worker_rss_warm": warm, "worker_rss": resident_bytes()}

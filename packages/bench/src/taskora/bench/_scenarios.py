@@ -20,6 +20,7 @@ from taskora.bench._footprint import IDLE_ROWS, idle, keeps, memory_rows
 from taskora.bench._rows import ROWS, Row
 from taskora.bench._server import ServerProbe
 from taskora.bench._startup import STARTUP_ROWS, startup
+from taskora.bench._stream import STREAM_ROWS, stream
 from taskora.bench._workflows import WORKFLOW_ROWS, WORKFLOWS
 from taskora.bench.peers.drivers._probe import resident_bytes
 from taskora.producer import AsyncProducer
@@ -129,8 +130,9 @@ def _scale(backlogs: tuple[Backlog, ...], jobs: int) -> tuple[dict[str, Scenario
 
 
 _SCALE, _SCALE_ROWS = _scale(BACKLOGS, _MANY_JOBS)
-SUITES: Final = {
+SUITES: Final[dict[str, tuple[dict[str, Scenario], tuple[Row, ...]]]] = {
     "main": (SCENARIOS, ROWS),
+    "stream": ({"stream": stream}, STREAM_ROWS),
     "workflow": (WORKFLOWS, WORKFLOW_ROWS),
     "scale": (_SCALE | {"idle": idle, "startup": startup}, (*_SCALE_ROWS, *IDLE_ROWS, *STARTUP_ROWS)),
     "scale-large": _scale(LARGE_BACKLOGS, _MOST_JOBS),

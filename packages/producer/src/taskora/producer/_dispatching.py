@@ -67,7 +67,7 @@ class DispatchOptions(TypedDict, total=False):
 
 @record(kw_only=False)
 class DispatchItem(Generic[I]):
-    """A payload with options of its own, for `dispatch_many`."""
+    """A payload with options of its own, for `dispatch_many` and `dispatch_stream`."""
 
     data: I
     options: DispatchOptions
