@@ -117,7 +117,7 @@ async def test_a_job_that_has_just_ended_is_deleted_only_where_none_is_kept(url:
 async def test_a_role_survives_what_goes_wrong_and_says_so(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("taskora.worker._roles._RETRY_SECONDS", 0.001)
+    monkeypatch.setattr("taskora.worker._roles._FIRST_PAUSE", 0.001)
     troubles: list[BaseException] = []
 
     class Clumsy:

@@ -1,13 +1,12 @@
 """Waiting for the end of something: of a job, or of a workflow."""
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Final, TypeVar
 
 from taskora.contracts import BackendError, Duration, JobTimeoutError, UsageError, to_milliseconds
 from taskora.contracts.records import record
-from taskora.wire import Flow, LastEvent, Pause, StreamEvent, ask
+from taskora.wire import Flow, LastEvent, Pause, StreamEvent, ask, pause_after
 
 S = TypeVar("S")
 
@@ -18,7 +17,7 @@ LOOK_EVENTS: Final = FINAL_EVENTS | {"workflow"}
 RECHECK_MS: Final = 2000
 # Once its time is over, a wait looks one last time, and no longer than this.
 LAST_LOOK_S: Final = 1.0
-_RETRY_PAUSE: Final = 0.5
+_FIRST_PAUSE: Final = 0.1
 
 
 @record(kw_only=False)
@@ -90,6 +89,7 @@ def wait_until_ended(
         position = yield from ask(LastEvent(task=awaited.told_in))
     seen = yield from look()
     trouble: BackendError | None = None
+    failures = 0
     event = None
     while not is_over(seen):
         left_ms = deadline.left_ms()
@@ -98,13 +98,15 @@ def wait_until_ended(
         block_ms = RECHECK_MS if left_ms is None else min(RECHECK_MS, left_ms)
         try:
             if trouble is not None:
-                yield Pause(min(_RETRY_PAUSE, block_ms / 1000) * random.uniform(0.5, 1.0))
+                yield Pause(pause_after(failures, first=_FIRST_PAUSE, longest=block_ms / 1000))
             else:
                 position, event = yield from _await_occasion(awaited, position, block_ms)
             trouble = None
             seen = yield from look()
+            failures = 0
         except BackendError as error:
             trouble = error
+            failures += 1
     return seen, event
 
 

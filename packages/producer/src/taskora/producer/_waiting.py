@@ -110,7 +110,7 @@ class ResultHub:
     async def _look_until(self, awaited: Awaited, look: "Callable[[], Awaitable[Seen[S] | None]]") -> S:
         """The first look may fail, later ones are made again."""
         task, about = awaited.told_in, awaited.id
-        begun = False
+        begun, failures = False, 0
         while True:
             waiter: Waiter = asyncio.get_running_loop().create_future()
             self._waiters.setdefault(task, {}).setdefault(about, []).append(waiter)
@@ -119,12 +119,13 @@ class ResultHub:
                 seen = await look()
                 if seen is not None:
                     return seen.value
-                begun = True
+                begun, failures = True, 0
                 await waiter
             except BackendError:
                 if not begun or self._closed:
                     raise
-                await asyncio.sleep(_FIRST_PAUSE)
+                failures += 1
+                await asyncio.sleep(pause_after(failures, first=_FIRST_PAUSE, longest=RECHECK_MS / 1000))
             finally:
                 self._forget(task, about, waiter)
 

@@ -4,13 +4,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from taskora.contracts import BackendError
+from taskora.wire import pause_after
 
 logger = logging.getLogger("taskora.worker")
 
-_RETRY_SECONDS = 1.0
+_FIRST_PAUSE: Final = 1.0
+_LONGEST_PAUSE: Final = 5.0
 
 
 class Role(Protocol):
@@ -37,19 +39,26 @@ async def perform(role: Role, on_trouble: Callable[[BaseException], None]) -> No
     The first tick comes after a random part of the interval, so that workers started together do not sweep together.
     """
     await asyncio.sleep(role.interval * random.uniform(0.5, 1.0))
+    failures = 0
     while True:
         try:
             await role.tick()
-        except BackendError as error:
-            logger.warning("role_failed", extra={"role": role.name, "error": str(error)})
+        except Exception as error:  # noqa: BLE001 - it is logged and reported
+            failures += 1
+            _log(role, error)
             on_trouble(error)
-            await asyncio.sleep(_RETRY_SECONDS * random.uniform(0.5, 1.0))
-        except Exception as error:
-            logger.exception("role_failed", extra={"role": role.name})
-            on_trouble(error)
-            await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.sleep(pause_after(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
         else:
+            failures = 0
             await asyncio.sleep(role.interval)
+
+
+def _log(role: Role, error: Exception) -> None:
+    about = {"role": role.name, "error": str(error)}
+    if isinstance(error, BackendError):
+        logger.warning("role_failed", extra=about)
+    else:
+        logger.error("role_failed", exc_info=error, extra=about)
 
 
 async def end(tasks: Sequence["asyncio.Task[Any]"]) -> None:

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Sequence
 from typing import Any, Final
 
 from taskora.contracts import UsageError
 from taskora.contracts.records import record
-from taskora.wire import Backend, Outcome, Spawn, drive_async, may_pass, spawn_steps
+from taskora.wire import Backend, Outcome, Spawn, drive_async, may_pass, pause_after, spawn_steps
 from taskora.worker import _outcomes
 from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._implementation import Implementation
@@ -16,8 +15,10 @@ from taskora.worker._spawning import decode_spawned
 
 logger = logging.getLogger("taskora.worker")
 
+_FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
 # Others have changed the graph meanwhile: it takes a few milliseconds to write one, and many may want to.
+_FIRST_TURN: Final = 0.02
 _LONGEST_TURN: Final = 1.0
 
 
@@ -93,10 +94,11 @@ class SpawnPlanner:
                     failures += 1
                     about = {"workflow": workflow_id, "error": str(error), "failures": failures}
                     logger.warning("spawned_steps_not_planned", extra=about)
-                    await _pause(0.1, failures, _LONGEST_PAUSE)
+                    await asyncio.sleep(pause_after(failures, first=_FIRST_PAUSE, longest=_LONGEST_PAUSE))
                 else:
-                    turns = 0 if done else turns + 1
-                    await _pause(0.01, turns, _LONGEST_TURN)
+                    failures, turns = 0, 0 if done else turns + 1
+                    if turns:
+                        await asyncio.sleep(pause_after(turns, first=_FIRST_TURN, longest=_LONGEST_TURN))
         finally:
             for request in self._waiting.pop(workflow_id):
                 request.reply.cancel()
@@ -143,9 +145,3 @@ def _refuse(requests: Sequence[_Request], error: Exception) -> None:
     for request in requests:
         if not request.reply.done():
             request.reply.set_exception(error)
-
-
-async def _pause(first: float, count: int, longest: float) -> None:
-    """Waits longer each time, at random, so that those that met do not meet again."""
-    if count:
-        await asyncio.sleep(min(longest, first * 2 ** min(count, 10)) * random.uniform(0.5, 1.0))
