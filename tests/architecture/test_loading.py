@@ -61,6 +61,13 @@ def test_a_name_that_does_not_exist_is_missed_as_in_any_module(name: str) -> Non
         exec(f"from {name} import Nonsense")
 
 
+def test_who_misspells_a_name_is_told_what_is_like_it() -> None:
+    program = "import taskora.producer as package; package.AsyncProducr"
+    failed = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=False)
+    assert failed.returncode == 1
+    assert "has no attribute 'AsyncProducr'. Did you mean: 'AsyncProducer'?" in failed.stderr
+
+
 def test_a_name_that_was_asked_for_is_there_from_then_on() -> None:
     program = (
         "import taskora.contracts as package; assert 'Retry' not in vars(package); "

@@ -60,6 +60,11 @@ class Selfish:
     self: int
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Labelled(Parcel):
+    colour: str = "white"
+
+
 class RecordTests(unittest.TestCase):
     def test_instances_hold_what_they_were_given(self) -> None:
         parcel = Parcel(name="a")
@@ -151,6 +156,12 @@ class RecordTests(unittest.TestCase):
 
         assert Crate(name="a").handles == 2
         assert dataclasses.fields(Crate)[-1].name == "handles"
+
+    def test_dataclasses_that_inherit_from_records_are_copied_whole(self) -> None:
+        original = Labelled(name="a", colour="red")
+        assert copy.copy(original) == copy.deepcopy(original) == original
+        assert pickle.loads(pickle.dumps(original)) == original
+        assert replace(original, grams=3) == Labelled(name="a", colour="red", grams=3)
 
     def test_nothing_imports_dataclasses_before_it_is_asked_for(self) -> None:
         program = "import sys, taskora.contracts as c; c.Retry(); print('dataclasses' in sys.modules)"

@@ -1,5 +1,8 @@
 """Names that nobody else has."""
 
+import subprocess
+import sys
+import threading
 import uuid
 
 import pytest
@@ -38,3 +41,43 @@ def test_each_digit_that_may_be_any_is_any() -> None:
         assert set(column) == set(expected)
     random_columns = [column for position, column in enumerate(columns) if position not in (8, 13, 14, 18, 23)]
     assert len(set(random_columns)) == 31
+
+
+FORKS = {
+    "by Python": "from os import fork",
+    "behind its back": "import ctypes; fork = ctypes.CDLL(None).fork",  # as servers do that have Python inside
+}
+
+
+@pytest.mark.parametrize("fork", FORKS.values(), ids=FORKS)
+def test_processes_that_fork_have_ids_of_their_own(fork: str) -> None:
+    program = f"""
+import os
+from taskora.wire import random_id
+{fork}
+print(random_id(), flush=True)
+child = fork()
+os.write(1, "".join(random_id() + "\\n" for _ in range(40)).encode())
+if not child:
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    made = done.stdout.split()
+    assert len(made) == len(set(made)) == 81
+
+
+def test_threads_have_ids_of_their_own() -> None:
+    made: list[str] = []
+    start = threading.Barrier(4)
+
+    def make() -> None:
+        start.wait()
+        made.extend([random_id() for _ in range(2000)])
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == len(set(made)) == 8000

@@ -7,7 +7,7 @@ from functools import cached_property
 from operator import attrgetter
 from reprlib import recursive_repr
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
 
 if TYPE_CHECKING:
     from dataclasses import FrozenInstanceError
@@ -208,6 +208,11 @@ def is_field(annotation: Any) -> bool:
 def replace(instance: T, /, **changes: Any) -> T:
     """A copy of a record with some fields changed, as `dataclasses.replace` makes it."""
     cls = type(instance)
+    if _is_extended(cls):
+        from dataclasses import replace as replace_dataclass
+
+        changed: Any = replace_dataclass(cast("Any", instance), **changes)
+        return cast("T", changed)
     for name in shape_of(cls).accepted:
         if name not in changes:
             changes[name] = getattr(instance, name)
@@ -285,9 +290,25 @@ def _refuse(instance: object, name: str, verb: str) -> None:
 
 
 def _getstate(self: object) -> list[Any]:
-    return [getattr(self, name) for name in shape_of(type(self)).names]
+    return [getattr(self, name) for name in _all_names(type(self))]
 
 
 def _setstate(self: object, state: list[Any]) -> None:
-    for name, value in zip(shape_of(type(self)).names, state, strict=True):
+    for name, value in zip(_all_names(type(self)), state, strict=True):
         _set(self, name, value)
+
+
+def _is_extended(cls: type[Any]) -> bool:
+    """Whether a class is a dataclass that inherits from a record: it may have fields that no record knows of."""
+    if _SHAPE in cls.__dict__:
+        return False
+    nearest = next(base for base in cls.__mro__ if "__dataclass_fields__" in base.__dict__)
+    return _SHAPE not in nearest.__dict__
+
+
+def _all_names(cls: type[Any]) -> tuple[str, ...]:
+    if not _is_extended(cls):
+        return shape_of(cls).names
+    from dataclasses import fields
+
+    return tuple([field.name for field in fields(cls)])

@@ -18,18 +18,21 @@ _VARIANTS: Final = bytes.maketrans(b"0123456789abcdef", b"89ab" * 4)
 # The system is asked for the bytes of many ids at once: asking costs more than all the rest.
 _AT_ONCE: Final = 128
 _FEW: Final = 24  # below this, one by one is cheaper
-_unused: Final[list[str]] = []
+# By process, since two must not give out the same ones. Python says when it forks, but not when a server forks that has
+# Python inside, as uWSGI does; and a process may have the number of one that it descends from.
+_unused: Final[dict[int, list[str]]] = {}
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unused.clear)  # two processes must not give out the same ones
+    os.register_at_fork(after_in_child=_unused.clear)
 
 
 def random_id() -> str:
     """A random UUID (version 4) as text; what `str(uuid.uuid4())` gives, without the object in between."""
+    process = os.getpid()
     try:
-        return _unused.pop()
-    except IndexError:
+        return _unused[process].pop()
+    except LookupError:  # none left, or none yet
         made, *others = _make(_AT_ONCE)
-        _unused.extend(others)
+        _unused.setdefault(process, []).extend(others)
         return made
 
 
