@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from packages.worker.tests.workbench import Meddler, double
-from taskora.contracts import BackendError
+from taskora.contracts import BackendError, Retry
 from taskora.wire import Backend, CountJobs, Enqueue, Exchange, Exchanged, JobCounts, NewJob, Operation
 from taskora.wire.backends import MemoryBackend
 from taskora.worker import Context, Defaults
@@ -121,9 +121,12 @@ class Handlers:
         return ended
 
 
-def make_lane(backend: Backend, handle: Callable[[int, Context], Awaitable[int]], concurrency: int) -> Lane:
+def make_lane(
+    backend: Backend, handle: Callable[[int, Context], Awaitable[int]], concurrency: int, *, retry: Retry | None = None
+) -> Lane:
     """A lane that hands failures to nobody."""
-    implementation = resolve(double, handle, Defaults(concurrency=concurrency, timeout=None), None)
+    defaults = Defaults(concurrency=concurrency, timeout=None, retry=retry or Retry())
+    implementation = resolve(double, handle, defaults, None)
     executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
     return Lane(
         backend,
@@ -137,12 +140,12 @@ def make_lane(backend: Backend, handle: Callable[[int, Context], Awaitable[int]]
 
 @asynccontextmanager
 async def working(
-    concurrency: int, *, jobs: int = 0
+    concurrency: int, *, jobs: int = 0, retry: Retry | None = None
 ) -> AsyncGenerator[tuple[Lane, Desk, Handlers, "asyncio.Task[None]"]]:
     """A lane that works, with a backlog."""
     desk, handlers = Desk(MemoryBackend()), Handlers()
     await desk.enqueue(*(str(number) for number in range(jobs)))
-    lane = make_lane(desk, handlers, concurrency)
+    lane = make_lane(desk, handlers, concurrency, retry=retry)
     running = asyncio.create_task(lane.run())
     await settle_down()
     try:

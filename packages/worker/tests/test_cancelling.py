@@ -8,7 +8,7 @@ import pytest
 from packages.worker.tests.workbench import Meddler, anything, double, find, reach
 from taskora.contracts import JobCancelledError, JobState, Retry
 from taskora.producer import AsyncProducer, CancelledEvent, Producer
-from taskora.wire import Cancel, Claim, Enqueue, Exchange, NewJob, Operation
+from taskora.wire import Cancel, Claim, Enqueue, Exchange, NewJob, Operation, Report
 from taskora.wire.backends import open_backend
 from taskora.worker import Context, Worker
 from taskora.worker._attempt import Attempt, StopReason
@@ -381,3 +381,41 @@ async def test_the_hook_of_a_payload_that_cannot_be_read_is_not_called(
     outcome = await executor.run(attempt)
     assert outcome.kind.value == "cancelled"
     assert "on_cancel_failed" in caplog.messages
+
+
+async def test_what_a_hook_reports_of_a_job_that_was_cancelled_unheard_is_written_before_its_end(memory: str) -> None:
+    order: list[str] = []
+
+    class Slow(Meddler):
+        """Takes longer for reports than for everything else."""
+
+        async def run(self, operation: Operation[Any]) -> Any:
+            if isinstance(operation, Exchange):
+                order.extend(outcome.kind for outcome in operation.outcomes)
+            if isinstance(operation, Report):
+                for _ in range(20):
+                    await asyncio.sleep(0)
+                order.extend(entry.kind for entry in operation.entries)
+            return await super().run(operation)
+
+    async def hook(data: object, ctx: Context) -> None:
+        ctx.log.info("undone")
+
+    backend = Slow(open_backend(memory), deaf=True)
+    worker = Worker(backend, lease="1h")
+    entered, go_on = asyncio.Event(), asyncio.Event()
+
+    @worker.implement(anything, on_cancel=hook, retry=Retry(attempts=5))
+    async def handle(data: object) -> None:
+        entered.set()
+        await go_on.wait()
+        raise KeyError("again")
+
+    async with worker:
+        job = await worker.register(anything).dispatch("x")
+        await entered.wait()
+        await job.cancel()
+        go_on.set()
+        await reach(worker, job.id, JobState.CANCELLED)
+    await backend.close()
+    assert order == ["retrying", "log", "cancelled"]

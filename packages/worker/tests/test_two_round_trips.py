@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from packages.worker.tests.by_hand import Desk, Handlers, no_pause, settle_down, working
-from taskora.contracts import JobState
+from taskora.contracts import JobState, Retry
 from taskora.wire import Cancel, Exchange, OutcomeKind, ReadJob
 from taskora.worker import _lane
 from taskora.worker._lane import Lane
@@ -168,6 +168,19 @@ async def test_while_one_fails_no_other_one_is_begun(failing: int) -> None:
         await until_it_ends(lane, desk, handlers, running)
 
 
+async def test_what_has_gathered_while_one_failed_leaves_in_two() -> None:
+    async with working(MANY, jobs=200) as (lane, desk, handlers, running):
+        await desk.reply()
+        await desk.reply()
+        await handlers.end(1)
+        await desk.fail()
+        await handlers.end()
+        assert sizes(desk) == [(1, 1)]
+        await desk.reply()
+        assert sizes(desk) == [(HALF, HALF), (HALF - 1, HALF - 1)]
+        await until_it_ends(lane, desk, handlers, running)
+
+
 async def test_what_is_refused_for_good_while_another_one_is_under_way_leaves_in_parts_and_alone() -> None:
     async with working(MANY, jobs=200) as (lane, desk, handlers, running):
         await both_under_way(desk, handlers)
@@ -230,8 +243,34 @@ async def test_a_lane_that_stops_gives_up_when_both_go_on_to_fail(caplog: pytest
             tries += 1
             await desk.fail()
         await running
-    assert tries == _lane._LAST_TRIES + 2  # the other one was under way
+    assert tries == 2 * (_lane._LAST_TRIES + 1)  # as many each as if it were alone
     assert caplog.messages.count("lane_gave_up") == 1
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["not sent", "reply lost"])
+async def test_what_was_given_up_is_sent_after_all_if_the_other_one_gets_through(
+    lost: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with working(MANY, jobs=200) as (lane, desk, handlers, running):
+        await both_under_way(desk, handlers)
+        lane.stop_claiming()
+        failing, other = (asked.operation.token for asked in desk.asked)
+
+        def place(token: str) -> int:
+            return [asked.operation.token for asked in desk.asked].index(token)
+
+        while len(desk.asked) == 2:
+            await (desk.lose_reply(place(failing)) if lost else desk.fail(place(failing)))
+        assert not running.done()
+        await desk.reply(place(other))
+        assert [asked.operation.token for asked in desk.asked] == [failing]
+        while desk.asked:
+            await desk.reply()
+        await aeventually(running.done)
+        assert claimed_twice(desk) == []
+        counts = await desk.counts()
+    assert (counts.completed, counts.active, counts.waiting) == (MANY, 0, 200 - MANY)
+    assert "lane_gave_up" not in caplog.messages
 
 
 @pytest.mark.parametrize("order", [(0, 0), (1, 0)], ids=["in order", "the second first"])
@@ -252,6 +291,25 @@ async def test_a_job_that_is_cancelled_before_any_of_two_claims_is_known_never_s
         records = [await desk.inner.run(ReadJob(task="double", job_id=job_id)) for job_id in cancelled]
         assert [record and record.status.state for record in records] == [JobState.CANCELLED] * 2
         assert lane.attempts._cancelled_early == {}
+
+
+async def test_a_job_that_is_cancelled_after_the_exchange_that_gave_it_back_has_claimed_it_never_starts_again() -> None:
+    async with working(1, jobs=1, retry=Retry(attempts=2, delay=0)) as (lane, desk, handlers, running):
+        await desk.reply()
+        handlers.running["0"].set_exception(KeyError("once"))
+        await settle_down()
+        asked = desk.asked.pop()
+        reply = await desk.inner.run(asked.operation)
+        assert [claim.attempt for claim in reply.claims] == [2]
+        await desk.inner.run(Cancel(task="double", job_id="0"))
+        lane.attempts.cancel("0")
+        asked.answer.set_result(reply)
+        await settle_down()
+        assert handlers.started == ["0"]
+        await until_it_ends(lane, desk, handlers, running)
+        record = await desk.inner.run(ReadJob(task="double", job_id="0"))
+    assert record
+    assert record.status.state is JobState.CANCELLED
 
 
 async def test_the_reply_to_the_later_request_says_what_time_it_is_and_what_is_due() -> None:

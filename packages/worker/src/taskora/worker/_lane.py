@@ -72,6 +72,7 @@ class Lane:
         self._on_trouble: Final = on_trouble
         self._ended: Final = Outbox()
         self._trips: Final[list[RoundTrip]] = []
+        self._unsent: Final[list[RoundTrip]] = []  # given up by a lane that stops, unless the other one gets through
         self._sizes: Final = ClaimSizes(implementation.concurrency)
         self._look = True
         self._stopped: Final = asyncio.Event()
@@ -79,10 +80,9 @@ class Lane:
         self._wake: Final = wake or asyncio.Event()
         self._watch: asyncio.Task[None] | None = None
         self._numbers: Final = itertools.count(1)
-        self._newest = 0  # of the request whose reply told the next two
+        self._failures = self._newest = 0  # the latter: of the request whose reply told the next two
         self._clock_offset_ms: float | None = None
         self._due_ms: int | None = None
-        self._failures = 0
         self.teller: Final = WorkflowTeller(
             backend,
             implementation.task,
@@ -129,16 +129,19 @@ class Lane:
     def _is_drained(self) -> bool:
         if self.attempts.running:
             return False
-        return self._has_given_up or not (self.attempts or self._ended or self._trips or self._look or self.teller.busy)
+        has_work = self.attempts or self._ended or self._trips or self._unsent or self._look or self.teller.busy
+        return self._has_given_up or not has_work
 
     @property
     def _has_given_up(self) -> bool:
-        return self._stopping and not self.attempts.running and self._failures > _LAST_TRIES
+        """Failures are counted for all that is under way together: two have as many tries each as a lone one."""
+        tries = _LAST_TRIES * max(1, len(self._trips))
+        return self._stopping and not self.attempts.running and self._failures > tries
 
     def _may_leave(self) -> bool:
         """The first round trip takes whatever there is; one beside it leaves only when it is worth that by itself."""
         if not self._trips:
-            return bool(self._ended or self._look)
+            return bool(self._unsent or self._ended or self._look)
         if len(self._ended) < self._sizes.worthwhile or self.free_slots() < self._sizes.worthwhile:
             return False
         (other,) = self._trips
@@ -197,8 +200,10 @@ class Lane:
 
     async def _exchange(self) -> None:
         """One round trip, repeated until there is an answer, be it a refusal."""
-        trip = self._next_trip(outcomes=self._share())
+        trip = self._unsent.pop() if self._unsent else self._next_trip(outcomes=self._share())
         self._trips.append(trip)
+        if len(self._ended) >= self._sizes.worthwhile:
+            self._wake.set()  # for whoever waits beside this one: there may be enough for both
         while trip in self._trips:
             trip.number = next(self._numbers)
             try:
@@ -216,8 +221,11 @@ class Lane:
         else:
             trip.operation = trip.operation.again()
         await self._recover(error)
-        if is_refused or self._has_given_up:
+        if is_refused:
             self._trips.remove(trip)
+        elif self._has_given_up:
+            self._trips.remove(trip)
+            self._unsent.append(trip)
 
     def _answered(self, trip: RoundTrip, reply: Exchanged) -> None:
         self._trips.remove(trip)

@@ -123,6 +123,8 @@ class RunningAttempts:
 
     async def _cancel_ended(self, attempt: Attempt) -> None:
         await self._executor.run_cancel_hook(attempt)
+        if attempt.port is not None:
+            await self._reporter.drain(attempt.claim.job_id)
         self._on_end(attempt, _outcomes.cancelled(attempt.claim))
 
     def _timed_out(self, attempt: Attempt) -> None:
@@ -172,9 +174,9 @@ class RunningAttempts:
         attempt = self._attempts.get(job_id)
         if attempt is not None:
             self._stop(attempt, StopReason.CANCELLED)
-        else:
-            for cancelled in self._cancelled_early.values():
-                cancelled.add(job_id)
+        # Also one that is known: the exchange that gives a job back may claim it, too.
+        for cancelled in self._cancelled_early.values():
+            cancelled.add(job_id)
 
     def expect_claims(self, token: str) -> None:
         """Claims may be on their way here: their jobs are active, and may be cancelled before we know of them."""
