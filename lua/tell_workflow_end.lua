@@ -12,5 +12,5 @@ local state = ARGV[2]        -- str     completed | failed | cancelled
 
 --@include events
 
-emit('workflow', workflow_id, 'state', state)
-return 1
+local told = emit('workflow', workflow_id, 'state', state)
+return type(told) == 'table' and told or 1 -- an error: this call has nothing else to do

@@ -1,9 +1,9 @@
 -- What a job holds beside its lease: a deduplication key, a slot of a concurrency key.
 -- needs: prefix, free_next
 
--- The key may have passed to a newer job: only its owner may delete it.
+-- The key may have passed to a newer job: only its owner may delete it. The record may name anything as its key.
 local function release_dedup(dedup_key, job_id)
-  if dedup_key and redis.call('GET', dedup_key) == job_id then
+  if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
 end

@@ -17,18 +17,19 @@ local function slots_held(concurrency_key)
 end
 
 -- Behind all that are parked with its priority, whatever the clock says; in front of them when it had been freed. As in
--- the wait list, a priority below 0 counts as none.
+-- the wait list, a priority that is not above 0 counts as none, nor does one that is no number.
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority <= 0 and was_freed then
+  local has_priority = priority > 0
+  if not has_priority and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority <= 0 then
+  elseif not has_priority then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
-  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
     redis.call('INCR', PARKED_COUNT)
   end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)

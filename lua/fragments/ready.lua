@@ -1,13 +1,15 @@
 -- Where ready jobs stand, and how a waiting worker learns of them.
 -- needs: wait_key, prioritized_key, marker_key
 
--- Higher priority sorts first, then older; exact in a double up to priority 900.
+-- Higher priority sorts first, then older; exact in a double up to priority 900. Programs of other languages may have
+-- written 'NaN' for a number, which Lua reads as such and the server refuses: that sorts last.
 local PRIORITY_WEIGHT = 1e13
 
 -- Push left, pop right: the list is first in, first out.
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end

@@ -47,7 +47,11 @@ local function recover(id)
     cancelled[#cancelled + 1] = id
     return
   end
-  local count = redis.call('HINCRBY', job_key, 'stalledCount', 1)
+  local count = redis.pcall('HINCRBY', job_key, 'stalledCount', 1)
+  if type(count) ~= 'number' then -- what stood there is no number: counted anew
+    count = 1
+    redis.call('HSET', job_key, 'stalledCount', '1')
+  end
   if count > max_count then
     fail(id, job_key, fields, tostring(count))
   else

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taskora.wire import Claim
-from tests.transitions.exchanges import COMPLETED, NEXT, RELEASED, claim, claimed, ended, exchange
+from tests.transitions.exchanges import COMPLETED, NEXT, RELEASED, RETRYING, SETTLED, claim, claimed, ended, exchange
 from tests.transitions.keyspace import NOW, Dump, Events, Expires, RawTask, Scores, event, job
 
 
@@ -111,6 +111,21 @@ def test_a_damaged_job_does_not_stop_the_ones_behind_it(task: RawTask, damage: D
     queue: Dump = {"wait": ["j1", "odd"]} if place == "wait" else {"prioritized": Scores({"odd": 1, "j1": 2})}
     task.seed({"j1": job(priority=int(place != "wait")), **queue, **damage})
     assert ids(task.run(exchange(slots=2)).claims) == ["j1"]
+
+
+def test_events_that_cannot_be_written_lose_no_job(task: RawTask) -> None:
+    task.seed({**listed("a", "b"), "events": "no stream"})
+    assert ids(task.run(exchange(slots=2)).claims) == ["a", "b"]
+    reply = task.run(exchange(ended(COMPLETED, job_id="a", token=NEXT), ended(RETRYING, job_id="b", token=NEXT)))
+    assert reply.settlements == SETTLED * 2
+    assert task.read("completed") == Scores({"a": NOW})
+    assert task.read("wait") == ["b"]
+
+
+def test_a_due_job_of_an_unreadable_age_is_promoted_behind_the_others_of_its_priority(task: RawTask) -> None:
+    due = {"odd": job("delayed", ts="NaN", priority=3), "j1": job("delayed", priority=3), "j2": job("delayed")}
+    task.seed({**due, "delayed": Scores({"odd": 1, "j1": 2, "j2": 3})})
+    assert ids(task.run(exchange(slots=3)).claims) == ["j1", "odd", "j2"]
 
 
 def test_unreadable_numbers_neither_stop_a_claim_nor_lose_its_neighbours(task: RawTask) -> None:

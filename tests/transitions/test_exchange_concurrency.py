@@ -111,6 +111,13 @@ def test_prioritized_jobs_are_parked_before_the_others(task: RawTask) -> None:
     assert task.read("parked:key:org") == Scores({"p": NOW - 1000 - 2e13, "plain": NOW})
 
 
+@pytest.mark.parametrize("fields", [{"priority": "NaN"}, {"priority": 2, "ts": "NaN"}])
+def test_a_job_of_unreadable_numbers_is_parked_and_loses_no_neighbour(task: RawTask, fields: dict[str, Any]) -> None:
+    task.seed({**running(), "odd": keyed(**fields), "a": job(), "b": job(), "wait": ["b", "odd", "a"]})
+    assert ids(task.run(exchange(slots=3)).claims) == ["a", "b"]
+    assert ids(task.run(exchange(ended(COMPLETED), slots=1)).claims) == ["odd"]
+
+
 @pytest.mark.parametrize("limit", ["0", "-1", "", "many"])
 def test_a_key_without_a_usable_limit_limits_nothing(task: RawTask, limit: str) -> None:
     task.seed(listed("a", "b", limit=limit))

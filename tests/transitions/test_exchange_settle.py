@@ -11,6 +11,7 @@ from tests.transitions.exchanges import (
     RELEASED,
     RETRYING,
     SETTLED,
+    TOKEN,
     claimed,
     ended,
     exchange,
@@ -260,3 +261,12 @@ def test_the_order_of_events_is_settled_then_promoted_then_active(task: RawTask)
     task.run(exchange(ended(COMPLETED, b"1"), slots=1))
     names = [flat[1::2][:2] for flat in task.read("events")]
     assert names == [["completed", "j1"], ["promoted", "due"], ["active", "due"]]
+
+
+def test_a_record_that_names_something_else_as_its_deduplication_key_ends_with_its_neighbours(task: RawTask) -> None:
+    task.seed({"j1": job("active", dedupKey="taskora:{t}:wait"), "j1:lock": Expires(TOKEN)})
+    task.seed({"j2": job("active"), "j2:lock": Expires(TOKEN), "active": ["j2", "j1"], "wait": ["j3"]})
+    reply = task.run(exchange(ended(COMPLETED, b"1"), ended(FAILED, b"no", job_id="j2")))
+    assert reply.settlements == SETTLED * 2
+    assert (task.read("active"), task.read("wait")) == (None, ["j3"])
+    assert (task.read("completed"), task.read("failed")) == (Scores({"j1": NOW}), Scores({"j2": NOW}))

@@ -298,6 +298,13 @@ def counting(every_ms: int = 27_000) -> RecoverStalled:
     return RecoverStalled(task="t", max_count=1, count_every_ms=every_ms)
 
 
+def test_a_number_of_stalls_that_is_none_begins_anew_and_loses_no_job(task: RawTask) -> None:
+    task.seed(abandoned(stalledCount="often"))
+    assert task.run(sweep()).recovered == ("j1",)
+    assert task.read("j1")["stalledCount"] == "1"
+    assert task.read("wait") == ["j1"]
+
+
 def test_of_several_workers_one_counts_slots_and_each_looks_for_lost_jobs(task: RawTask) -> None:
     task.seed({**running("j0"), "conc:org": "7"})
     task.run(counting())

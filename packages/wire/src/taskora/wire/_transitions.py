@@ -365,7 +365,7 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="270b5ebdd6287b12b9092366fe525889641bb25d",
+    sha="28f9a5ba8e3f57197c190d035f69a5d001de93be",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -395,16 +395,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -438,14 +438,15 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority <= 0 and was_freed then
+  local has_priority = priority > 0
+  if not has_priority and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority <= 0 then
+  elseif not has_priority then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
-  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
     redis.call('INCR', PARKED_COUNT)
   end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
@@ -478,7 +479,7 @@ local function free_next(concurrency_key)
   return true
 end
 local function release_dedup(dedup_key, job_id)
-  if dedup_key and redis.call('GET', dedup_key) == job_id then
+  if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
 end
@@ -575,7 +576,7 @@ def cancel(
 
 CANCEL_STEPS = Script(
     name="cancel_steps",
-    sha="1769f6a73d2ae32412ea3b04a9f6c88cd1db6629",
+    sha="eb2e831a9a3da0fcf5a582ad4bff6e22979ddd3e",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -605,16 +606,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -648,14 +649,15 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority <= 0 and was_freed then
+  local has_priority = priority > 0
+  if not has_priority and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority <= 0 then
+  elseif not has_priority then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
-  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
     redis.call('INCR', PARKED_COUNT)
   end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
@@ -688,7 +690,7 @@ local function free_next(concurrency_key)
   return true
 end
 local function release_dedup(dedup_key, job_id)
-  if dedup_key and redis.call('GET', dedup_key) == job_id then
+  if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
 end
@@ -1267,7 +1269,7 @@ def describe_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="b0c771d3bd975b65a3b915cf74870ac9f00ee29b",
+    sha="d83506b91d4b9d81a3dd8903445246b4a3840add",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1307,16 +1309,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1493,7 +1495,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="9a3b5902a3d2acbf70e27459d31e89494df84a19",
+    sha="54b0bd9d37146308fc22081c684d38f0f9e5e63a",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -1530,11 +1532,10 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local made
 function others()
@@ -1551,7 +1552,8 @@ local marker_key = prefix .. 'marker'
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1687,7 +1689,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="0897a64971579f9680ce088254a4517943137f82",
+    sha="628f6ea283cbe8efb3b72cc4481b39e9dfdfbfdf",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1728,16 +1730,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1967,7 +1969,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="eee8bfc2e999e039b1028cb074a573bde404505b",
+    sha="4926f34bfbddafc2b5655503a78d279b1b7cd163",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2003,16 +2005,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -2115,7 +2117,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="4c84064d54fd0b9f4415df146157c41c43d10128",
+    sha="9a8cba22fc12898b536c25f12912b32f4a524b70",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -2172,11 +2174,10 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local NEWER = prefix .. 'parked:newer'
 local PARKED_KEYS = prefix .. 'parked:keys'
@@ -2411,7 +2412,8 @@ key_limit, default_ttl_ms = tonumber(key_limit or '0'), tonumber(default_ttl_ms 
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -2442,14 +2444,15 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority <= 0 and was_freed then
+  local has_priority = priority > 0
+  if not has_priority and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority <= 0 then
+  elseif not has_priority then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
-  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
     redis.call('INCR', PARKED_COUNT)
   end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
@@ -2510,7 +2513,7 @@ local function recheck_parked()
   end
 end
 local function release_dedup(dedup_key, job_id)
-  if dedup_key and redis.call('GET', dedup_key) == job_id then
+  if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
 end
@@ -3543,7 +3546,7 @@ def prune(
 
 PUSH_COLLECT = Script(
     name="push_collect",
-    sha="b35e6dd478fa9d60555fe871a6b7fc4d8704eb73",
+    sha="be65f8a2b185cce6f90da2081cf4e23a21b2801e",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -3578,16 +3581,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -4145,7 +4148,7 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="914201cfab5d8ee5830d1ed78fa2aa0d41f35d83",
+    sha="1df09b3eb922f9ad3ee6eca89e0ba76d3ec536d0",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4204,16 +4207,16 @@ end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -4246,14 +4249,15 @@ end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
   local score = order_ms - priority * PRIORITY_WEIGHT
-  if priority <= 0 and was_freed then
+  local has_priority = priority > 0
+  if not has_priority and was_freed then
     local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
     score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif priority <= 0 then
+  elseif not has_priority then
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
     score = math.max(now_ms, last and tonumber(last) + 1 or 0)
   end
-  if redis.call('ZADD', key, string.format('%.17g', score), id) == 1 then
+  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
     redis.call('INCR', PARKED_COUNT)
   end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
@@ -4286,7 +4290,7 @@ local function free_next(concurrency_key)
   return true
 end
 local function release_dedup(dedup_key, job_id)
-  if dedup_key and redis.call('GET', dedup_key) == job_id then
+  if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
 end
@@ -4359,7 +4363,11 @@ local function recover(id)
     cancelled[#cancelled + 1] = id
     return
   end
-  local count = redis.call('HINCRBY', job_key, 'stalledCount', 1)
+  local count = redis.pcall('HINCRBY', job_key, 'stalledCount', 1)
+  if type(count) ~= 'number' then
+    count = 1
+    redis.call('HSET', job_key, 'stalledCount', '1')
+  end
   if count > max_count then
     fail(id, job_key, fields, tostring(count))
   else
@@ -4641,7 +4649,7 @@ def remove_finished(
 
 REPORT = Script(
     name="report",
-    sha="0a807d964de083a332246183e4e6e07d73c7bce9",
+    sha="86b219d6ffe72544c742ffb98524035fb4699959",
     text="""\
 local events_key = KEYS[1]
 local prefix = KEYS[2]
@@ -4649,11 +4657,10 @@ local ENTRIES = 1
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local LOG_LIMIT = 10000
 local function write(kind, id, job_key, payload)
@@ -4752,7 +4759,7 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="5794f95b05a7b0aa63038aa6a1ffc04de4c6148e",
+    sha="b9beb46bbc593106c71b03d870f59f7ad904fd40",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -4779,16 +4786,16 @@ local now_ms = tonumber(now)
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    redis.call('ZADD', prioritized_key, string.format('%.17g', order_ms - priority * PRIORITY_WEIGHT), job_id)
+    local score = order_ms - priority * PRIORITY_WEIGHT
+    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -5286,7 +5293,7 @@ def stop_workflow(
 
 TELL_WORKFLOW_END = Script(
     name="tell_workflow_end",
-    sha="f93966b9f0fe9788e7b7775e49687977c87d42f5",
+    sha="1ed430c1b28db93873643367d05360cc406fdee7",
     text="""\
 local events_key = KEYS[1]
 local workflow_id = ARGV[1]
@@ -5294,14 +5301,13 @@ local state = ARGV[2]
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
-    redis.call('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  else
-    is_trimmed = true
-    redis.call('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
   end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-emit('workflow', workflow_id, 'state', state)
-return 1
+local told = emit('workflow', workflow_id, 'state', state)
+return type(told) == 'table' and told or 1
 """,
 )
 
