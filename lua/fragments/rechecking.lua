@@ -12,14 +12,27 @@ local function limit_of(limit_text, is_default)
   return tonumber(limit_text or '0') or 0
 end
 
+-- The keys that were not looked at for longest, which are looked at now. They are taken out first: a server that is out
+-- of memory permits that, and then permits the claim, which makes room.
+local function next_keys()
+  local keys, scored = redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1), {}
+  if #keys > 0 then
+    for i, concurrency_key in ipairs(keys) do
+      scored[2 * i - 1], scored[2 * i] = now, concurrency_key
+    end
+    redis.call('ZREM', PARKED_KEYS, unpack(keys))
+    redis.call('ZADD', PARKED_KEYS, unpack(scored))
+  end
+  return keys
+end
+
 -- Slots may be freed by programs that know nothing of parking: the keys that were not looked at for longest are looked
 -- at again, a few with every claim.
 local function recheck_parked()
   if redis.call('LLEN', FREED) > 0 then
     return -- those have their chance first
   end
-  for _, concurrency_key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1)) do
-    redis.call('ZADD', PARKED_KEYS, 'XX', now, concurrency_key)
+  for _, concurrency_key in ipairs(next_keys()) do
     local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
     local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
     local limit = limit_of(fields[1], fields[2])

@@ -111,6 +111,17 @@ def test_prioritized_jobs_are_parked_before_the_others(task: RawTask) -> None:
     assert task.read("parked:key:org") == Scores({"p": NOW - 1000 - 2e13, "plain": NOW})
 
 
+def test_parked_jobs_do_not_stop_claims_of_a_server_that_is_out_of_memory(task: RawTask) -> None:
+    task.seed({**running(), **parked("a"), "free": job(), "wait": ["free"]})
+    task.client.config_set("maxmemory", 1)
+    try:
+        claims = task.run(exchange(slots=1)).claims
+    finally:
+        task.client.config_set("maxmemory", 0)
+    assert ids(claims) == ["free"]
+    assert task.read("parked:keys") == Scores({"org": NOW})
+
+
 @pytest.mark.parametrize("fields", [{"priority": "NaN"}, {"priority": 2, "ts": "NaN"}])
 def test_a_job_of_unreadable_numbers_is_parked_and_loses_no_neighbour(task: RawTask, fields: dict[str, Any]) -> None:
     task.seed({**running(), "odd": keyed(**fields), "a": job(), "b": job(), "wait": ["b", "odd", "a"]})

@@ -2117,7 +2117,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="9a8cba22fc12898b536c25f12912b32f4a524b70",
+    sha="4076e4db9326bba4c51fb37c90933a353928d9a8",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -2492,12 +2492,22 @@ local function limit_of(limit_text, is_default)
   end
   return tonumber(limit_text or '0') or 0
 end
+local function next_keys()
+  local keys, scored = redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1), {}
+  if #keys > 0 then
+    for i, concurrency_key in ipairs(keys) do
+      scored[2 * i - 1], scored[2 * i] = now, concurrency_key
+    end
+    redis.call('ZREM', PARKED_KEYS, unpack(keys))
+    redis.call('ZADD', PARKED_KEYS, unpack(scored))
+  end
+  return keys
+end
 local function recheck_parked()
   if redis.call('LLEN', FREED) > 0 then
     return
   end
-  for _, concurrency_key in ipairs(redis.call('ZRANGE', PARKED_KEYS, 0, RECHECKED_KEYS - 1)) do
-    redis.call('ZADD', PARKED_KEYS, 'XX', now, concurrency_key)
+  for _, concurrency_key in ipairs(next_keys()) do
     local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
     local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
     local limit = limit_of(fields[1], fields[2])
@@ -2804,7 +2814,7 @@ local function count_starts()
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
+made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, next_keys = next_keys, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
 return made
 end
 local statuses = {}
