@@ -172,7 +172,7 @@ def test_a_settled_job_of_a_key_costs_the_same_however_much_is_blocked(task: Raw
     assert counts[0] == counts[1]
 
 
-def test_jobs_of_a_rate_limit_pay_two_commands_per_claim_and_one_per_job(task: RawTask) -> None:
+def test_jobs_of_a_rate_limit_pay_three_commands_per_claim_and_one_per_job(task: RawTask) -> None:
     plain = claim_of_ten(task)
     emptied(task)
     jobs_in_list(task, 20)
