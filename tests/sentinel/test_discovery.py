@@ -163,6 +163,23 @@ async def test_wrong_credentials_say_whose_they_are(guarded: Watched) -> None:
             await asyncio.to_thread(count_by_thread_at, url)
 
 
+@pytest.mark.parametrize("transport", WAYS)
+async def test_a_server_that_refuses_the_database_says_so(sentinels: Watched, transport: str) -> None:
+    with sentinels.client(sentinels.master()) as client:
+        rules: Any = {"categories": ["+@all"], "commands": ["-select", "-role"], "keys": ["*"]}
+        client.acl_setuser("narrow", enabled=True, passwords=["+pw"], **rules)
+        try:
+            url = sentinels.with_options(transport=transport).replace("://", "://narrow:pw@")
+            assert await count_at(url.replace(f"/{SERVICE}/0", f"/{SERVICE}")) == 0
+            elsewhere = url.replace(f"/{SERVICE}/0", f"/{SERVICE}/3")
+            with pytest.raises(BackendError, match=r"may not do this.*select"):
+                await count_at(elsewhere)
+            with pytest.raises(BackendError, match=r"may not do this.*select"):
+                await asyncio.to_thread(count_by_thread_at, elsewhere)
+        finally:
+            client.acl_deluser("narrow")
+
+
 @pytest.mark.parametrize(
     ("url", "words"),
     [

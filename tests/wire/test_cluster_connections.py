@@ -12,7 +12,7 @@ from taskora.wire._flows import drive
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_cluster import AsyncCluster
-from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, routed
+from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, routed, target_of
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
 from taskora.wire.backends._resp import Request, Requests, carry_out
 from taskora.wire.backends._sync_cluster import SyncCluster
@@ -154,3 +154,9 @@ def test_a_scan_of_a_server_that_is_gone_has_the_cluster_looked_at_again() -> No
     operation = ScanTasks(cursor="0")
     page = carry_out(operation, Requests(Keyspace(), None, cluster_request_of), perform)
     assert (page.tasks, page.cursor, learnt) == (("t",), "0", 2)
+
+
+@pytest.mark.parametrize(("named", "host"), [("", "asked"), ("?", "asked"), ("10.0.0.1", "10.0.0.1"), ("::1", "::1")])
+def test_a_server_that_does_not_know_its_name_is_where_it_was_asked(named: str, host: str) -> None:
+    moved = redis_errors.MovedError(f"866 {named}:7")
+    assert target_of(moved, Address("asked", 1)) == Address(host, 7)

@@ -1,11 +1,14 @@
 """The connections that are made for URLs, and those of redis-py behind the same face."""
 
+import asyncio
 import contextlib
+import errno
 import gc
 import os
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,13 +18,15 @@ from hypothesis import strategies as st
 from redis import connection, crc, exceptions
 
 from taskora.contracts import UsageError
+from taskora.wire.backends import _async_server_connection
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._cluster_map import key_slot
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
-from taskora.wire.backends._introduction import Settings, check_introduction, introduction, read_settings
+from taskora.wire.backends._introduction import Settings, check_reply, introduction, read_settings
 from taskora.wire.backends._tls import tls_context
 from taskora.wire.backends._url import read_url
 from tests.servers import Server
+from tests.wire.scripted_server import Line, ScriptedServer
 
 REDIS_PY_CONNECTIONS: Any = connection
 COURTESY = ("CLIENT", "SETINFO", "LIB-NAME", "taskora")
@@ -43,11 +48,17 @@ def test_what_is_said_first(settings: Settings, said: list[tuple[object, ...]]) 
     assert introduction(settings) == [*said, COURTESY]
 
 
-def test_an_introduction_fails_with_its_first_error_and_not_with_that_of_the_courtesy() -> None:
-    refused = redis_errors.NoPermissionError("no")
-    check_introduction([b"OK", refused])
-    with pytest.raises(redis_errors.AuthenticationError, match="first"):
-        check_introduction([redis_errors.AuthenticationError("first"), redis_errors.ResponseError("second"), b"OK"])
+def test_an_introduction_fails_with_an_error_and_a_courtesy_only_with_one_that_ends_the_connection() -> None:
+    courtesy = introduction(Settings())[-1]
+    check_reply(("SELECT", 3), b"OK")
+    check_reply(courtesy, redis_errors.NoPermissionError("no"))
+    check_reply(courtesy, redis_errors.ResponseError("unknown subcommand"))
+    for words in ("NOPERM no", "NOAUTH no"):
+        with pytest.raises(redis_errors.RedisError, match="no"):
+            check_reply(("SELECT", 3), redis_errors.error_of(words))
+    for words in ("ERR max number of clients reached", "DENIED Redis is running in protected mode", "NOAUTH no"):
+        with pytest.raises(redis_errors.ConnectionError):
+            check_reply(courtesy, redis_errors.error_of(words))
 
 
 def test_options_that_no_connection_takes_are_refused() -> None:
@@ -116,10 +127,42 @@ def test_a_url_says_what_it_says_to_redis_py(url: str, expected: dict[str, Any])
     assert {name: value for name, value in ours.items() if name != "scheme"} == theirs
 
 
-@pytest.mark.parametrize("option", ["ssl_cert_reqs=maybe", "ssl_include_verify_flags=NONE", "ssl_min_version=high"])
-def test_options_of_tls_are_checked_when_the_url_is_read(option: str) -> None:
+@pytest.mark.parametrize(
+    "option",
+    [
+        "ssl_cert_reqs=maybe", "ssl_include_verify_flags=NONE", "ssl_min_version=high", "ssl_min_version=5",
+        "ssl_check_hostname=", "socket_read_size=0", "socket_connect_timeout=-1", "socket_connect_timeout=nan",
+        "db=", "db=-1", "db=1&db=2",
+    ],
+)  # fmt: skip
+def test_options_are_checked_when_the_url_is_read(option: str) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_url(f"rediss://h?{option}")
+
+
+@pytest.mark.parametrize("option", ["password", "ssl_ca_certs", "client_name"])
+def test_an_option_without_a_value_is_not_taken_for_one_that_is_left_out(option: str) -> None:
+    with pytest.raises(UsageError, match=f"url option {option} has no value"):
+        read_url(f"rediss://h?{option}=")
+
+
+@pytest.mark.parametrize("url", ["redis://user:12#se%40cret@h/0", "redis://user:12?secret@h/0", "redis://:1?secret=@h"])
+def test_a_password_with_special_characters_is_not_taken_for_an_address_and_not_shown(url: str) -> None:
+    with pytest.raises(UsageError, match="escape special characters") as caught:
+        read_url(url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["unix://", "unix://redis.sock"])
+def test_a_url_of_a_unix_socket_names_it(url: str) -> None:
+    with pytest.raises(UsageError, match="names no socket"):
+        read_url(url)
+
+
+def test_settings_show_no_secrets() -> None:
+    shown = repr(read_settings(read_url("rediss://u:geheim@h?ssl_password=geheim")))
+    assert "geheim" not in shown
+    assert "'u'" in shown
 
 
 def test_what_a_url_says_of_tls_is_what_is_asked_for() -> None:
@@ -207,3 +250,60 @@ def test_a_connection_of_threads_that_is_forgotten_is_closed(server: Server) -> 
     gc.collect()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(number)
+
+
+@REDIS_PY
+async def test_a_password_that_a_server_quotes_is_not_passed_on(redis_py: bool) -> None:
+    async def refuse(line: Line) -> None:
+        await line.reader.read(65536)
+        line.send(b"-ERR unknown command 'AUTH', with args beginning with: 'u' 'geheim' \r\n")
+        await line.reader.read(65536)
+
+    async with ScriptedServer(refuse).listening() as port:
+        options = read_url(f"redis://u:geheim@127.0.0.1:{port}")
+        with pytest.raises(redis_errors.ResponseError, match="unknown command 'AUTH'") as caught:
+            await async_factory(options, redis_py=redis_py)().connect()
+        with pytest.raises(redis_errors.ResponseError, match="unknown command 'AUTH'") as by_thread:
+            await asyncio.to_thread(sync_factory(options, redis_py=redis_py)().connect)
+    for error in (caught, by_thread):
+        assert "geheim" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("password", ["", ":geheim@"])
+async def test_a_server_without_room_says_so(password: str) -> None:
+    async def refuse(line: Line) -> None:
+        line.send(b"-ERR max number of clients reached\r\n")
+        await line.writer.drain()
+        line.hang_up()
+
+    async with ScriptedServer(refuse).listening() as port:
+        options = read_url(f"redis://{password}127.0.0.1:{port}")
+        with pytest.raises(redis_errors.ConnectionError, match="max number of clients"):
+            await async_factory(options)().connect()
+        with pytest.raises(redis_errors.ConnectionError, match="max number of clients"):
+            await asyncio.to_thread(sync_factory(options)().connect)
+
+
+@REDIS_PY
+async def test_a_wait_that_ends_since_a_master_became_a_replica_breaks_the_connection(redis_py: bool) -> None:
+    async def unblock(line: Line) -> None:
+        await line.next()
+        line.send(b"-UNBLOCKED force unblock from blocking operation, instance state changed\r\n")
+
+    async with ScriptedServer(unblock).listening() as port:
+        opened = async_factory({"scheme": "redis", "host": "127.0.0.1", "port": port}, redis_py=redis_py)()
+        await opened.connect()
+        await opened.send(("BZPOPMIN", "key", 60))
+        with pytest.raises(redis_errors.ConnectionError, match="force unblock"):
+            await opened.read()
+        opened.abort()
+
+
+async def test_a_socket_that_cannot_be_tuned_is_closed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(_async_server_connection, "tune", fail)
+    with pytest.raises(redis_errors.ConnectionError, match="Invalid argument"):
+        await async_factory(read_url(server.url))().connect()
+    gc.collect()  # a transport that was left open warns

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,31 @@ async def test_a_file_without_certificates_is_named(tls_url: str, tmp_path: Path
         await reach(f"{url}?ssl_ca_certs={empty}&{way}")
     with pytest.raises(BackendError, match="option ssl_certfile must be a file with a certificate"):
         await reach(f"{url}?ssl_certfile={empty}&{way}")
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("ssl_ciphers=NONE-SUCH", "option ssl_ciphers must be a list of ciphers that OpenSSL has, got 'NONE-SUCH'"),
+        ("ssl_ca_data=nothing", "option ssl_ca_data must be certificates of authorities, got 'nothing'"),
+        ("ssl_ca_data=%C3%A4", "option ssl_ca_data must be certificates of authorities, got"),
+    ],
+)
+async def test_options_that_openssl_refuses_are_named(tls_url: str, option: str, words: str) -> None:
+    with pytest.raises(BackendError, match=words):
+        await reach(f"{tls_url.partition('?')[0]}?{option}")
+
+
+async def test_nobody_is_asked_for_the_password_of_a_key(
+    tls_url: str, certificates: Certificates, tmp_path: Path
+) -> None:
+    locked = tmp_path / "locked.key"
+    locking = ("openssl", "ec", "-in", certificates.key("client"), "-aes128", "-passout", "pass:secret", "-out", locked)
+    await asyncio.to_thread(subprocess.run, locking, check=True, capture_output=True)
+    url = f"{tls_url}&ssl_certfile={certificates.file('client')}&ssl_keyfile={locked}"
+    with pytest.raises(BackendError, match="option ssl_certfile must be a file with a certificate that fits"):
+        await reach(url)  # at a terminal, OpenSSL would wait for an answer
+    await reach(f"{url}&ssl_password=secret")
 
 
 @pytest.mark.parametrize("way", WAYS)

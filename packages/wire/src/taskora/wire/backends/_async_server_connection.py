@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from taskora.wire._call import Arg
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends._introduction import Settings, check_introduction, introduction
+from taskora.wire.backends._introduction import Settings, check_reply, introduction
 from taskora.wire.backends._replies import NOT_YET, Pushed, make_reader, pack, tune
 
 
@@ -46,7 +46,8 @@ class AsyncServerConnection:
         try:
             commands = introduction(settings)
             self._writer.write(b"".join(map(pack, commands)))
-            check_introduction([await self._next() for _ in commands])
+            for command in commands:
+                check_reply(command, await self._next())
         except BaseException:
             self.abort()
             raise
@@ -121,5 +122,9 @@ async def _open(settings: Settings) -> tuple[asyncio.StreamReader, asyncio.Strea
 
         context = tls_context(settings.tls)
     reader, writer = await asyncio.open_connection(settings.host, settings.port, ssl=context)
-    tune(writer.get_extra_info("socket"), keepalive=settings.socket_keepalive)
+    try:
+        tune(writer.get_extra_info("socket"), keepalive=settings.socket_keepalive)
+    except OSError:  # some systems say so when the other side has hung up
+        writer.transport.abort()
+        raise
     return reader, writer

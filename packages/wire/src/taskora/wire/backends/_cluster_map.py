@@ -26,6 +26,8 @@ SILENT_SECONDS: Final = 2.0
 # There are others to ask.
 _INFORMANT_TIMEOUT: Final = 2.0
 _SCAN_COUNT: Final = 1000
+# What servers say who do not know their own name: it is the one by which they were asked.
+_NO_HOST: Final = ("", "?")
 
 
 @record(kw_only=False, guarded=False)
@@ -106,7 +108,7 @@ class SlotMap:
         ranges: list[tuple[int, int, Address]] = []
         for first, last, (host, port, *_), *_ in reply:
             named = "" if host is None else host.decode()
-            ranges.append((first, last, Address(named if named not in ("", "?") else told_by.host, port)))
+            ranges.append((first, last, Address(told_by.host if named in _NO_HOST else named, port)))
         if not ranges:
             raise redis_errors.ClusterDownError(f"{told_by} knows of no slots")
         self._ranges, self.is_stale = tuple(sorted(ranges)), False
@@ -150,7 +152,7 @@ def routed(request: Request, slots: SlotMap) -> Flow[Any]:
 
 def target_of(error: redis_errors.AskError, sender: Address) -> Address:
     """The server that another one names instead of itself."""
-    return Address(error.host or sender.host, error.port)
+    return Address(sender.host if error.host in _NO_HOST else error.host, error.port)
 
 
 def refreshed(slots: SlotMap) -> Flow[None]:

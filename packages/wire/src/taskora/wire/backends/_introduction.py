@@ -1,10 +1,10 @@
 """Settings of a connection that a URL names, and what is said first on it. Without input or output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from taskora.contracts import UsageError
-from taskora.contracts.records import record
+from taskora.contracts.records import field, record
 from taskora.wire._call import Arg
 from taskora.wire.backends._redis_errors import ConnectionError as BrokenConnectionError
 from taskora.wire.backends._resp import CONNECT_TIMEOUT
@@ -23,14 +23,14 @@ class Settings:
     port: int = 6379
     path: str | None = None
     username: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     db: int = 0
     client_name: str | None = None
     protocol: int = 2
     socket_connect_timeout: float | None = None
     socket_keepalive: bool = True
     socket_read_size: int = 65_536
-    tls: Mapping[str, Any] | None = None
+    tls: Mapping[str, Any] | None = field(default=None, repr=False)
 
     @property
     def connect_seconds(self) -> float:
@@ -92,8 +92,11 @@ def introduction(settings: Settings) -> list[tuple[Arg, ...]]:
     return commands
 
 
-def check_introduction(replies: Sequence[Any]) -> None:
-    """Raises the first error that an introduction was answered with."""
-    for reply in replies[:-1]:  # the last is that to the courtesy
-        if isinstance(reply, Exception):
-            raise reply
+def check_reply(command: tuple[Arg, ...], reply: Any) -> None:
+    """Raises the error that a part of an introduction was answered with; nothing more may come after it.
+
+    A server that does not let us in says so once, whatever was asked, and hangs up.
+    """
+    is_refused = isinstance(reply, Exception)
+    if is_refused and (command is not _COURTESY or isinstance(reply, BrokenConnectionError)):
+        raise reply

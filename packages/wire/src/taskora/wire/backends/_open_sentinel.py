@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import unquote
 
 from taskora.contracts import UsageError
-from taskora.contracts.records import record
+from taskora.contracts.records import field, record
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
@@ -32,8 +32,8 @@ class Service:
     """Who knows the master, and the settings of connections: to the servers, and to those who know."""
 
     sentinels: Sentinels
-    options: dict[str, Any]
-    of_sentinels: dict[str, Any]
+    options: dict[str, Any] = field(repr=False)
+    of_sentinels: dict[str, Any] = field(repr=False)
 
     def async_factory(self, *, redis_py: bool) -> Callable[[], AsyncConnection]:
         """Makes connections for asyncio to the master.

@@ -117,6 +117,7 @@ class TryAgainError(ResponseError):
 _BY_CODE: Final[Mapping[str, Callable[[str], RedisError]]] = {
     "ASK": AskError,
     "CLUSTERDOWN": ClusterDownError,
+    "DENIED": ConnectionError,  # of somebody from another host; it hangs up then
     "LOADING": BusyLoadingError,
     "MASTERDOWN": MasterDownError,
     "MOVED": MovedError,
@@ -126,6 +127,7 @@ _BY_CODE: Final[Mapping[str, Callable[[str], RedisError]]] = {
     "OOM": OutOfMemoryError,
     "READONLY": ReadOnlyError,
     "TRYAGAIN": TryAgainError,
+    "UNBLOCKED": ConnectionError,  # a master has become a replica
     "WRONGPASS": AuthenticationError,
 }
 # Errors that have no code of their own.
@@ -137,8 +139,18 @@ _BY_WORDS: Final[Mapping[str, Callable[[str], RedisError]]] = {
 }
 
 
+# What follows is quoted from the request, and may be a password or a payload.
+_QUOTATION: Final = ", with args beginning with"
+
+
+def unquoted(words: str) -> str:
+    """What a server said, without what it quotes of the request."""
+    return words.partition(_QUOTATION)[0]
+
+
 def error_of(words: str) -> RedisError:
     """The error that a server answered with. Codes that have a class of their own are not in its message."""
+    words = unquoted(words)
     code, _, rest = words.partition(" ")
     if code == "ERR":
         return _BY_WORDS.get(rest, ResponseError)(rest)

@@ -119,7 +119,8 @@ def _our_errors() -> Generator[None]:
     try:
         yield
     except redis.RedisError as error:
-        raise _ours(error) from error
+        ours = _ours(error)
+        raise ours from (error if str(ours) == str(error) else None)  # a cause is printed too
 
 
 @contextmanager
@@ -141,11 +142,14 @@ def _refusals(connection: Any, options: Mapping[str, Any]) -> Generator[None]:
 
 def _ours(error: redis.RedisError) -> _redis_errors.RedisError:
     """The error of ours that has the name of redis-py's, or of the nearest kind above it."""
+    if type(error) is redis.ResponseError:  # it has fewer kinds than we have
+        return _redis_errors.error_of(str(error))
+    args = [_redis_errors.unquoted(word) if isinstance(word, str) else word for word in error.args]
     for kind in type(error).__mro__:
         ours: Any = getattr(_redis_errors, kind.__name__, None)
         if isinstance(ours, type) and issubclass(ours, _redis_errors.RedisError):
-            return ours(*error.args)
-    return _redis_errors.RedisError(*error.args)
+            return ours(*args)
+    return _redis_errors.RedisError(*args)
 
 
 def make_async(options: dict[str, Any]) -> Callable[[], AsyncRedisPyConnection]:

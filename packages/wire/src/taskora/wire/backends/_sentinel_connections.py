@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from taskora.wire._call import Arg
@@ -60,9 +61,8 @@ class AsyncMaster:
         server = self._server = self._make_server(address)
         try:
             await server.connect()
-            check_role(address, await _async_connections.exchange(server, _ROLE))
-        except redis_errors.NoPermissionError:
-            return  # a replica that is written to says so
+            with suppress(redis_errors.NoPermissionError):  # a replica that is written to says so
+                check_role(address, await _async_connections.exchange(server, _ROLE))
         except BaseException:
             self.abort()
             raise
@@ -118,9 +118,8 @@ class SyncMaster:
         server = self._server = self._make_server(address)
         try:
             server.connect()
-            check_role(address, _sync_connections.exchange(server, _ROLE))
-        except redis_errors.NoPermissionError:
-            return  # a replica that is written to says so
+            with suppress(redis_errors.NoPermissionError):  # a replica that is written to says so
+                check_role(address, _sync_connections.exchange(server, _ROLE))
         except BaseException:
             self.close()
             raise

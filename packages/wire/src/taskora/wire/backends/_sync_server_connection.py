@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from taskora.wire._call import Arg
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends._introduction import Settings, check_introduction, introduction
+from taskora.wire.backends._introduction import Settings, check_reply, introduction
 from taskora.wire.backends._replies import NOT_YET, Pushed, make_reader, pack, tune
 
 
@@ -40,7 +40,8 @@ class SyncServerConnection:
         try:
             commands = introduction(settings)
             self._write(b"".join(map(pack, commands)))
-            check_introduction([self._next(self._reply_seconds) for _ in commands])
+            for command in commands:
+                check_reply(command, self._next(self._reply_seconds))
         except BaseException:
             self.close()
             raise

@@ -8,6 +8,7 @@ from typing import Any, Final
 from taskora.wire.backends._redis_errors import TlsError
 
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_AUTHORITIES: Final = ("ssl_ca_certs", "ssl_ca_path", "ssl_ca_data")  # the order in which Python takes them
 # In alerts of the other side.
 _REJECTIONS: Final = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_NO_CERTIFICATE", "ALERT_UNKNOWN_CA")
 _REQUIREMENTS: Final = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -31,8 +32,15 @@ def tls_context(options: Mapping[str, Any]) -> ssl.SSLContext:
     if options.get("ssl_min_version") is not None:
         context.minimum_version = ssl.TLSVersion(options["ssl_min_version"])
     if options.get("ssl_ciphers"):
-        context.set_ciphers(options["ssl_ciphers"])
+        _choose(context, options["ssl_ciphers"])
     return context
+
+
+def _choose(context: ssl.SSLContext, ciphers: str) -> None:
+    try:
+        context.set_ciphers(ciphers)
+    except OSError as error:
+        raise _broken("ssl_ciphers", ciphers, "a list of ciphers that OpenSSL has", error) from error
 
 
 def check_files(options: Mapping[str, Any]) -> None:
@@ -47,15 +55,18 @@ def _load(context: ssl.SSLContext, options: Mapping[str, Any]) -> None:
     certificate = options.get("ssl_certfile", key)  # one file may hold both
     if certificate:
         try:
-            context.load_cert_chain(certificate, key, options.get("ssl_password"))
+            # Without a password OpenSSL would ask for one, at the terminal.
+            context.load_cert_chain(certificate, key, options.get("ssl_password") or "")
         except OSError as error:
             raise _broken("ssl_certfile", certificate, f"a file with a certificate that fits {key!r}", error) from error
-    authorities = [options.get(f"ssl_ca_{what}") for what in ("certs", "path", "data")]
-    if any(authorities):
+    authorities = {name: options[name] for name in _AUTHORITIES if options.get(name)}
+    if authorities:
         try:
-            context.load_verify_locations(*authorities)
-        except OSError as error:
-            raise _broken("ssl_ca_certs", authorities[0], "a file with certificates of authorities", error) from error
+            context.load_verify_locations(*map(authorities.get, _AUTHORITIES))
+        except (OSError, TypeError, ValueError) as error:
+            name, value = next(iter(authorities.items()))
+            what = "certificates" if name == "ssl_ca_data" else "a file with certificates"
+            raise _broken(name, value, f"{what} of authorities", error) from error
 
 
 def _check_file(name: str, path: str | None) -> None:
@@ -69,8 +80,9 @@ def _check_file(name: str, path: str | None) -> None:
         raise _broken(name, path, "a file that can be read", error) from error
 
 
-def _broken(name: str, value: object, rule: str, error: OSError) -> TlsError:
-    return TlsError(f"option {name} must be {rule}, got {value!r} ({error.strerror or error})")
+def _broken(name: str, value: object, rule: str, error: Exception) -> TlsError:
+    reason = getattr(error, "strerror", None) or error
+    return TlsError(f"option {name} must be {rule}, got {value!r} ({reason})")
 
 
 def refusal(error: BaseException, options: Mapping[str, Any], where: str) -> TlsError | None:

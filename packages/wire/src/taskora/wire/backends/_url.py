@@ -1,6 +1,7 @@
 """From the URL of a server, or of several, to the settings of connections."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
@@ -41,17 +42,24 @@ def read_url(url: str, *, more: frozenset[str] = frozenset()) -> dict[str, Any]:
     database = parts.path.strip("/")
     if parts.scheme != "unix" and database and not database.isdigit():
         raise UsageError("url path must be a database number, as in redis://localhost:6379/0")
+    if parts.scheme == "unix" and not parts.path:
+        raise UsageError("url names no socket, as in unix:///run/redis.sock")
     try:
         options = _options_of(parts)
     except ValueError:
-        raise UsageError("url cannot be read: an option after the ? has a value of the wrong type") from None
-    return _checked(options, parts.scheme, _SETTINGS | _TLS_SETTINGS | more)
+        raise UsageError("url cannot be read: an option after the ? has a value of the wrong type, or two") from None
+    known = _SETTINGS | _TLS_SETTINGS | more
+    if "@" in parts.query and not options.keys() <= known | _OF_CLIENTS | _ADDRESS:
+        raise unreadable()  # a password with a ? in it; nothing of it may be taken for a name
+    return _checked(options, parts.scheme, known)
 
 
 def _options_of(parts: SplitResult) -> dict[str, Any]:
     """As redis-py reads a URL, so that programs of both kinds can share one."""
     options: dict[str, Any] = {"scheme": parts.scheme}
-    for name, (value, *_) in parse_qs(parts.query).items():
+    for name, (value, *others) in parse_qs(parts.query, keep_blank_values=True).items():
+        if others:
+            raise ValueError(name)  # which of them is meant?
         options[name] = _PARSERS.get(name, str)(value)
     if parts.username:
         options["username"] = unquote(parts.username)
@@ -70,7 +78,29 @@ def _options_of(parts: SplitResult) -> dict[str, Any]:
 
 
 def _truth(word: str) -> bool:
+    if not word:
+        raise ValueError(word)
     return word.upper() not in ("0", "F", "FALSE", "N", "NO")
+
+
+def _natural(word: str) -> int:
+    if not word.isdigit():
+        raise ValueError(word)
+    return int(word)
+
+
+def _positive(word: str) -> int:
+    number = _natural(word)
+    if not number:
+        raise ValueError(word)
+    return number
+
+
+def _seconds(word: str) -> float:
+    seconds = float(word)
+    if not 0 <= seconds < inf:
+        raise ValueError(word)
+    return seconds
 
 
 def _requirement(word: str) -> str:
@@ -88,17 +118,23 @@ def _verify_flags(words: str) -> list[Any]:
     return [ssl.VerifyFlags[name] for name in names]
 
 
+def _tls_version(word: str) -> Any:
+    import ssl
+
+    return ssl.TLSVersion(int(word))
+
+
 _PARSERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    "db": int,
+    "db": _natural,
     "protocol": int,
-    "socket_connect_timeout": float,
+    "socket_connect_timeout": _seconds,
     "socket_keepalive": _truth,
-    "socket_read_size": int,
+    "socket_read_size": _positive,
     "ssl_cert_reqs": _requirement,
     "ssl_check_hostname": _truth,
     "ssl_exclude_verify_flags": _verify_flags,
     "ssl_include_verify_flags": _verify_flags,
-    "ssl_min_version": int,
+    "ssl_min_version": _tls_version,
 }
 
 
@@ -108,6 +144,8 @@ def _split(url: str) -> SplitResult:
         port_is_valid = parts.port != 0
     except ValueError:
         raise unreadable() from None
+    if parts.fragment:
+        raise unreadable()  # a password with a # in it, or else nothing that a server is asked for
     if not port_is_valid:
         raise UsageError.for_field("url port", 0, "from 1 to 65535")
     return parts
@@ -127,6 +165,8 @@ def _checked(options: dict[str, Any], scheme: str, known: frozenset[str]) -> dic
             del options[name]
         elif name not in known:
             raise UsageError.for_field("url option", name, "one of " + ", ".join(sorted(known)))
+        elif options[name] == "":
+            raise UsageError(f"url option {name} has no value: give it one, or leave it out")
         elif name in _TLS_SETTINGS and scheme != "rediss":
             raise UsageError(f"url option {name} is about TLS: begin the URL with rediss instead of {scheme}")
     protocol = options.get("protocol", 2)
