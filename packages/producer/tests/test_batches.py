@@ -1,12 +1,13 @@
 """Dispatching many jobs: one round trip per batch."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator
 
 from packages.producer.tests.playing import MANY, Order, Storage, Surface, anything, orders
-from taskora.contracts import BackendError, UsageError, ValidationError
+from taskora.contracts import BackendError, UsageError, ValidationError, define_task
 from taskora.producer import AsyncProducer
 from taskora.producer._dispatching import BATCH_BYTES, batch_length, batches
 from taskora.wire import NewJob
@@ -36,6 +37,15 @@ def test_items_have_options_of_their_own(surface: Surface, task: Any) -> None:
 def test_an_id_twice_in_one_batch_is_created_once(surface: Surface, task: Any) -> None:
     handles = surface.do(task.dispatch_many([task.item(Order("a"), job_id="x"), task.item(Order("b"), job_id="x")]))
     assert [handle.enqueued for handle in handles] == [True, False]
+
+
+def test_an_error_of_whatever_kind_says_at_which_item(surface: Surface, producer: Any) -> None:
+    names = {"eur": "eur"}
+    currency = Annotated[str, AfterValidator(lambda name: names[name])]
+    task = producer.register(define_task("rates", input=currency))
+    with pytest.raises(KeyError) as raised:
+        surface.do(task.dispatch_many(["eur", "gbp"]))
+    assert raised.value.__notes__ == ["item 1 of the batch; nothing was dispatched"]
 
 
 def test_an_iterator_will_do(surface: Surface, task: Any) -> None:

@@ -204,7 +204,7 @@ def test_a_batch_raises_its_first_rejection_that_asked_for_it_when_all_is_sent(s
     ]
     with pytest.raises(DuplicateJobError) as caught:
         surface.do(task.dispatch_many(items))
-    assert caught.value.__notes__ == ["item 5 of a batch of 7, all of which was sent"]
+    assert caught.value.__notes__ == ["item 4 of a batch of 7, all of which was sent"]
     assert surface.do(task.job("last").state()) == "waiting"
 
 

@@ -140,7 +140,7 @@ def raise_first_rejection(
     """Raises the first rejection of a batch's item that asked for it."""
     if Admission not in map(type, replies):
         return  # nothing but plain jobs
-    for position, (item, job, reply) in enumerate(zip(items, jobs, replies, strict=True), start=1):
+    for position, (item, job, reply) in enumerate(zip(items, jobs, replies, strict=True)):
         if not isinstance(item, DispatchItem) or not item.options.get("raise_on_reject", False):
             continue
         rejected = rejection(task, job, reply)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
-from taskora.contracts import Duration, TaskContract, UsageError, ValidationError, check_job_id, to_milliseconds
+from taskora.contracts import Duration, TaskContract, UsageError, check_job_id, to_milliseconds
 from taskora.producer._dispatching import (
     HIGHEST_PRIORITY,
     AnyJob,
@@ -72,7 +72,7 @@ class JobBuilder(Generic[I]):
                 if len(payload) > largest:
                     check_size(self._contract, self._rules, payload)
                 jobs.append(NewJob(job_id=job_id, data=payload, ttl_ms=ttl_ms))
-        except (TypeError, UsageError, ValidationError) as error:
+        except Exception as error:  # a validator of the user's may raise what it likes
             error.add_note(f"item {len(jobs)} of the batch; nothing was dispatched")
             raise
         return jobs

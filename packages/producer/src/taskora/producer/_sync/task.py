@@ -148,6 +148,8 @@ class BoundTask(Generic[I, O]):
         parts: when one fails, those before it stay, and the error's notes say which. Items with a `job_id` make the
         whole safe to repeat. `dispatch_stream` is for more items than anybody wants to hold.
 
+        What is raised about one item says which, counted from 0, in its notes.
+
         Raises:
             ValidationError: a payload does not fit the contract; nothing was sent.
             UsageError: an option breaks a rule; nothing was sent.
