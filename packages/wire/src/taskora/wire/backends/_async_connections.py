@@ -56,7 +56,7 @@ class AsyncConnections:
             clean = True
         except Exception as error:
             if is_transient(error):
-                await self._close_idle()
+                self._close_idle()
             else:
                 clean = isinstance(error, redis_errors.ResponseError) and connection.is_connected
             raise
@@ -91,7 +91,7 @@ class AsyncConnections:
         else:
             connection.abort()
 
-    async def _close_idle(self) -> None:
+    def _close_idle(self) -> None:
         connections, self._idle = self._idle, []
         for connection in connections:
             connection.abort()
@@ -99,9 +99,7 @@ class AsyncConnections:
     def leave(self) -> None:
         """Nobody needs the server any more: closes what is idle, and keeps no connection from now on."""
         self._is_left = True
-        connections, self._idle = self._idle, []
-        for connection in connections:
-            connection.abort()
+        self._close_idle()
 
     async def close(self) -> None:
         """Closes every connection, also those in use."""
