@@ -58,7 +58,12 @@ class Slot:
     other: Any
 
     def give(self, client: Any) -> None:
-        """Says on every server who holds the slot; nothing may be in it."""
+        """Says on every server who holds the slot; nothing may be in it.
+
+        Servers believe the claim with the highest epoch: without a new one, word of the old holder that is still under
+        way would take the slot from the new one, and each would name the other for ever.
+        """
+        client.execute_command("CLUSTER", "BUMPEPOCH")
         for each in (client, *(each for each in self.every if each is not client)):
             each.execute_command("CLUSTER", "SETSLOT", self.number, "NODE", _id(client))
 

@@ -241,6 +241,21 @@ def test_closing_ends_the_waits_of_other_threads(storage: Storage, monkeypatch: 
         wait.result(30)
 
 
+def test_closing_between_a_wait_and_its_first_look_says_that_the_producer_is_closed(redis_storage: Storage) -> None:
+    producer = Producer(redis_storage.url)
+    handle = producer.register(orders).dispatch(Order("a"))
+    run = producer._session.backend.run
+
+    def close_and_run(operation: Any) -> Any:
+        if isinstance(operation, ReadStatuses):
+            producer.close()
+        return run(operation)
+
+    producer._session.backend.run = close_and_run  # type: ignore[method-assign]
+    with pytest.raises(UsageError, match="this producer is closed"):
+        handle.result(timeout="20s")
+
+
 class Spy:
     """A backend that is another one, until the test breaks something."""
 

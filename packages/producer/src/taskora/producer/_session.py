@@ -131,6 +131,14 @@ class Session:
         return self._wait(lambda: workflow_ended(awaited, deadline), awaited, deadline)
 
     def _wait(self, waiting: Callable[[], Flow[R]], awaited: Awaited, deadline: Deadline) -> R:
+        try:
+            return self._wait_in_time(waiting, awaited, deadline)
+        except BackendError as error:
+            if self._closed:  # just before the wait asked for something
+                raise closed_error() from error
+            raise
+
+    def _wait_in_time(self, waiting: Callable[[], Flow[R]], awaited: Awaited, deadline: Deadline) -> R:
         feed, left_ms = self.open_feed(), deadline.left_ms()
         if not left_ms:  # no deadline, or one look
             return self.drive(waiting(), feed)
