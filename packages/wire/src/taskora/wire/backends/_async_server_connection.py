@@ -47,7 +47,9 @@ class AsyncServerConnection:
             commands = introduction(settings)
             self._writer.write(b"".join(map(pack, commands)))
             for command in commands:
-                check_reply(command, await self._next())
+                with settings.introducing():
+                    reply = await self._next()
+                check_reply(command, reply)
         except BaseException:
             self.abort()
             raise

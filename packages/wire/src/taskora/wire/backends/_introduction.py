@@ -1,6 +1,7 @@
 """Settings of a connection that a URL names, and what is said first on it. Without input or output."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from taskora.contracts import UsageError
@@ -57,6 +58,18 @@ class Settings:
         from taskora.wire.backends._tls import refusal
 
         return refusal(error, self.tls, self.where)
+
+    @contextmanager
+    def introducing(self) -> Generator[None]:
+        """While we have not been let in yet: over TLS, a connection that breaks then has probably not been accepted."""
+        try:
+            yield
+        except BrokenConnectionError as error:
+            if self.tls is None or type(error) is not BrokenConnectionError:
+                raise
+            from taskora.wire.backends._tls import cut_off
+
+            raise cut_off(error, self.tls) from error
 
 
 def read_settings(options: Mapping[str, Any]) -> Settings:

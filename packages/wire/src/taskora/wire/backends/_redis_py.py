@@ -29,6 +29,8 @@ _SYNC_CLASSES: Final[dict[type, type]] = {
     async_connections.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
 }
 _ASYNC_CLASSES: Final[dict[type, type]] = {sync: asyncio for asyncio, sync in _SYNC_CLASSES.items()}
+# What redis-py says of a connection that broke after it had been made.
+_ENDS: Final = ("Connection closed by server", " while reading from ", " while writing to ")
 _OURS: Final = frozenset(
     {
         "connection_class", "scheme", "max_connections", "socket_timeout", "retry", "retry_on_timeout",
@@ -131,12 +133,14 @@ def _refusals(connection: Any, options: Mapping[str, Any]) -> Generator[None]:
     except redis.RedisError as error:
         if not isinstance(connection, redis.SSLConnection | async_connections.SSLConnection):
             raise
-        from taskora.wire.backends._tls import check_files, refusal
+        from taskora.wire.backends._tls import check_files, cut_off, refusal
 
         refused = refusal(error.__context__ or error, options, f"{connection.host}:{connection.port}")
         if refused is not None:
             raise refused from error
         check_files(options)
+        if type(error) is redis.ConnectionError and any(words in str(error) for words in _ENDS):
+            raise cut_off(_redis_errors.ConnectionError(str(error)), options) from error
         raise
 
 

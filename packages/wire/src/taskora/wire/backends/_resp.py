@@ -28,6 +28,9 @@ _RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
 # One more try is for a connection that broke while nobody used it.
 _HASTY_PAUSES: Final = (0.0,)
 HASTY_TIMEOUT: Final = 2.0
+# A server that reads its data answers as soon as it can: it is waited for as long as for a reply.
+_FIRST_LOADING_PAUSES: Final = (0.1, 0.4)
+_LOADING_PAUSE: Final = 0.5
 _OLDEST_SERVER: Final = (7, 0)
 # Scripts are called by their SHA, and sent whole to a server that does not know it.
 _BY_NAME: Final = "EVALSHA"
@@ -110,14 +113,15 @@ class Requests:
             BackendError: it failed for good.
         """
         hasty = operation.comes_again
-        pauses = iter(_HASTY_PAUSES if hasty else _RETRY_PAUSES)
+        tries = _Tries(hasty=hasty)
         request = self.request_of(command.call, hasty=hasty)
         while True:
             if isinstance(error, redis_errors.NoScriptError) and request.args[0] == _BY_NAME:
                 request = replace(request, args=(_WHOLE, command.call.script.text, *request.args[2:]))
-            elif is_transient(error) and (pause := next(pauses, None)) is not None:
+            elif (pause := tries.pause_after(error)) is not None:
                 yield Pause(pause)
-                operation = operation.again()
+                if not isinstance(error, redis_errors.BusyLoadingError):  # that was not carried out, for certain
+                    operation = operation.again()
                 command = self.command(operation)
                 request = self.request_of(command.call, hasty=hasty)
             else:
@@ -128,6 +132,22 @@ class Requests:
                 error = failure
             else:
                 return command.decode(reply)
+
+
+class _Tries:
+    """How often what failed is tried again, and after which pauses."""
+
+    def __init__(self, *, hasty: bool = False) -> None:
+        seconds = HASTY_TIMEOUT if hasty else REPLY_TIMEOUT
+        steady = round((seconds - sum(_FIRST_LOADING_PAUSES)) / _LOADING_PAUSE)
+        self._broken: Final = iter(_HASTY_PAUSES if hasty else _RETRY_PAUSES)
+        self._loading: Final = iter((*_FIRST_LOADING_PAUSES, *(_LOADING_PAUSE,) * steady))
+
+    def pause_after(self, error: Exception) -> float | None:
+        """Seconds until the next try; None if there is none."""
+        if not is_transient(error):
+            return None
+        return next(self._loading if isinstance(error, redis_errors.BusyLoadingError) else self._broken, None)
 
 
 def carry_out(operation: Operation[R], requests: Requests, perform: Callable[[Any], Any]) -> R:
@@ -155,7 +175,8 @@ def check_server() -> Flow[None]:
 
 
 def _server_info() -> Flow[bytes]:
-    for pause in (*_RETRY_PAUSES, None):
+    tries = _Tries()
+    while True:
         try:
             info: bytes = yield Request(("INFO", "server"))
         except redis_errors.NoPermissionError:
@@ -163,12 +184,12 @@ def _server_info() -> Flow[bytes]:
         except BackendError:
             raise
         except Exception as error:
-            if pause is None or not is_transient(error):
+            pause = tries.pause_after(error)
+            if pause is None:
                 raise translate(error) from error
             yield Pause(pause)
         else:
             return info
-    return b""
 
 
 def _server_version(info: bytes) -> tuple[int, ...] | None:
@@ -205,6 +226,8 @@ def translate(error: BaseException | None) -> BackendError:
         return BackendError(
             f"the server is out of memory ({text}): free memory or raise maxmemory, nothing was written"
         )
+    if isinstance(error, redis_errors.BusyLoadingError):
+        return BackendError(f"the server is loading its data ({text}): wait until it has done so")
     if error is not None and is_transient(error):
         return BackendError(f"the server cannot be reached ({text}): check that it runs and that the address is right")
     return BackendError(f"the server refused a request ({text})", is_permanent=not str(error).startswith(_PASSING))

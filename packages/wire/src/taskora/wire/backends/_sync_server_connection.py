@@ -39,9 +39,12 @@ class SyncServerConnection:
         self._parser = make_reader()
         try:
             commands = introduction(settings)
-            self._write(b"".join(map(pack, commands)))
+            with settings.introducing():
+                self._write(b"".join(map(pack, commands)))
             for command in commands:
-                check_reply(command, self._next(self._reply_seconds))
+                with settings.introducing():
+                    reply = self._next(self._reply_seconds)
+                check_reply(command, reply)
         except BaseException:
             self.close()
             raise

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from taskora.wire.backends._redis_errors import ConnectionError as BrokenConnectionError
 from taskora.wire.backends._redis_errors import TlsError
 
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -100,3 +101,15 @@ def refusal(error: BaseException, options: Mapping[str, Any], where: str) -> Tls
             f"the server trusts, got {options.get('ssl_certfile')!r}"
         )
     return None
+
+
+def cut_off(error: BrokenConnectionError, options: Mapping[str, Any]) -> BrokenConnectionError:
+    """What to say where a connection broke before the server had let us in.
+
+    With TLS 1.3 our side is done before the server has looked at our certificate. One that hangs up then may be done
+    with the connection before its reason has arrived.
+    """
+    return BrokenConnectionError(
+        f"{error} That was at the end of the TLS handshake: the server may want a certificate that it trusts in option "
+        f"ssl_certfile, got {options.get('ssl_certfile')!r}"
+    )
