@@ -8,6 +8,16 @@ export UV_PYTHON_DOWNLOADS := never
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 unexport VIRTUAL_ENV
 
+# Another Python, in an environment of its own: make test PYTHON=3.13, or a path of one.
+ifeq ($(origin PYTHON), command line)
+export UV_PYTHON := $(PYTHON)
+export UV_PROJECT_ENVIRONMENT := .venv-$(notdir $(PYTHON))
+endif
+# Another server: make test SERVER=/usr/bin/redis-server.
+ifeq ($(origin SERVER), command line)
+export TASKORA_TEST_SERVER := $(abspath $(SERVER))
+endif
+
 .PHONY: demo test test-long check bench bench-peers fmt sync clean
 
 # The demo on an embedded server, without the development tools.
@@ -52,7 +62,7 @@ sync: $(UV)
 	$(UV) sync --frozen
 
 clean:
-	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
+	rm -rf .venv .venv-* .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist
 	find packages tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):

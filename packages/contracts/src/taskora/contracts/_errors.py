@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from reprlib import Repr
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from taskora.contracts.records import record
 
@@ -17,8 +17,6 @@ _URL_PASSWORD_PARAMETER: Final = re.compile(r"(?:(?<=[?&]password=)|(?<=[?&]sent
 # reprlib, not repr: it never walks the whole of a large payload, and survives a __repr__ that raises.
 _preview = Repr()
 _preview.maxstring = _preview.maxother = _preview.maxlong = _PREVIEW_LENGTH
-
-_Error = TypeVar("_Error", bound="TaskoraError")
 
 
 def preview(value: object) -> str:
@@ -33,7 +31,7 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _PREVIEW_LENGTH else f"{text[: _PREVIEW_LENGTH - 3]}..."
 
 
-def _restore(cls: type[_Error], args: tuple[object, ...]) -> _Error:
+def _restore(cls: type[TaskoraError], args: tuple[object, ...]) -> TaskoraError:
     error = cls.__new__(cls)
     error.args = args
     return error
