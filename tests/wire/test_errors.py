@@ -24,6 +24,8 @@ from taskora.wire import (
 )
 from taskora.wire.backends import Transport, open_backend, open_sync_backend
 from taskora.wire.backends import _redis_errors as redis_errors
+from taskora.wire.backends._redis_errors import OutOfMemoryError, ReadOnlyError, ResponseError
+from taskora.wire.backends._redis_errors import error_of as error_of_words
 from taskora.wire.backends._resp import Request, check_server, translate
 from tests.servers import Server
 
@@ -165,8 +167,9 @@ def test_a_server_without_memory_still_settles_jobs(
 @pytest.mark.parametrize(
     ("info", "accepted"),
     [
-        (b"# Server\r\nredis_version:6.2.14\r\n", False),
+        (b"# Server\r\nredis_version:6.0.16\r\n", False),
         (b"redis_version:5.0\r\n", False),
+        (b"redis_version:6.2.14\r\n", True),
         (b"redis_version:7.0.0\r\n", True),
         (b"redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.0.0\r\n", True),
         (b"redis_version:8.2\r\n", True),
@@ -179,7 +182,26 @@ def test_a_server_that_is_too_old(info: bytes, accepted: bool) -> None:
     assert next(flow) == Request(("INFO", "server"))
     with pytest.raises(StopIteration if accepted else BackendError) as caught:
         flow.send(info)
-    assert accepted or "taskora needs Redis 7.0 or Valkey 7.2 or newer: upgrade the server" in str(caught.value)
+    assert accepted or "taskora needs Redis 6.2 or Valkey 7.2 or newer: upgrade the server" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        ("@user_script: 1: -READONLY You can't write.", ReadOnlyError, "You can't write."),
+        ("@user_script: 1: -OOM command not allowed", OutOfMemoryError, "command not allowed"),
+        ("@user_script: 1: -NOREPLICAS Not enough good replicas", ResponseError, "NOREPLICAS Not enough good replicas"),
+        ("WRONGTYPE Operation against a key", ResponseError, "WRONGTYPE Operation against a key"),
+        ("user_script:1: attempt to index local 'a'", ResponseError, "user_script:1: attempt to index local 'a'"),
+    ],
+)
+@pytest.mark.parametrize("code", ["ERR ", ""], ids=["ours", "redis-py"])
+def test_an_error_within_a_script_of_redis_6_is_that_of_newer_servers(
+    said: str, kind: type[Exception], words: str, code: str
+) -> None:
+    error = error_of_words(f"{code}Error running script (call to f_{'0a' * 20}): @user_script:1: {said}")
+    assert type(error) is kind
+    assert str(error) == f"{words} script: {'0a' * 20}, on @user_script:1."
 
 
 @pytest.mark.parametrize("opener", [open_backend, open_sync_backend])

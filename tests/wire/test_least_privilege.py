@@ -72,7 +72,9 @@ async def test_the_rules_of_the_guide_are_enough(users: Server, redis_raw: redis
         await aeventually(lambda: ticks)
         assert [info.name for info in await producer.schedules.list()]
     client: Any = redis_raw
-    assert client.execute_command("ACL", "LOG") == []
+    refused = [entry[b"object"] for entry in client.execute_command("ACL", "LOG")]
+    # Redis 6.2 does not have the command that names our library, and cannot be told to allow it.
+    assert set(refused) <= ({b"client"} if users.version.startswith("6.2.") else set())
 
 
 @pytest.mark.parametrize("user", ["producer", "worker"])

@@ -186,7 +186,12 @@ def _ended_or_blocked(waiting: "asyncio.Task[None]", client: redis.Redis) -> boo
 
 
 @pytest.mark.usefixtures("shared")
-@pytest.mark.parametrize("modest", [["-client|id"], ["-client|unblock"]], indirect=True, ids=["no-id", "no-unblock"])
+@pytest.mark.parametrize(
+    "modest",
+    [["-client", "+client|unblock"], ["-client", "+client|id"]],
+    indirect=True,
+    ids=["no-id", "no-unblock"],
+)
 async def test_who_may_not_be_unblocked_waits_over_connections_of_its_own(modest: str, redis_raw: redis.Redis) -> None:
     backend = open_backend(modest)
     await backend.run(CountJobs(task="t"))

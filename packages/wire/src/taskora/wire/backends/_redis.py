@@ -28,7 +28,7 @@ _QUIET_SECONDS: Final = 15.0
 
 
 class RedisBackend:
-    """A standalone Redis 7.0 or Valkey server, or newer.
+    """A standalone Redis 6.2 or Valkey server, or newer.
 
     Connects on first use, and checks then that server and keyspace can be used. Belongs to one event loop.
     Commands that answer at once travel over `commands`, if it is given; those that block over `connections`.

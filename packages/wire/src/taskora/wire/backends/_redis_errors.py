@@ -23,6 +23,7 @@ RedisError
 ```
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -141,6 +142,11 @@ _BY_WORDS: Final[Mapping[str, Callable[[str], RedisError]]] = {
 
 # What follows is quoted from the request, and may be a password or a payload.
 _QUOTATION: Final = ", with args beginning with"
+# Redis 6.2 wraps what went wrong within a script, newer servers append where that was.
+_WRAPPED: Final = re.compile(
+    r"(?:ERR )?Error running script \(call to f_(?P<sha>\w+)\): @user_script:(?P<line>\d+): "
+    r"(?:@user_script: \d+: )?-?(?P<said>.*)"
+)
 
 
 def unquoted(words: str) -> str:
@@ -150,9 +156,14 @@ def unquoted(words: str) -> str:
 
 def error_of(words: str) -> RedisError:
     """The error that a server answered with. Codes that have a class of their own are not in its message."""
-    words = unquoted(words)
+    words = _unwrapped(unquoted(words))
     code, _, rest = words.partition(" ")
     if code == "ERR":
         return _BY_WORDS.get(rest, ResponseError)(rest)
     kind = _BY_CODE.get(code)
     return ResponseError(words) if kind is None else kind(rest)
+
+
+def _unwrapped(words: str) -> str:
+    found = _WRAPPED.fullmatch(words)
+    return words if found is None else f"{found['said']} script: {found['sha']}, on @user_script:{found['line']}."

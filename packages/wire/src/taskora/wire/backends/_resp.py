@@ -31,7 +31,7 @@ HASTY_TIMEOUT: Final = 2.0
 # A server that reads its data answers as soon as it can: it is waited for as long as for a reply.
 _FIRST_LOADING_PAUSES: Final = (0.1, 0.4)
 _LOADING_PAUSE: Final = 0.5
-_OLDEST_SERVER: Final = (7, 0)
+_OLDEST_SERVER: Final = (6, 2)
 # Scripts are called by their SHA, and sent whole to a server that does not know it.
 _BY_NAME: Final = "EVALSHA"
 _WHOLE: Final = "EVAL"
@@ -47,7 +47,7 @@ TRANSIENT: Final = (
     OSError,
     EOFError,  # also asyncio's for an incomplete read
 )
-# Valkey's and Redis 7.0's words; neither has a code of its own when a script runs into the rights of its user.
+# When a script runs into the rights of its user: words of Valkey and Redis 8, and of Redis 6.2 and 7. None is a code.
 _FORBIDDEN_IN_SCRIPT: Final = ("ACL failure in script", "The user executing the script can't")
 # Words of a server that cannot do this now, and may be able to later.
 _PASSING: Final = ("BUSY", "MISCONF", "NOREPLICAS", "LOADING", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "READONLY")
@@ -164,12 +164,12 @@ def check_server() -> Flow[None]:
     """Refuses servers that are too old. Where `INFO` is not allowed, the first script decides.
 
     Raises:
-        BackendError: the server is older than Redis 7.0.
+        BackendError: the server is older than Redis 6.2.
     """
     version = _server_version((yield from _server_info()))
     if version is not None and version < _OLDEST_SERVER:
         raise BackendError(
-            f"the server speaks Redis {'.'.join(map(str, version))}, taskora needs Redis 7.0 or Valkey 7.2 or newer: "
+            f"the server speaks Redis {'.'.join(map(str, version))}, taskora needs Redis 6.2 or Valkey 7.2 or newer: "
             "upgrade the server"
         )
 
