@@ -104,7 +104,7 @@ def watched(kind: str, *, password: str = "", sentinel_password: str = "") -> Ge
         secret = ("--requirepass", password, "--masterauth", password) if password else ()
         common = ("--repl-diskless-sync-delay", "0", *secret)
         master = stack.enter_context(running(kind, *common, password=password))
-        follow = ("--replicaof", f"127.0.0.1 {master.port}")
+        follow = ("--replicaof", "127.0.0.1", str(master.port))
         replica = stack.enter_context(running(kind, *common, *follow, password=password))
         ports = tuple(
             stack.enter_context(_sentinel(kind, master, password, sentinel_password)) for _ in range(SENTINELS)

@@ -11,6 +11,8 @@ from taskora.cli._main import run
 from taskora.contracts import UsageError
 from tests.cli.programs import write_module
 
+# Since Python 3.14 annotations are evaluated when somebody asks, and need no quotes.
+ONLY_CHECKERS_KNOW = "Unknown" if sys.version_info >= (3, 14) else "'Unknown'"
 MODULE = [
     "from taskora.worker import Worker",
     "worker = Worker('memory://loading')",
@@ -18,6 +20,7 @@ MODULE = [
     "    inner = Worker('memory://loading')",
     "def make(): return Worker('memory://loading', prefix='made')",
     "def with_default(url='memory://loading'): return Worker(url)",
+    f"def annotated(url: {ONLY_CHECKERS_KNOW} = 'memory://loading') -> {ONLY_CHECKERS_KNOW}: return Worker(url)",
     "def needs(argument): return Worker('memory://loading')",
     "def breaks(): return 1 / 0",
     "async def coroutine(): return worker",
@@ -59,7 +62,7 @@ def test_the_attribute_is_worker_unless_another_one_is_named() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("name", ["make", "with_default"])
+@pytest.mark.parametrize("name", ["make", "with_default", "annotated"])
 def test_a_function_without_required_arguments_makes_the_worker(name: str) -> None:
     assert load_worker(f"shop.jobs:{name}") is not load_worker(f"shop.jobs:{name}")
 

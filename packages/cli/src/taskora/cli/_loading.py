@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 import traceback
+from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
 from types import ModuleType
@@ -83,12 +84,20 @@ def _made_by(factory: object, target: str) -> object:
         raise _broken(f"{target} cannot make its worker", error) from error
 
 
-def _takes_nothing(factory: object) -> bool:
+def _takes_nothing(factory: Callable[..., object]) -> bool:
     try:
-        inspect.signature(factory).bind()  # type: ignore[arg-type]  # asked after callable()
+        _signature_of(factory).bind()
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _signature_of(factory: Callable[..., object]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):  # annotations are evaluated when somebody asks, and may be for type checkers only
+        from annotationlib import Format
+
+        return inspect.signature(factory, annotation_format=Format.FORWARDREF)
+    return inspect.signature(factory)
 
 
 def _broken(what: str, error: Exception) -> UsageError:

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
@@ -59,13 +60,14 @@ def wants_context(handler: Callable[..., Any], *, task: str) -> bool:
     Raises:
         UsageError: it takes neither one nor two positional arguments.
     """
-    parameters = signature_of(handler, task=task).parameters.values()
+    signature = signature_of(handler, task=task)
+    parameters = signature.parameters.values()
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in positional if p.default is p.empty]
     keyword_only = [p for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     takes_any = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     if keyword_only or len(required) > 2 or (not positional and not takes_any):
-        raise UsageError(f"handler of task {task!r} must take (data) or (data, ctx), got {inspect.signature(handler)}")
+        raise UsageError(f"handler of task {task!r} must take (data) or (data, ctx), got {signature}")
     return len(required) == 2 or (len(positional) >= 2 and positional[1].name in ("ctx", "context"))
 
 
@@ -96,12 +98,16 @@ def _may_be_list(annotation: object) -> bool:
 
 
 def signature_of(handler: Callable[..., Any], *, task: str) -> inspect.Signature:
-    """What a handler takes.
+    """What a handler takes. Its annotations may name what only type checkers know.
 
     Raises:
         UsageError: it does not say, as some functions that are written in C.
     """
     try:
+        if sys.version_info >= (3, 14):  # they are evaluated when somebody asks
+            from annotationlib import Format
+
+            return inspect.signature(handler, annotation_format=Format.FORWARDREF)
         return inspect.signature(handler)
     except (ValueError, TypeError) as error:
         raise UsageError(f"handler of task {task!r} must be a function with a signature: {error}") from error
