@@ -87,4 +87,5 @@ def connected_backend(make: Callable[[], Any]) -> RedisBackend:
     def no_blocking() -> SyncBackend:
         raise AssertionError("nothing here leaves the event loop")
 
-    return RedisBackend(Lines(make), no_blocking, keyspace=Keyspace(), commands=Multiplexer(make))
+    commands = Multiplexer(make)
+    return RedisBackend(Lines(make, commands), no_blocking, keyspace=Keyspace(), commands=commands)

@@ -77,8 +77,8 @@ class _Node:
         self.connections.leave()
 
     async def close(self) -> None:
+        await self.connections.close()  # before the commands: it has the server let go of who is blocked
         await self.commands.close()
-        await self.connections.close()
 
 
 class AsyncCluster:

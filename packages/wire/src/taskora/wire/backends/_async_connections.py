@@ -1,7 +1,7 @@
 """Connections of the asyncio backend: made on demand, kept, and thrown away when anything went wrong on them."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final
@@ -11,6 +11,8 @@ from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._resp import Request, closed, is_transient
 
 _CONCURRENT_COMMANDS: Final = 16
+# How long closing waits for what has to be done before.
+LAST_SECONDS: Final = 1.0
 
 
 class AsyncConnections:
@@ -129,3 +131,15 @@ async def exchange(connection: AsyncConnection, request: Request, *, pushed: boo
             return await connection.read(pushed=pushed)
     except TimeoutError as error:
         raise redis_errors.TimeoutError(f"no reply within {request.timeout:g}s") from error
+
+
+async def finish(chores: Iterable[asyncio.Task[None]]) -> None:
+    """Gives what somebody should do before all is closed a moment to end."""
+    tasks = list(chores)
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=LAST_SECONDS)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late)

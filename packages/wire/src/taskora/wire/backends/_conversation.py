@@ -98,6 +98,18 @@ class Conversation(asyncio.Protocol):
             self._send(reply, packed, request.timeout)
         return reply
 
+    def take_over(self, reply: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        """The reply that a caller has left behind, for somebody else: the same if it had come, else another future."""
+        if not reply.cancelled():
+            return reply
+        taken: asyncio.Future[Any] = self._loop.create_future()
+        for place, (asked, deadline, size) in enumerate(self._asked):
+            if asked is reply:
+                self._asked[place] = (taken, deadline, size)
+                return taken
+        _fail(taken, _copy(self._ended or _given_up()))
+        return taken
+
     def _is_full(self) -> bool:
         return self._paused or len(self._asked) >= MOST_REQUESTS or self._bytes_asked >= MOST_BYTES
 

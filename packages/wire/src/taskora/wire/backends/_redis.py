@@ -136,9 +136,9 @@ class RedisBackend:
     async def close(self) -> None:
         """Closes all connections of this backend."""
         await self._checking.cancel()
-        await self._commands.close()
-        await self._connections.close()
         await self._wake_ups.close()
+        await self._connections.close()  # before the commands: it has the server let go of who is blocked
+        await self._commands.close()
 
 
 async def _messages(connection: AsyncConnection, channels: Mapping[str, str]) -> AsyncIterator[Cancellation]:

@@ -233,11 +233,26 @@ def translate(error: BaseException | None) -> BackendError:
     return BackendError(f"the server refused a request ({text})", is_permanent=not str(error).startswith(_PASSING))
 
 
-def marker_request(marker_keys: Sequence[str], timeout_ms: float) -> Request:
+@record(kw_only=False, guarded=False)
+class TokenRequest(Request):
+    """Waits for a wake-up token, and takes it."""
+
+    def undone(self, token: Sequence[Any]) -> Request:
+        """Puts a token back that was taken for nobody; one that has come meanwhile and is due earlier stays."""
+        marker_key, member, score = token
+        return put_back_request(marker_key.decode(), float(score), member)
+
+
+def marker_request(marker_keys: Sequence[str], timeout_ms: float) -> TokenRequest:
     """Waits for a wake-up token of some tasks. A timeout of 0 would block for ever."""
     seconds = max(timeout_ms, 1.0) / 1000
     words = ("BZPOPMIN", *marker_keys, f"{seconds:.3f}")
-    return Request(words, timeout=seconds + BLOCK_MARGIN, key=marker_keys[0])
+    return TokenRequest(words, timeout=seconds + BLOCK_MARGIN, key=marker_keys[0])
+
+
+def put_back_request(marker_key: str, score: float, member: Arg = "0") -> Request:
+    """Puts a wake-up token back, unless there is one that is due earlier."""
+    return Request(("ZADD", marker_key, "LT", f"{score:.0f}", member), key=marker_key)
 
 
 def events_request(keyspace: Keyspace, positions: dict[str, str], block_ms: int, limit: int) -> Request:

@@ -92,4 +92,5 @@ def open_lines(make: Callable[[], AsyncConnection], *, fast: bool) -> tuple["Asy
     from taskora.wire.backends._lines import Lines
     from taskora.wire.backends._multiplexer import Multiplexer
 
-    return Lines(make), Multiplexer(make)
+    commands = Multiplexer(make)
+    return Lines(make, commands), commands

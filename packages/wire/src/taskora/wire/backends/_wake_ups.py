@@ -8,6 +8,7 @@ from typing import Any, Final
 from taskora.contracts import BackendError
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _resp
+from taskora.wire.backends._async_connections import finish
 from taskora.wire.backends._resp import Request
 from taskora.wire.backends._transport import Ask, Commands, Connections, Lend
 
@@ -51,7 +52,7 @@ class WakeUps:
             self._own -= 1
 
     async def close(self) -> None:
-        """Ends what runs in the background; the connections are closed by now."""
+        """Ends what runs in the background; the connections are still there for the tokens."""
         await self._shared.close()
 
 
@@ -147,7 +148,7 @@ class _SharedWait:
 
     def _put_back(self, marker_key: str, score: float | None) -> None:
         if score is not None:
-            self._run(self._give(Request(("ZADD", marker_key, "LT", f"{score:.0f}", "0"))))
+            self._run(self._give(_resp.put_back_request(marker_key, score)))
 
     async def _give(self, request: Request) -> None:
         try:
@@ -191,11 +192,12 @@ class _SharedWait:
 
     async def close(self) -> None:
         """Ends what runs in the background."""
-        tasks = [task for task in (self._listener, self._freer, *self._chores) if task is not None]
+        tasks = [task for task in (self._listener, self._freer) if task is not None]
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await finish(self._chores)
         self._end_all(_resp.closed())
 
 
