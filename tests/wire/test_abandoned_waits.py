@@ -229,7 +229,7 @@ async def test_a_job_that_comes_after_a_wait_was_left_leaves_its_token_to_others
     marker = Keyspace().task("t").marker_key
     for turn in range(20):
         waiting = asyncio.create_task(backend.wait_for_work("t", timeout_ms=LONG_MS, now_ms=0))
-        await aeventually(lambda: redis_raw.info("clients")["blocked_clients"] == 1)  # type: ignore[index]
+        await aeventually(lambda: redis_raw.info("clients")["blocked_clients"] == 1)
         enqueue = Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id=str(turn), data=b"1")])
         enqueueing = asyncio.create_task(backend.run(enqueue))
         waiting.cancel()
