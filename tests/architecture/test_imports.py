@@ -56,9 +56,16 @@ def test_a_producer_brings_nothing_that_only_workers_and_tools_need(program: str
     assert brought & {"pydantic", "tempfile", "uuid", "zoneinfo"} == set()
 
 
+@pytest.mark.parametrize("program", [PRODUCER, ASYNC_PRODUCER], ids=["threads", "asyncio"])
+def test_a_producer_brings_nothing_of_workflows_schedules_events_and_workers(program: str) -> None:
+    brought = loaded_by(f"{DECLARED}{program}producer.register(task)")
+    unused = ("workflow", "schedule", "run_operations", "run_commands", "worker", "producer._events", "event_cursor")
+    assert [name for name in brought if name.startswith("taskora.") and any(word in name for word in unused)] == []
+
+
 def test_a_producer_of_threads_brings_nothing_of_asyncio() -> None:
     brought = loaded_by(PRODUCER)
-    assert brought & {"asyncio", "ssl", "taskora.wire.backends._redis"} == set()
+    assert brought & {"asyncio", "ssl", "concurrent", "logging", "taskora.wire.backends._redis"} == set()
     assert not any(name.startswith("taskora.producer._async") for name in brought)
 
 

@@ -16,6 +16,7 @@ PACKAGES = (
     "taskora.producer",
     "taskora.testing",
     "taskora.wire",
+    "taskora.wire._operations",
     "taskora.wire.backends",
     "taskora.worker",
 )

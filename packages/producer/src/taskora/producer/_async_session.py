@@ -4,17 +4,14 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from taskora.contracts import BackendError, TaskContract, UsageError
 from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline, closed_error
 from taskora.producer._dispatching import AnyJob, Reply, batch_length, batches, enqueue, left_behind
-from taskora.producer._event_cursor import EventCursor
-from taskora.producer._events import AnyJobEvent
 from taskora.producer._group_commit import GroupCommit
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._waiting import ResultHub, Seen
-from taskora.producer._workflow_waiting import has_ended, look_at_workflow
 from taskora.wire import (
     Backend,
     EventFeed,
@@ -25,11 +22,15 @@ from taskora.wire import (
     Pause,
     Serializer,
     Together,
-    WorkflowStatus,
     drive_async,
     may_pass,
 )
 from taskora.wire.backends import Target, open_backend
+
+if TYPE_CHECKING:
+    from taskora.producer._event_cursor import EventCursor
+    from taskora.producer._events import AnyJobEvent
+    from taskora.wire import WorkflowStatus
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -183,13 +184,15 @@ class AsyncSession:
         async with waiting_for(task, job_id):
             return await line.hub.wait(task, job_id, deadline)
 
-    async def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> WorkflowStatus | None:
+    async def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> "WorkflowStatus | None":
         """Waits for the end of a workflow."""
+        from taskora.producer._workflow_waiting import has_ended, look_at_workflow
+
         self.check_open()
         line = self._line
         waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
 
-        async def look() -> Seen[WorkflowStatus | None] | None:
+        async def look() -> "Seen[WorkflowStatus | None] | None":
             status = await self.drive(look_at_workflow(awaited.id))
             return Seen(status) if has_ended(status) else None
 
@@ -203,7 +206,7 @@ class AsyncSession:
         self._line.feeds.add(feed)
         return feed
 
-    async def next_events(self, cursor: EventCursor, feed: EventFeed) -> list[AnyJobEvent[Any]]:
+    async def next_events(self, cursor: "EventCursor", feed: EventFeed) -> "list[AnyJobEvent[Any]]":
         """Some events, as soon as there are any; none once the producer is closed."""
         while not self.closed:
             try:

@@ -1,7 +1,7 @@
 """Cancelling a job."""
 
 from taskora.contracts import JobState
-from taskora.wire import Cancel, CancelReply, EndedStep, Flow, ReadLinks, ask, settle_steps
+from taskora.wire import Cancel, CancelReply, Flow, ReadLinks, ask
 
 
 def cancel_job(task: str, job_id: str, reason: str) -> Flow[bool]:
@@ -14,6 +14,8 @@ def cancel_job(task: str, job_id: str, reason: str) -> Flow[bool]:
         return reply is CancelReply.REQUESTED
     (link,) = yield from ask(ReadLinks(task=task, job_ids=(job_id,)))
     if link is not None:
+        from taskora.wire import EndedStep, settle_steps
+
         step = EndedStep(task=task, job_id=job_id, link=link, state=JobState.CANCELLED, cancel_reason=reason)
         yield from settle_steps((step,))
     return True

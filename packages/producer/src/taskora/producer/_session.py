@@ -3,17 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, JobTimeoutError, TaskContract, UsageError
 from taskora.producer._awaiting import LAST_LOOK_S, Awaited, AwaitEvents, Deadline, closed_error
-from taskora.producer._bounding import within
 from taskora.producer._dispatching import AnyJob, Reply, batches, enqueue, left_behind
-from taskora.producer._event_cursor import EventCursor
-from taskora.producer._events import AnyJobEvent
 from taskora.producer._payload import Payloads, check_serializer
 from taskora.producer._results import job_ended
-from taskora.producer._workflow_waiting import workflow_ended
 from taskora.wire import (
     Flow,
     JobStatus,
@@ -24,11 +20,15 @@ from taskora.wire import (
     StreamEvent,
     SyncBackend,
     Together,
-    WorkflowStatus,
     drive,
 )
 from taskora.wire.backends import SyncTarget as Target
 from taskora.wire.backends import open_sync_backend
+
+if TYPE_CHECKING:
+    from taskora.producer._event_cursor import EventCursor
+    from taskora.producer._events import AnyJobEvent
+    from taskora.wire import WorkflowStatus
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -126,8 +126,10 @@ class Session:
         """Waits for the end of a job, and not much longer than the deadline even for a server that does not answer."""
         return self._wait(lambda: job_ended(task, job_id, deadline), Awaited(task, job_id), deadline)
 
-    def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> WorkflowStatus | None:
+    def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> "WorkflowStatus | None":
         """Waits for the end of a workflow."""
+        from taskora.producer._workflow_waiting import workflow_ended
+
         return self._wait(lambda: workflow_ended(awaited, deadline), awaited, deadline)
 
     def _wait(self, waiting: Callable[[], Flow[R]], awaited: Awaited, deadline: Deadline) -> R:
@@ -142,6 +144,8 @@ class Session:
         feed, left_ms = self.open_feed(), deadline.left_ms()
         if not left_ms:  # no deadline, or one look
             return self.drive(waiting(), feed)
+        from taskora.producer._bounding import within
+
         seconds = left_ms / 1000 + LAST_LOOK_S
         try:
             return within(seconds, lambda left: self.drive(waiting(), feed, left))
@@ -155,7 +159,7 @@ class Session:
         self.check_open()
         return Feed(self.backend)
 
-    def next_events(self, cursor: EventCursor, feed: Feed) -> list[AnyJobEvent[Any]]:
+    def next_events(self, cursor: "EventCursor", feed: Feed) -> "list[AnyJobEvent[Any]]":
         """Some events, as soon as there are any; none once the producer is closed."""
         while not self._closed:
             try:

@@ -91,6 +91,14 @@ class JobRecord:
     parked_reason: ParkedReason | None = None
 
 
+@record(guarded=False)
+class StepLink:
+    """Where a job belongs: to which workflow, and as which of its steps."""
+
+    workflow_id: str
+    step: int
+
+
 def text_of(value: bytes | None) -> str | None:
     """Text of a stored field; bytes that are not UTF-8 are shown, not refused."""
     return None if value is None else value.decode("utf-8", "backslashreplace")
@@ -104,6 +112,14 @@ def integer_of(value: bytes | None) -> int | None:
         return int(value)
     except ValueError:
         return None
+
+
+def link_of(workflow_id: bytes | None, step: bytes | None) -> StepLink | None:
+    """Decodes where a job belongs; None for one that is no step."""
+    number = integer_of(step)
+    if not workflow_id or number is None:
+        return None
+    return StepLink(workflow_id=text_of(workflow_id) or "", step=number)
 
 
 def state_of(value: bytes | None) -> JobState | None:

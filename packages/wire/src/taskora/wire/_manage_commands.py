@@ -95,3 +95,17 @@ def _handshake(operation: op.Handshake, keyspace: Keyspace, now_ms: int | None) 
 @builds(op.ReadMigrationLock)
 def _read_migration_lock(_operation: op.ReadMigrationLock, keyspace: Keyspace, _now_ms: int | None) -> Command[bytes]:
     return Command(lua.read_migration_lock(migration_lock_key=keyspace.migration_lock_key), bytes)
+
+
+@builds(op.CancelSteps)
+def _cancel_steps(
+    operation: op.CancelSteps, keyspace: Keyspace, now_ms: int | None
+) -> Command[tuple[op.CancelReply, ...]]:
+    call = lua.cancel_steps(
+        keys=keyspace.task(operation.task),
+        now_ms=now_ms,
+        reason=operation.reason,
+        stopped_try=operation.workflow_try,
+        job_ids=operation.job_ids,
+    )
+    return Command(call, lambda replies: tuple(op.CancelReply(reply) for reply in replies))

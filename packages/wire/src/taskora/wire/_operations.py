@@ -1,131 +1,174 @@
-"""All operations, by one name: see `_operation` for what an operation is."""
+"""All operations, by one name: see `_operation` for what an operation is. Each kind is loaded when it is asked for."""
 
-from taskora.wire._dispatch_operations import (
-    Admission,
-    Batch,
-    Collected,
-    Collecting,
-    Control,
-    ControlledJob,
-    Enqueue,
-    EnqueueControlled,
-    NewJob,
-    PushCollect,
-    ReadCollect,
-    Verdict,
-)
-from taskora.wire._manage_operations import (
-    Cancel,
-    CancelReply,
-    CancelSteps,
-    FinalState,
-    Handshake,
-    Prune,
-    Pruned,
-    ReadMigrationLock,
-    RemoveFinished,
-    RetryDead,
-    Revived,
-)
-from taskora.wire._operation import (
-    Operation,
-)
-from taskora.wire._read_operations import (
-    CountJobs,
-    CountVersions,
-    JobCounts,
-    JobPage,
-    LastEvent,
-    ListJobs,
-    ReadJob,
-    ReadLinks,
-    ReadLogs,
-    ReadStatuses,
-    ScanTasks,
-    TaskPage,
-    VersionCounts,
-)
-from taskora.wire._run_operations import (
-    NEWEST,
-    NO_PACE,
-    Claim,
-    Exchange,
-    Exchanged,
-    ExtendLeases,
-    Lease,
-    LeaseState,
-    OnExpire,
-    Outcome,
-    OutcomeKind,
-    Pace,
-    Recovered,
-    RecoverStalled,
-    Report,
-    ReportEntry,
-    ReserveStart,
-    Settlement,
-)
-from taskora.wire._schedule_operations import (
-    MOST_DUE,
-    ClaimDue,
-    ClaimedDue,
-    Dispatched,
-    DispatchOccurrences,
-    DueTimes,
-    Expected,
-    Lead,
-    Occurrence,
-    ReadDue,
-    ReadSchedules,
-    ScanSchedules,
-    SchedulePage,
-    SetDue,
-    StepDown,
-    WithdrawClaim,
-    WriteSchedule,
-)
-from taskora.wire._worker_operations import (
-    WORKER_LIFETIME_MS,
-    AnnounceWorker,
-    ReadWorkers,
-    WorkerRecord,
-    decode_worker,
-    encode_worker,
-)
-from taskora.wire._workflow_operations import (
-    KEEP_ABANDONED_MS,
-    KEEP_COMPLETED_MS,
-    KEEP_STOPPED_MS,
-    LISTED_WORKFLOWS,
-    AbandonWorkflow,
-    Advanced,
-    AdvanceWorkflow,
-    CreateWorkflow,
-    DescribeWorkflow,
-    DueWorkflows,
-    EndedStep,
-    EnqueueSteps,
-    FileWorkflow,
-    ForgetUntold,
-    ListWorkflows,
-    PostponeUntold,
-    ReadUntold,
-    ReadWorkflow,
-    RememberWorkflow,
-    ReviseWorkflow,
-    StepJob,
-    StepLink,
-    StepResult,
-    Stopped,
-    StoppedState,
-    StopWorkflow,
-    TellWorkflowEnd,
-    WorkflowFields,
-    WorkflowsDue,
-    WorkflowState,
-    WorkflowSummary,
-    state_named,
-)
+from typing import TYPE_CHECKING
+
+from taskora.contracts.loading import lazily
+
+if TYPE_CHECKING:
+    from taskora.wire._dispatch_operations import (
+        Admission,
+        Batch,
+        Collected,
+        Collecting,
+        Control,
+        ControlledJob,
+        Enqueue,
+        EnqueueControlled,
+        NewJob,
+        PushCollect,
+        ReadCollect,
+        Verdict,
+    )
+    from taskora.wire._job import StepLink
+    from taskora.wire._manage_operations import (
+        Cancel,
+        CancelReply,
+        CancelSteps,
+        FinalState,
+        Handshake,
+        Prune,
+        Pruned,
+        ReadMigrationLock,
+        RemoveFinished,
+        RetryDead,
+        Revived,
+    )
+    from taskora.wire._operation import (
+        Operation,
+    )
+    from taskora.wire._read_operations import (
+        CountJobs,
+        CountVersions,
+        JobCounts,
+        JobPage,
+        LastEvent,
+        ListJobs,
+        ReadJob,
+        ReadLinks,
+        ReadLogs,
+        ReadStatuses,
+        ScanTasks,
+        TaskPage,
+        VersionCounts,
+    )
+    from taskora.wire._run_operations import (
+        NEWEST,
+        NO_PACE,
+        Claim,
+        Exchange,
+        Exchanged,
+        ExtendLeases,
+        Lease,
+        LeaseState,
+        OnExpire,
+        Outcome,
+        OutcomeKind,
+        Pace,
+        Recovered,
+        RecoverStalled,
+        Report,
+        ReportEntry,
+        ReserveStart,
+        Settlement,
+    )
+    from taskora.wire._schedule_operations import (
+        MOST_DUE,
+        ClaimDue,
+        ClaimedDue,
+        Dispatched,
+        DispatchOccurrences,
+        DueTimes,
+        Expected,
+        Lead,
+        Occurrence,
+        ReadDue,
+        ReadSchedules,
+        ScanSchedules,
+        SchedulePage,
+        SetDue,
+        StepDown,
+        WithdrawClaim,
+        WriteSchedule,
+    )
+    from taskora.wire._worker_operations import (
+        WORKER_LIFETIME_MS,
+        AnnounceWorker,
+        ReadWorkers,
+        WorkerRecord,
+        decode_worker,
+        encode_worker,
+    )
+    from taskora.wire._workflow_operations import (
+        KEEP_ABANDONED_MS,
+        KEEP_COMPLETED_MS,
+        KEEP_STOPPED_MS,
+        LISTED_WORKFLOWS,
+        AbandonWorkflow,
+        Advanced,
+        AdvanceWorkflow,
+        CreateWorkflow,
+        DescribeWorkflow,
+        DueWorkflows,
+        EndedStep,
+        EnqueueSteps,
+        FileWorkflow,
+        ForgetUntold,
+        ListWorkflows,
+        PostponeUntold,
+        ReadUntold,
+        ReadWorkflow,
+        RememberWorkflow,
+        ReviseWorkflow,
+        StepJob,
+        StepResult,
+        Stopped,
+        StoppedState,
+        StopWorkflow,
+        TellWorkflowEnd,
+        WorkflowFields,
+        WorkflowsDue,
+        WorkflowState,
+        WorkflowSummary,
+        state_named,
+    )
+else:
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "taskora.wire._dispatch_operations": (
+                "Admission Batch Collected Collecting Control ControlledJob Enqueue EnqueueControlled NewJob "
+                "PushCollect ReadCollect Verdict"
+            ),
+            "taskora.wire._job": "StepLink",
+            "taskora.wire._manage_operations": (
+                "Cancel CancelReply CancelSteps FinalState Handshake Prune Pruned ReadMigrationLock "
+                "RemoveFinished RetryDead Revived"
+            ),
+            "taskora.wire._operation": "Operation",
+            "taskora.wire._read_operations": (
+                "CountJobs CountVersions JobCounts JobPage LastEvent ListJobs ReadJob ReadLinks ReadLogs "
+                "ReadStatuses ScanTasks TaskPage VersionCounts"
+            ),
+            "taskora.wire._run_operations": (
+                "NEWEST NO_PACE Claim Exchange Exchanged ExtendLeases Lease LeaseState OnExpire Outcome "
+                "OutcomeKind Pace Recovered RecoverStalled Report ReportEntry ReserveStart Settlement"
+            ),
+            "taskora.wire._schedule_operations": (
+                "MOST_DUE ClaimDue ClaimedDue Dispatched DispatchOccurrences DueTimes Expected Lead Occurrence "
+                "ReadDue ReadSchedules ScanSchedules SchedulePage SetDue StepDown WithdrawClaim WriteSchedule"
+            ),
+            "taskora.wire._worker_operations": (
+                "WORKER_LIFETIME_MS AnnounceWorker ReadWorkers WorkerRecord decode_worker encode_worker"
+            ),
+            "taskora.wire._workflow_operations": (
+                "KEEP_ABANDONED_MS KEEP_COMPLETED_MS KEEP_STOPPED_MS LISTED_WORKFLOWS AbandonWorkflow Advanced "
+                "AdvanceWorkflow CreateWorkflow DescribeWorkflow DueWorkflows EndedStep EnqueueSteps "
+                "FileWorkflow ForgetUntold ListWorkflows PostponeUntold ReadUntold ReadWorkflow RememberWorkflow "
+                "ReviseWorkflow StepJob StepResult Stopped StoppedState StopWorkflow TellWorkflowEnd "
+                "WorkflowFields WorkflowsDue WorkflowState WorkflowSummary state_named"
+            ),
+        },
+    )
 
 __all__ = [
     "KEEP_ABANDONED_MS",

@@ -7,7 +7,15 @@ from taskora.contracts.records import replace
 from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
 from taskora.wire._command import Command, builds
-from taskora.wire._job import STATUS_FIELDS, JobRecord, JobStatus, decode_log, decode_record, decode_status
+from taskora.wire._job import (
+    STATUS_FIELDS,
+    JobRecord,
+    JobStatus,
+    decode_log,
+    decode_record,
+    decode_status,
+    link_of,
+)
 from taskora.wire._keys import Keyspace
 
 _STATUS_FIELD_NAMES: Final = " ".join(STATUS_FIELDS)
@@ -104,12 +112,10 @@ def _count_versions(operation: op.CountVersions, keyspace: Keyspace, _now_ms: in
     return Command(lua.count_versions(keys=keyspace.task(operation.task), cursor=operation.cursor), decode)
 
 
-@builds(op.ReadWorkers)
-def _read_workers(
-    operation: op.ReadWorkers, keyspace: Keyspace, now_ms: int | None
-) -> Command[tuple[op.WorkerRecord, ...]]:
-    call = lua.read_workers(keys=keyspace.task(operation.task), now_ms=now_ms)
-    return Command(call, lambda reply: tuple(op.decode_worker(operation.task, *row) for row in reply))
+@builds(op.ReadLinks)
+def _read_links(operation: op.ReadLinks, keyspace: Keyspace, _now_ms: int | None) -> Command[Any]:
+    call = lua.read_fields(keys=keyspace.task(operation.task), fields="_wf _wfNode", job_ids=operation.job_ids)
+    return Command(call, lambda reply: tuple(link_of(*row) for row in reply))
 
 
 @builds(op.LastEvent)

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from taskora.contracts import JobState
 from taskora.contracts.records import record
-from taskora.wire._job import JobRecord, JobStatus, LogEntry
+from taskora.wire._job import JobRecord, JobStatus, LogEntry, StepLink
 from taskora.wire._operation import Operation
-from taskora.wire._workflow_operations import StepLink
 
 
 @record

@@ -114,19 +114,6 @@ def _reserve_start(operation: op.ReserveStart, keyspace: Keyspace, now_ms: int |
     return Command(call, int)
 
 
-@builds(op.AnnounceWorker)
-def _announce_worker(operation: op.AnnounceWorker, keyspace: Keyspace, now_ms: int | None) -> Command[int]:
-    worker = operation.worker
-    call = lua.announce_worker(
-        keys=keyspace.task(worker.task),
-        now_ms=now_ms,
-        worker_id=worker.worker_id,
-        about=op.encode_worker(worker),
-        leaves=operation.leaves,
-    )
-    return Command(call, int)
-
-
 @builds(op.Report)
 def _report(operation: op.Report, keyspace: Keyspace, _now_ms: int | None) -> Command[tuple[bool, ...]]:
     entries: list[Arg] = []

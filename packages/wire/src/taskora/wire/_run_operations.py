@@ -5,8 +5,8 @@ from enum import Enum, StrEnum
 from typing import Literal, Self, TypeAlias
 
 from taskora.contracts.records import field, record, replace
+from taskora.wire._job import StepLink
 from taskora.wire._operation import Operation
-from taskora.wire._workflow_operations import StepLink
 
 OnExpire: TypeAlias = Literal["fail", "discard"]
 

@@ -7,7 +7,7 @@ from taskora.wire import _operations as op
 from taskora.wire import _transitions as lua
 from taskora.wire._call import Arg
 from taskora.wire._command import Command, builds, flags, texts
-from taskora.wire._job import integer_of, state_of, text_of
+from taskora.wire._job import integer_of, link_of, state_of, text_of
 from taskora.wire._keys import Keyspace
 
 
@@ -235,26 +235,13 @@ def _read_untold(operation: op.ReadUntold, keyspace: Keyspace, now_ms: int | Non
     return Command(call, lambda reply: tuple(_ended_step(operation.task, row) for row in reply))
 
 
-@builds(op.ReadLinks)
-def _read_links(operation: op.ReadLinks, keyspace: Keyspace, _now_ms: int | None) -> Command[Any]:
-    call = lua.read_fields(keys=keyspace.task(operation.task), fields="_wf _wfNode", job_ids=operation.job_ids)
-    return Command(call, lambda reply: tuple(_link(*row) for row in reply))
-
-
-def _link(workflow_id: bytes | None, step: bytes | None) -> op.StepLink | None:
-    number = integer_of(step)
-    if not workflow_id or number is None:
-        return None
-    return op.StepLink(workflow_id=text_of(workflow_id) or "", step=number)
-
-
 def _ended_step(task: str, row: Sequence[bytes]) -> op.EndedStep:
     """An entry of the notes: job_id, workflow_id, step, state, result, error, cancel_reason, settled_by."""
     job_id, workflow_id, step, state, result, error, reason, settled_by = row
     return op.EndedStep(
         task=task,
         job_id=text_of(job_id) or "",
-        link=_link(workflow_id, step),
+        link=link_of(workflow_id, step),
         state=state_of(state),
         result=result,
         error=text_of(error) or "",
@@ -287,17 +274,3 @@ def _tell_workflow_end(operation: op.TellWorkflowEnd, keyspace: Keyspace, _now_m
         keys=keyspace.task(operation.task), workflow_id=operation.workflow_id, state=operation.state
     )
     return Command(call, bool)
-
-
-@builds(op.CancelSteps)
-def _cancel_steps(
-    operation: op.CancelSteps, keyspace: Keyspace, now_ms: int | None
-) -> Command[tuple[op.CancelReply, ...]]:
-    call = lua.cancel_steps(
-        keys=keyspace.task(operation.task),
-        now_ms=now_ms,
-        reason=operation.reason,
-        stopped_try=operation.workflow_try,
-        job_ids=operation.job_ids,
-    )
-    return Command(call, lambda replies: tuple(op.CancelReply(reply) for reply in replies))

@@ -10,7 +10,7 @@ from typing import Final, Literal, Self, TypeAlias
 
 from taskora.contracts import JobState
 from taskora.contracts.records import record, replace
-from taskora.wire._job import text_of
+from taskora.wire._job import StepLink, text_of
 from taskora.wire._operation import Operation
 from taskora.wire._workflow_graph import WorkflowGraph
 
@@ -31,14 +31,6 @@ def state_named(raw: bytes) -> WorkflowState | None:
     """The state of a workflow; None for anything else."""
     text = text_of(raw)
     return next((state for state in _STATES if state == text), None)
-
-
-@record(guarded=False)
-class StepLink:
-    """Where a job belongs: to which workflow, and as which of its steps."""
-
-    workflow_id: str
-    step: int
 
 
 @record(guarded=False)

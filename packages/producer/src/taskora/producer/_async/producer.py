@@ -6,20 +6,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast, overload
 
 from taskora.contracts import UNSET, Duration, Signature, TaskContract, UsageError, is_contract
-from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.task import AsyncBoundTask
-from taskora.producer._async.workflow import AsyncWorkflowHandle, dispatch_workflow, find_workflow
 from taskora.producer._async_session import AsyncSession, AsyncTarget
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
 from taskora.producer._payload import Payloads
-from taskora.producer._workflow_building import plan_workflow
 from taskora.wire import Serializer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+    from taskora.producer._async.events import AsyncEventStream
     from taskora.producer._async.inspector import AsyncDeadLetters, AsyncInspector
     from taskora.producer._async.schedules import AsyncSchedules
+    from taskora.producer._async.workflow import AsyncWorkflowHandle
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -119,6 +118,9 @@ class AsyncProducer:
                 another workflow, or cannot be an id.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
+        from taskora.producer._async.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import plan_workflow
+
         plan = plan_workflow(signature, self._payloads_of, self._rules, name=name)
         return await dispatch_workflow(self._session, plan, ttl, workflow_id)
 
@@ -139,6 +141,8 @@ class AsyncProducer:
             ContractError: the type cannot be validated.
             BackendError: the server cannot be reached, or the record cannot be read.
         """
+        from taskora.producer._async.workflow import find_workflow
+
         return await find_workflow(self._session, workflow_id, output)
 
     def _payloads_of(self, contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:

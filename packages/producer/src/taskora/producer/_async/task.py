@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack, overload
 
 from taskora.contracts import UNSET, Collect, Duration, Step, TaskContract, check_job_id
-from taskora.producer._async.events import AsyncEventStream
 from taskora.producer._async.handle import AsyncJobHandle
-from taskora.producer._async.workflow import AsyncWorkflowHandle, dispatch_workflow
 from taskora.producer._async_session import AsyncSession
 from taskora.producer._async_streaming import AsyncItems, stream
 from taskora.producer._collecting import (
@@ -34,8 +32,11 @@ from taskora.producer._job_building import JobBuilder
 from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._streaming import Gathering, StreamBatch
-from taskora.producer._workflow_building import in_batches, one_by_one, plan_batches, plan_workflow
 from taskora.wire import NewJob, PushCollect
+
+if TYPE_CHECKING:
+    from taskora.producer._async.events import AsyncEventStream
+    from taskora.producer._async.workflow import AsyncWorkflowHandle
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -91,6 +92,9 @@ class AsyncBoundTask(Generic[I, O]):
             ValidationError: an item does not fit the contract; nothing was sent.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
+        from taskora.producer._async.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import one_by_one, plan_workflow
+
         plan = plan_workflow(one_by_one(self.contract, items), self._payloads_of, self._rules, name=name)
         return await dispatch_workflow(self._session, plan, ttl, workflow_id)
 
@@ -107,6 +111,9 @@ class AsyncBoundTask(Generic[I, O]):
 
         The result is the list of all results, in order. Raises as `map` does.
         """
+        from taskora.producer._async.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import in_batches, plan_batches, plan_workflow
+
         batches = in_batches(self.contract, items, size)
         plan = plan_batches(plan_workflow(batches, self._payloads_of, self._rules, name=name), self._payloads)
         return await dispatch_workflow(self._session, plan, ttl, workflow_id)
@@ -245,6 +252,8 @@ class AsyncBoundTask(Generic[I, O]):
 
     def events(self) -> AsyncEventStream[O]:
         """The events of this task's jobs; see `AsyncProducer.events`."""
+        from taskora.producer._async.events import AsyncEventStream
+
         return AsyncEventStream(self._session, {self.name: self._payloads.output})
 
     def _handles(self, jobs: Sequence[AnyJob], replies: Sequence[Reply]) -> list[AsyncJobHandle[O]]:

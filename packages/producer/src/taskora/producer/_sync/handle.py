@@ -7,7 +7,6 @@ from typing import Final, Generic, TypeVar
 from taskora.contracts import Duration, JobState, TaskoraError
 from taskora.producer._awaiting import Deadline
 from taskora.producer._cancelling import cancel_job
-from taskora.producer._inspection import plain_value
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.wire import LogEntry, ReadLogs, ReadStatuses
@@ -76,6 +75,8 @@ class JobHandle(Generic[O]):
 
     def progress(self) -> object:
         """The last progress that the handler reported, as a plain value; None if there was none."""
+        from taskora.producer._inspection import plain_value
+
         (status,) = self._session.run(ReadStatuses(task=self.task, job_ids=(self.id,)))
         return None if status is None else plain_value(status.progress, self._session.json)
 

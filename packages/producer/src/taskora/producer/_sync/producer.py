@@ -9,17 +9,16 @@ from taskora.contracts import UNSET, Duration, Signature, TaskContract, UsageErr
 from taskora.producer._dispatching import DEFAULT_MAX_PAYLOAD, DispatchRules
 from taskora.producer._payload import Payloads
 from taskora.producer._session import Session, SyncTarget
-from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.task import BoundTask
-from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow, find_workflow
-from taskora.producer._workflow_building import plan_workflow
 from taskora.wire import Serializer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeForm
 
+    from taskora.producer._sync.events import EventStream
     from taskora.producer._sync.inspector import DeadLetters, Inspector
     from taskora.producer._sync.schedules import Schedules
+    from taskora.producer._sync.workflow import WorkflowHandle
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -119,6 +118,9 @@ class Producer:
                 another workflow, or cannot be an id.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
+        from taskora.producer._sync.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import plan_workflow
+
         plan = plan_workflow(signature, self._payloads_of, self._rules, name=name)
         return dispatch_workflow(self._session, plan, ttl, workflow_id)
 
@@ -139,6 +141,8 @@ class Producer:
             ContractError: the type cannot be validated.
             BackendError: the server cannot be reached, or the record cannot be read.
         """
+        from taskora.producer._sync.workflow import find_workflow
+
         return find_workflow(self._session, workflow_id, output)
 
     def _payloads_of(self, contract: TaskContract[Any, Any]) -> Payloads[Any, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, Unpack, overload
 
 from taskora.contracts import UNSET, Collect, Duration, Step, TaskContract, check_job_id
 from taskora.producer._collecting import (
@@ -30,11 +30,12 @@ from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.producer._streaming import Gathering, Items, StreamBatch, stream
-from taskora.producer._sync.events import EventStream
 from taskora.producer._sync.handle import JobHandle
-from taskora.producer._sync.workflow import WorkflowHandle, dispatch_workflow
-from taskora.producer._workflow_building import in_batches, one_by_one, plan_batches, plan_workflow
 from taskora.wire import NewJob, PushCollect
+
+if TYPE_CHECKING:
+    from taskora.producer._sync.events import EventStream
+    from taskora.producer._sync.workflow import WorkflowHandle
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -90,6 +91,9 @@ class BoundTask(Generic[I, O]):
             ValidationError: an item does not fit the contract; nothing was sent.
             BackendError: the server cannot be reached, or refuses; the workflow may run.
         """
+        from taskora.producer._sync.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import one_by_one, plan_workflow
+
         plan = plan_workflow(one_by_one(self.contract, items), self._payloads_of, self._rules, name=name)
         return dispatch_workflow(self._session, plan, ttl, workflow_id)
 
@@ -106,6 +110,9 @@ class BoundTask(Generic[I, O]):
 
         The result is the list of all results, in order. Raises as `map` does.
         """
+        from taskora.producer._sync.workflow import dispatch_workflow
+        from taskora.producer._workflow_building import in_batches, plan_batches, plan_workflow
+
         batches = in_batches(self.contract, items, size)
         plan = plan_batches(plan_workflow(batches, self._payloads_of, self._rules, name=name), self._payloads)
         return dispatch_workflow(self._session, plan, ttl, workflow_id)
@@ -244,6 +251,8 @@ class BoundTask(Generic[I, O]):
 
     def events(self) -> EventStream[O]:
         """The events of this task's jobs; see `Producer.events`."""
+        from taskora.producer._sync.events import EventStream
+
         return EventStream(self._session, {self.name: self._payloads.output})
 
     def _handles(self, jobs: Sequence[AnyJob], replies: Sequence[Reply]) -> list[JobHandle[O]]:
