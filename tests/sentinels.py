@@ -84,6 +84,14 @@ class Watched:
             untyped: Any = client
             eventually(lambda: untyped.execute_command("ROLE")[0] == b"master", _PATIENCE_S)
 
+    def await_replica(self) -> Server:
+        """The other one, once it knows that it is one: after a failover, sentinels tell it eight seconds later."""
+        replica = self.replica()
+        with self.client(replica) as client:
+            untyped: Any = client
+            eventually(lambda: untyped.execute_command("ROLE")[0] == b"slave", _PATIENCE_S)
+        return replica
+
     def _named_by(self, port: int) -> int:
         with self._sentinel(port) as sentinel:
             untyped: Any = sentinel

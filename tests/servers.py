@@ -135,6 +135,11 @@ def running(kind: str, *options: str, password: str = "") -> Generator[Server]:
         raise AssertionError(f"{binary} found no free port in {START_ATTEMPTS} attempts")
 
 
+def for_debugging(kind: str) -> tuple[str, ...]:
+    """Return the options with which a server takes `DEBUG`; Redis 6.2 always does."""
+    return () if _version(find_binary(kind)) < (7, 0) else ("--enable-debug-command", "yes")
+
+
 def find_binary(kind: str) -> str:
     """Return the path of the server program of `kind`."""
     return OTHER_SERVER or {"valkey9": _valkey_binary, "redis7": _redis_binary}[kind]()

@@ -22,12 +22,15 @@ class OpensslMissingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """Files of an authority, of a server at 127.0.0.1, of one at another address, and of a client."""
+    """Files of an authority, of a server at 127.0.0.1, of one at another address, and of a client.
+
+    `careless` is a server at 127.0.0.1 as well; its authority does not say that its key may sign.
+    """
 
     directory: Path
 
     def file(self, name: str) -> Path:
-        """Return the certificate of `authority`, `server`, `elsewhere` or `client`."""
+        """Return the certificate of `authority`, `server`, `elsewhere`, `client`, `careless` or its authority."""
         return self.directory / f"{name}.pem"
 
     def key(self, name: str) -> Path:
@@ -58,17 +61,19 @@ def make_certificates(directory: Path) -> Certificates:
     def run(*words: object) -> None:
         subprocess.run([openssl, *map(str, words)], check=True, capture_output=True)
 
-    authority = ("-subj", "/CN=taskora tests", "-out", made.file("authority"))
-    run("req", "-x509", *_KEY, made.key("authority"), "-days", 2, *authority)
-    for name, address in (
-        ("server", "IP:127.0.0.1"),
-        ("elsewhere", "DNS:elsewhere.test"),
-        ("client", "DNS:client.test"),
+    may_sign = ("-addext", "keyUsage=critical,keyCertSign")
+    for name, says in (("authority", may_sign), ("careless-authority", ())):
+        run("req", "-x509", *_KEY, made.key(name), "-days", 2, "-subj", f"/CN={name}", *says, "-out", made.file(name))
+    for name, authority, address in (
+        ("server", "authority", "IP:127.0.0.1"),
+        ("elsewhere", "authority", "DNS:elsewhere.test"),
+        ("client", "authority", "DNS:client.test"),
+        ("careless", "careless-authority", "IP:127.0.0.1"),
     ):
         request, extensions = directory / f"{name}.csr", directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={address}\n")
+        extensions.write_text(f"subjectAltName={address}\nauthorityKeyIdentifier=keyid\n")
         run("req", *_KEY, made.key(name), "-subj", f"/CN={name}", "-out", request)
-        signer = ("-CA", made.file("authority"), "-CAkey", made.key("authority"), "-CAcreateserial")
+        signer = ("-CA", made.file(authority), "-CAkey", made.key(authority), "-CAcreateserial")
         run("x509", "-req", "-in", request, *signer, "-days", 2, "-extfile", extensions, "-out", made.file(name))
     return made
 

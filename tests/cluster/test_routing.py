@@ -1,9 +1,10 @@
 """Every request finds the server of its slot, also where that has changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from redis.crc import key_slot
 
 from taskora.contracts import BackendError, UsageError, define_task
 from taskora.producer import AsyncProducer, Producer
-from taskora.wire import Backend, CountJobs, Enqueue, NewJob, ReadMigrationLock, ScanTasks, SyncBackend
+from taskora.wire import Backend, CountJobs, Enqueue, NewJob, ReadMigrationLock, ScanTasks, SyncBackend, TaskPage
 from taskora.wire.backends import open_backend, open_sync_backend
 from taskora.worker import Worker
 from tests.fixtures import StartServer
@@ -121,18 +122,20 @@ async def test_a_scan_visits_every_server_page_by_page(backend: Backend, sync: S
     names = {f"many-{number}" for number in range(60)}
     for name in names:
         await backend.run(enqueue(name, "a"))
-    found: set[str] = set()
-    cursor, cursors = "0", set[str]()
-    while cursor not in cursors:
-        cursors.add(cursor)
-        page = await backend.run(ScanTasks(cursor=cursor))
-        assert sync.run(ScanTasks(cursor=cursor)).tasks == page.tasks
-        found.update(page.tasks)
-        cursor = page.cursor
-        if cursor == "0":
-            break
-    assert found == names
-    assert len(cursors) >= 3
+    pages = [page async for page in pages_of(backend.run)]
+    assert {task for page in pages for task in page} == names
+    assert len(pages) >= 3
+    pages = [page async for page in pages_of(partial(asyncio.to_thread, sync.run))]
+    assert {task for page in pages for task in page} == names
+    assert len(pages) >= 3
+
+
+async def pages_of(run: Callable[[ScanTasks], Awaitable[TaskPage]]) -> AsyncIterator[tuple[str, ...]]:
+    cursors = ["0"]
+    while len(cursors) == len(set(cursors)):  # the last one is "0" again
+        page = await run(ScanTasks(cursor=cursors[-1]))
+        yield page.tasks
+        cursors.append(page.cursor)
 
 
 async def test_a_slot_that_has_moved_is_followed(cluster: Cluster, backend: Backend, sync: SyncBackend) -> None:

@@ -94,7 +94,8 @@ async def test_a_service_that_no_sentinel_knows_is_an_error_that_names_it(sentin
 
 
 async def test_a_server_that_is_no_master_any_more_is_not_used(sentinels: Watched) -> None:
-    names = [sentinels.replica().port, sentinels.replica().port, sentinels.master().port]
+    replica = sentinels.await_replica()
+    names = [replica.port, replica.port, sentinels.master().port]
 
     async def script(line: Line) -> None:
         while True:
@@ -105,7 +106,7 @@ async def test_a_server_that_is_no_master_any_more_is_not_used(sentinels: Watche
     async with ScriptedServer(script).listening() as late:
         assert await count_at(sentinels.url_of(late)) == 0
         assert names == [sentinels.master().port]
-        names.insert(0, sentinels.replica().port)
+        names.insert(0, replica.port)
         assert await asyncio.to_thread(count_by_thread_at, sentinels.url_of(late)) == 0
 
 

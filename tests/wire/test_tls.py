@@ -72,6 +72,17 @@ async def test_a_certificate_is_for_the_host_that_was_asked_for(
 
 
 @pytest.mark.parametrize("way", WAYS)
+async def test_how_strictly_authorities_are_read_can_be_chosen(
+    start_server: StartServer, certificates: Certificates, way: str
+) -> None:
+    with tls_front(start_server("valkey9").port, certificates.server_context("careless")) as port:
+        url = f"rediss://127.0.0.1:{port}?ssl_ca_certs={certificates.file('careless-authority')}&{way}"
+        with pytest.raises(BackendError, match=r"CERTIFICATE_VERIFY_FAILED.*key usage"):
+            await reach(f"{url}&ssl_include_verify_flags=VERIFY_X509_STRICT")
+        await reach(f"{url}&ssl_exclude_verify_flags=VERIFY_X509_STRICT")
+
+
+@pytest.mark.parametrize("way", WAYS)
 async def test_a_server_may_want_a_certificate_of_ours(
     start_server: StartServer, certificates: Certificates, way: str
 ) -> None:

@@ -72,6 +72,12 @@ async def test_many_tasks_wait_over_a_few_connections_and_each_hears_of_its_own_
         assert not any(other.done() for other in waits[:number])
 
 
+@pytest.mark.parametrize("timeout_ms", [0, 1, 2])
+async def test_a_short_wait_ends(backend: Backend, timeout_ms: int) -> None:
+    for _ in range(3):
+        await asyncio.wait_for(wait(backend, 0, timeout_ms), SOON_S)
+
+
 @pytest.mark.usefixtures("shared")
 async def test_a_task_that_comes_later_is_heard_too(backend: Backend, redis_raw: redis.Redis) -> None:
     first = wait(backend, 0)

@@ -25,7 +25,7 @@ from tests.servers import Server
 @pytest.fixture
 def durable(start_server: StartServer) -> Iterator[Server]:
     start_server("valkey9")  # skips where there is none
-    options = ("--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes")
+    options = ("--appendonly", "yes", "--appendfsync", "always", *servers.for_debugging("valkey9"))
     with servers.running("valkey9", *options) as server:
         yield server
 

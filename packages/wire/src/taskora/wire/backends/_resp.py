@@ -24,6 +24,8 @@ CONNECT_TIMEOUT: Final = 5.0
 REPLY_TIMEOUT: Final = 10.0
 # A blocked read must outlast its block time, or a quiet server would look like a dead one.
 BLOCK_MARGIN: Final = 5.0
+# A timeout of 0 would block for ever, and so would one of 1: servers before Redis 7.0.8 round it down.
+_SHORTEST_BLOCK_MS: Final = 2.0
 _RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
 # One more try is for a connection that broke while nobody used it.
 _HASTY_PAUSES: Final = (0.0,)
@@ -244,8 +246,8 @@ class TokenRequest(Request):
 
 
 def marker_request(marker_keys: Sequence[str], timeout_ms: float) -> TokenRequest:
-    """Waits for a wake-up token of some tasks. A timeout of 0 would block for ever."""
-    seconds = max(timeout_ms, 1.0) / 1000
+    """Waits for a wake-up token of some tasks."""
+    seconds = max(timeout_ms, _SHORTEST_BLOCK_MS) / 1000
     words = ("BZPOPMIN", *marker_keys, f"{seconds:.3f}")
     return TokenRequest(words, timeout=seconds + BLOCK_MARGIN, key=marker_keys[0])
 
