@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import pytest
@@ -125,7 +124,11 @@ async def test_a_scan_visits_every_server_page_by_page(backend: Backend, sync: S
     pages = [page async for page in pages_of(backend.run)]
     assert {task for page in pages for task in page} == names
     assert len(pages) >= 3
-    pages = [page async for page in pages_of(partial(asyncio.to_thread, sync.run))]
+
+    async def run(operation: ScanTasks) -> TaskPage:
+        return await asyncio.to_thread(sync.run, operation)
+
+    pages = [page async for page in pages_of(run)]
     assert {task for page in pages for task in page} == names
     assert len(pages) >= 3
 
