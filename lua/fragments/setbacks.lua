@@ -1,6 +1,6 @@
 -- How attempts end that gave no result, and what ends with a job beside it.
 -- needs: delayed_key, failed_key, cancelled_key, prefix, now_ms, now, ms_text, fields_of, emit, in_batches
--- needs: push_ready, wake_now, wake_at, release_concurrency, release_dedup, note_end, count_finished
+-- needs: push_new, wake_now, wake_at, release_concurrency, release_dedup, note_end, count_finished
 
 local ended = { [failed_key] = {}, [cancelled_key] = {} } -- score and id in turn
 
@@ -41,17 +41,19 @@ local function undo_start(job_key)
   end
 end
 
--- Gives the job back without spending the attempt. With a delay it is parked silently: a job that no live
--- worker can run must neither wake them all nor fill the stream.
-local function give_back(id, job_key, delay_ms)
+-- Gives the job back without spending the attempt; one that no handler has seen returns to where it was claimed from.
+-- With a delay it is parked silently: a job that no live worker can run must neither wake them all nor fill the stream.
+local function give_back(id, job_key, delay_ms, is_unseen)
   if delay_ms > 0 then
     redis.call('HSET', job_key, 'state', 'delayed')
     redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
     wake_at(now_ms + delay_ms)
   else
     local fields = fields_of(job_key, 'priority', 'ts')
+    local priority = tonumber(fields[1] or '0') or 0
     redis.call('HSET', job_key, 'state', 'waiting')
-    push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
+    -- Among those of its priority it stands where its time puts it, anyway.
+    push_new(id, priority, tonumber(fields[2] or now) or now_ms, is_unseen and not (priority > 0))
     wake_now()
     emit('waiting', id)
   end
@@ -76,10 +78,11 @@ local function end_without_result(kind, id, job_key, fields, payload, delay_ms)
     finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields_of(job_key, 'cancelReason')[1] or '')
   else
-    if kind == 'declined' then
+    local is_unseen = kind == 'declined'
+    if is_unseen then
       undo_start(job_key)
     end
-    give_back(id, job_key, delay_ms)
+    give_back(id, job_key, delay_ms, is_unseen)
   end
 end
 

@@ -160,6 +160,18 @@ def test_a_job_that_no_handler_started_is_as_it_was_before_the_claim(
     }
 
 
+def test_a_job_that_no_handler_started_goes_before_those_that_wait(task: RawTask) -> None:
+    task.seed({**claimed(), "wait": ["newest", "oldest"]})
+    task.run(exchange(ended(DECLINED)))
+    assert task.dump()["wait"] == ["newest", "oldest", "j1"]
+
+
+def test_a_job_that_was_started_goes_behind_those_that_wait(task: RawTask) -> None:
+    task.seed({**claimed(), "wait": ["newest", "oldest"]})
+    task.run(exchange(ended(RELEASED)))
+    assert task.dump()["wait"] == ["j1", "newest", "oldest"]
+
+
 def test_a_declined_job_that_is_put_back_for_later_keeps_its_time_to_live(task: RawTask) -> None:
     task.seed(claimed(**{"py:before": f",{NOW + 50}"}))
     task.run(exchange(ended(DECLINED, delay_ms=2000)))

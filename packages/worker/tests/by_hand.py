@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from packages.worker.tests.workbench import Meddler, double
-from taskora.contracts import BackendError, Retry
+from taskora.contracts import BackendError, Duration, Retry
 from taskora.wire import Backend, CountJobs, Enqueue, Exchange, Exchanged, JobCounts, NewJob, Operation
 from taskora.wire.backends import MemoryBackend
 from taskora.worker import Context, Defaults
 from taskora.worker._executor import Executor
+from taskora.worker._handlers import OnCancel
 from taskora.worker._implementation import resolve
 from taskora.worker._invoking import in_event_loop
 from taskora.worker._lane import Lane
+from taskora.worker._prefetch import Prefetch
 
 R = TypeVar("R")
 
@@ -121,12 +123,33 @@ class Handlers:
         return ended
 
 
+class Trusting(Prefetch):
+    """Takes every handler for a quick one."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most, slots=1)
+        self.jobs = most
+
+    def answered(self, seconds: float) -> None:
+        """It knows already."""
+
+    def waited_too_long(self) -> None:
+        """It does not listen."""
+
+
 def make_lane(
-    backend: Backend, handle: Callable[[int, Context], Awaitable[int]], concurrency: int, *, retry: Retry | None = None
+    backend: Backend,
+    handle: Callable[[int, Context], Awaitable[int]],
+    concurrency: int,
+    *,
+    retry: Retry | None = None,
+    time_limit: Duration | None = None,
+    prefetch: int | Prefetch = 0,
+    on_cancel: OnCancel[int] | None = None,
 ) -> Lane:
-    """A lane that hands failures to nobody."""
-    defaults = Defaults(concurrency=concurrency, timeout=None, retry=retry or Retry())
-    implementation = resolve(double, handle, defaults, None)
+    """A lane that hands failures to nobody, and always claims so many jobs before their turn."""
+    defaults = Defaults(concurrency=concurrency, timeout=time_limit, retry=retry or Retry())
+    implementation = resolve(double, handle, defaults, None, on_cancel=on_cancel)
     executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
     return Lane(
         backend,
@@ -135,17 +158,26 @@ def make_lane(
         lease_ms=600_000,
         on_failure=lambda attempt, outcome, implementation: None,
         on_trouble=lambda error: None,
+        prefetch=Trusting(prefetch) if isinstance(prefetch, int) else prefetch,
     )
 
 
 @asynccontextmanager
 async def working(
-    concurrency: int, *, jobs: int = 0, retry: Retry | None = None
+    concurrency: int,
+    *,
+    jobs: int = 0,
+    retry: Retry | None = None,
+    time_limit: Duration | None = None,
+    prefetch: int | Prefetch = 0,
+    on_cancel: OnCancel[int] | None = None,
 ) -> AsyncGenerator[tuple[Lane, Desk, Handlers, "asyncio.Task[None]"]]:
     """A lane that works, with a backlog."""
     desk, handlers = Desk(MemoryBackend()), Handlers()
     await desk.enqueue(*(str(number) for number in range(jobs)))
-    lane = make_lane(desk, handlers, concurrency, retry=retry)
+    lane = make_lane(
+        desk, handlers, concurrency, retry=retry, time_limit=time_limit, prefetch=prefetch, on_cancel=on_cancel
+    )
     running = asyncio.create_task(lane.run())
     await settle_down()
     try:

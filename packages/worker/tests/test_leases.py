@@ -37,6 +37,7 @@ from taskora.worker._executor import Executor
 from taskora.worker._implementation import resolve
 from taskora.worker._invoking import in_event_loop
 from taskora.worker._leases import LeaseRenewer
+from taskora.worker._prefetch import Prefetch
 from taskora.worker._running import RunningAttempts
 from tests.polling import aeventually
 
@@ -327,7 +328,14 @@ async def test_an_attempt_that_is_forgotten_leaves_the_lease_of_the_next_one() -
 
     implementation = resolve(double, handle, Defaults(), None)
     executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
-    attempts = RunningAttempts(backend, implementation, executor, lease_ms=1000, on_end=lambda attempt, outcome: None)
+    attempts = RunningAttempts(
+        backend,
+        implementation,
+        executor,
+        lease_ms=1000,
+        on_end=lambda attempt, outcome: None,
+        prefetch=Prefetch(0, slots=1),
+    )
     claims = [
         Claim(job_id="j", data=b"1", version=1, attempt=number, timestamp_ms=0, token=token)
         for number, token in enumerate(("old", "new"), start=1)

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from packages.worker.tests.by_hand import Asked, no_pause, settle_down, working
 from taskora.contracts import JobState
 from taskora.wire import Cancel, CancelReply, Exchange, ReadJob
-from taskora.worker import _lane
+from taskora.worker import _lane, _turns
 
 SLOTS = 16
 WORTHWHILE = 6
@@ -27,11 +27,16 @@ NUMBERS = st.integers(0, 30)
 class Orders(RuleBasedStateMachine):
     """A lane of two round trips, its handlers, and a storage that answers when, and as, it is told to."""
 
+    slots = SLOTS
+    prefetch = 0
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
         self.stack = AsyncExitStack()
-        self.lane, self.desk, self.handlers, self.working = self.do(self.stack.enter_async_context(working(SLOTS)))
+        self.lane, self.desk, self.handlers, self.working = self.do(
+            self.stack.enter_async_context(working(self.slots, prefetch=self.prefetch))
+        )
         self.enqueued: list[str] = []
         self.cancelled: set[str] = set()
         # A job that was declined may be settled once more by the same claim: as cancelled, if somebody asked for that.
@@ -122,9 +127,11 @@ class Orders(RuleBasedStateMachine):
 
     @invariant()
     def no_more_jobs_are_here_or_on_their_way_than_there_are_slots(self) -> None:
+        attempts = self.lane.attempts
         on_their_way = sum(asked.operation.slots for asked in self.desk.asked)
-        assert self.lane.attempts.running == len(self.handlers.running)
-        assert len(self.handlers.running) + on_their_way <= SLOTS
+        assert attempts.running == len(self.handlers.running) <= self.slots
+        assert attempts.running == self.slots or not attempts.waiting
+        assert attempts.running + len(attempts.waiting) + on_their_way <= self.slots + self.prefetch
 
     @invariant()
     def every_outcome_is_in_one_exchange_until_it_is_stored(self) -> None:
@@ -187,11 +194,31 @@ class Orders(RuleBasedStateMachine):
             assert records[job_id].status.state is JobState.CANCELLED
 
 
-def test_every_outcome_is_stored_once_whatever_becomes_of_exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
+class OrdersOfTurns(Orders):
+    """A lane of few slots, which claims jobs ahead of their turn."""
+
+    slots = 2
+    prefetch = 3
+
+    @precondition(lambda self: self.lane.attempts.waiting)
+    @rule()
+    def wait_too_long(self) -> None:
+        self.do(self.losing_patience())
+
+    async def losing_patience(self) -> None:
+        self.lane.attempts.decline_waiting()
+        await settle_down()
+
+
+@pytest.mark.parametrize("orders", [Orders, OrdersOfTurns])
+def test_every_outcome_is_stored_once_whatever_becomes_of_exchanges(
+    monkeypatch: pytest.MonkeyPatch, orders: type[Orders]
+) -> None:
     monkeypatch.setattr(_lane, "pause_after", no_pause)
     monkeypatch.setattr(_lane, "_LAST_TRIES", 1000)
+    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", None)
     run_state_machine_as_test(
-        seed(zlib.crc32(b"round trips"))(Orders),
+        seed(zlib.crc32(b"round trips"))(orders),
         settings=settings(
             max_examples=100,
             stateful_step_count=40,

@@ -15,7 +15,8 @@ class OutcomeKind(StrEnum):
     """How an attempt ended. The values are the words of `lua/exchange.lua`.
 
     `RELEASED` and `DECLINED` give the job back without spending the attempt. Of a declined one no handler has started:
-    its time to live goes on.
+    its time to live goes on, and it returns to where it was claimed from: of several, the one that was claimed last has
+    to be declined first.
     """
 
     COMPLETED = "completed"

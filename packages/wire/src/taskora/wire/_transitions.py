@@ -2117,7 +2117,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="4076e4db9326bba4c51fb37c90933a353928d9a8",
+    sha="27d30069e69ed78870035ace1f40cd1f81bf7321",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -2577,15 +2577,16 @@ local function undo_start(job_key)
     redis.call('HSET', job_key, 'expireAt', expire_at)
   end
 end
-local function give_back(id, job_key, delay_ms)
+local function give_back(id, job_key, delay_ms, is_unseen)
   if delay_ms > 0 then
     redis.call('HSET', job_key, 'state', 'delayed')
     redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
     wake_at(now_ms + delay_ms)
   else
     local fields = fields_of(job_key, 'priority', 'ts')
+    local priority = tonumber(fields[1] or '0') or 0
     redis.call('HSET', job_key, 'state', 'waiting')
-    push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
+    push_new(id, priority, tonumber(fields[2] or now) or now_ms, is_unseen and not (priority > 0))
     wake_now()
     emit('waiting', id)
   end
@@ -2608,10 +2609,11 @@ local function end_without_result(kind, id, job_key, fields, payload, delay_ms)
     finish(id, job_key, 'cancelled', cancelled_key, fields)
     emit('cancelled', id, 'reason', fields_of(job_key, 'cancelReason')[1] or '')
   else
-    if kind == 'declined' then
+    local is_unseen = kind == 'declined'
+    if is_unseen then
       undo_start(job_key)
     end
-    give_back(id, job_key, delay_ms)
+    give_back(id, job_key, delay_ms, is_unseen)
   end
 end
 local function flush_setbacks()

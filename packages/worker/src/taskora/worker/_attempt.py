@@ -26,6 +26,7 @@ class Attempt:
     Attributes:
         data: What the claim holds, once it is decoded.
         port: What the handler reports through; None as long as nobody asked for the context.
+        slot_since: When it got its slot, by the monotonic clock; 0 where nobody wants to know.
         began: Whether middleware, or the handler, has seen the job.
         lease_lost: Whether that is why it was told to stop: whatever it has done must not be stored.
     """
@@ -44,6 +45,7 @@ class Attempt:
         "lease_lost",
         "port",
         "runner",
+        "slot_since",
         "started",
         "stop_reason",
     )
@@ -61,6 +63,7 @@ class Attempt:
         self.runner: asyncio.Task[None] | None = None
         self.stop_reason: StopReason | None = None
         self.error: BaseException | None = None
+        self.slot_since = 0.0
         self.started = self.decoded = self.began = self.lease_lost = self.ended = False
 
     @property

@@ -20,6 +20,8 @@ class Defaults:
         retry: When failed attempts are run again; by default never.
         timeout: How long one attempt may take; None for as long as it takes.
         concurrency: How many jobs of one task this worker runs at once.
+        prefetch: How many more it may claim while handlers end sooner than a round trip; None for as many as make four
+            together with those that run.
         stall: What happens when a worker dies.
         ttl: How long jobs may wait for their first attempt; None for as long as it takes.
     """
@@ -27,6 +29,7 @@ class Defaults:
     retry: Retry | None = None
     timeout: Duration | None = "30s"
     concurrency: int = 1
+    prefetch: int | None = None
     stall: Stall = field(default_factory=Stall)
     ttl: Ttl | None = None
     timeout_ms: int | None = field(init=False, repr=False)
@@ -35,6 +38,8 @@ class Defaults:
         timeout_ms = None if self.timeout is None else to_milliseconds(self.timeout, field="timeout")
         object.__setattr__(self, "timeout_ms", timeout_ms)
         check_count("concurrency", self.concurrency)
+        if self.prefetch is not None:
+            check_count("prefetch", self.prefetch, least=0)
         check_instance("retry", self.retry, Retry)
         check_instance("stall", self.stall, Stall)
         check_instance("ttl", self.ttl, Ttl)

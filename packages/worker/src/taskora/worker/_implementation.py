@@ -35,6 +35,7 @@ from taskora.worker._handlers import (
 )
 from taskora.worker._middleware import check_middleware
 from taskora.worker._pacing import pace_of
+from taskora.worker._prefetch import prefetch_for
 
 I = TypeVar("I")  # noqa: E741 - input
 O = TypeVar("O")  # noqa: E741 - output
@@ -47,6 +48,9 @@ class RunOptions(TypedDict, total=False):
 
     Keys:
         concurrency: How many jobs this worker runs at once.
+        prefetch: How many more it may claim, to have them at hand while it waits for the server. It does so only while
+            handlers end sooner than a round trip, and none waits for more than a moment. By default as many as make
+            four together with those that run.
         timeout: How long one attempt may take.
         retry: When failed attempts are run again.
         stall: What happens when a worker dies.
@@ -67,6 +71,7 @@ class RunOptions(TypedDict, total=False):
     """
 
     concurrency: int | None
+    prefetch: int | None
     timeout: Duration | None
     retry: Retry | None
     stall: Stall | None
@@ -93,6 +98,7 @@ class Implementation(Generic[I, O]):
     wants_context: bool
     executor: ExecutorKind
     concurrency: int
+    prefetch: int
     retry: Retry
     timeout_ms: int | None
     stall: Stall
@@ -141,6 +147,7 @@ def resolve(
         check_takes_batches(handler, contract.input, task=name)
     since, rate_limit = options.get("since", 1), options.get("rate_limit")
     ttl = options.get("ttl") or contract.ttl or defaults.ttl
+    concurrency = _count("concurrency", options.get("concurrency"), defaults.concurrency)
     version, migrations = _versions(contract, options.get("version"), since, options.get("migrate"))
     return Implementation(
         contract=contract,
@@ -148,7 +155,8 @@ def resolve(
         handler=handler,
         executor=choose_executor(handler, options.get("executor", "auto"), task=name),
         wants_context=wants_context(handler, task=name),
-        concurrency=_count("concurrency", options.get("concurrency"), defaults.concurrency),
+        concurrency=concurrency,
+        prefetch=_prefetch(options, defaults, concurrency),
         retry=options.get("retry") or contract.retry or defaults.retry or NO_RETRY,
         timeout_ms=_timeout_ms(options.get("timeout"), contract, defaults),
         stall=options.get("stall") or contract.stall or defaults.stall,
@@ -193,6 +201,18 @@ def _versions(
     if since > accepted:
         raise UsageError.for_field("since", since, f"at most the version, which is {accepted}")
     return accepted, steps
+
+
+def _prefetch(options: RunOptions, defaults: Defaults, concurrency: int) -> int:
+    """None where a limit over all workers counts jobs that are claimed: those that wait would use it up."""
+    given = options.get("prefetch")
+    limits = [name for name in ("singleton", "rate_limit", "concurrency_limit") if options.get(name)]
+    if limits:
+        if given:
+            raise UsageError.for_field("prefetch", given, f"0 together with {' and '.join(limits)}")
+        return 0
+    default = prefetch_for(concurrency) if defaults.prefetch is None else defaults.prefetch
+    return _count("prefetch", given, default, least=0)
 
 
 def _count(name: str, given: int | None, default: int, *, least: int = 1) -> int:

@@ -21,6 +21,7 @@ from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
 from taskora.worker._outbox import MOST_OUTCOMES, Ended, Outbox
 from taskora.worker._patience import patience_ms
+from taskora.worker._prefetch import Prefetch
 from taskora.worker._roles import end
 from taskora.worker._round_trip import RoundTrip
 from taskora.worker._running import RunningAttempts
@@ -61,9 +62,16 @@ class Lane:
         on_trouble: Callable[[BaseException], None],
         wake: asyncio.Event | None = None,
         troubles: WorkflowTroubles | None = None,
+        prefetch: Prefetch | None = None,
     ) -> None:
+        self._prefetch: Final = prefetch or Prefetch(implementation.prefetch, slots=implementation.concurrency)
         self.attempts: Final = RunningAttempts(
-            backend, implementation, executor, lease_ms=lease_ms, on_end=self._attempt_ended
+            backend,
+            implementation,
+            executor,
+            lease_ms=lease_ms,
+            on_end=self._attempt_ended,
+            prefetch=self._prefetch,
         )
         self._backend: Final = backend
         self._implementation: Final = implementation
@@ -73,7 +81,7 @@ class Lane:
         self._ended: Final = Outbox()
         self._trips: Final[list[RoundTrip]] = []
         self._unsent: Final[list[RoundTrip]] = []  # given up by a lane that stops, unless the other one gets through
-        self._sizes: Final = ClaimSizes(implementation.concurrency)
+        self._sizes: Final = ClaimSizes(implementation.concurrency + self._prefetch.most)
         self._look = True
         self._stopped: Final = asyncio.Event()
         self._stopping = False  # the same, to be asked several times per round trip
@@ -139,9 +147,12 @@ class Lane:
         return self._stopping and not self.attempts.running and self._failures > tries
 
     def _may_leave(self) -> bool:
-        """The first round trip takes whatever there is; one beside it leaves only when it is worth that by itself."""
+        """The first round trip takes whatever there is; one beside it leaves only when it is worth that by itself.
+
+        While jobs wait for their turn there is no hurry: those that end meanwhile leave together.
+        """
         if not self._trips:
-            return bool(self._unsent or self._ended or self._look)
+            return bool(self._unsent or self._look or (self._ended and not self.attempts.waiting))
         if len(self._ended) < self._sizes.worthwhile or self.free_slots() < self._sizes.worthwhile:
             return False
         (other,) = self._trips
@@ -170,14 +181,15 @@ class Lane:
         return reply
 
     def free_slots(self) -> int:
-        """How many jobs this lane may claim now."""
-        free = self._implementation.concurrency - self.attempts.running
+        """How many jobs this lane may claim now, those included that would wait for their turn."""
+        attempts = self.attempts
+        free = self._implementation.concurrency + self._prefetch.jobs - attempts.running - len(attempts.waiting)
         for trip in self._trips:
             free -= trip.operation.slots
         return 0 if self._stopping or free < 0 else free
 
     async def _wait(self) -> None:
-        if self._watch is None and not self._trips and self.free_slots():
+        if self._watch is None and not self._trips and self.attempts.has_free_slot and not self._stopping:
             self._watch = asyncio.get_running_loop().create_task(self._watch_for_work())
         self._wake.clear()
         await self._wake.wait()
@@ -206,11 +218,14 @@ class Lane:
             self._wake.set()  # for whoever waits beside this one: there may be enough for both
         while trip in self._trips:
             trip.number = next(self._numbers)
+            left = time.monotonic()
             try:
                 reply = await self._backend.run(trip.operation)
             except Exception as error:  # noqa: BLE001 - outcomes must not be lost, nor the lane, whatever went wrong
                 await self._failed(trip, error)
             else:
+                if self._prefetch.most:
+                    self._prefetch.answered(time.monotonic() - left)
                 self._answered(trip, reply)
 
     async def _failed(self, trip: RoundTrip, error: Exception) -> None:
@@ -237,7 +252,7 @@ class Lane:
         self._ended.stored(trip.batch, is_careful=trip.is_careful)
         self._settle(trip.batch, reply)
         self._start_claims(trip, reply)
-        if 0 < trip.operation.slots == len(reply.claims) and self.free_slots():
+        if 0 < trip.operation.slots == len(reply.claims) and not self.attempts.waiting and self.free_slots():
             self._look = True  # nothing says that these were all
 
     def _refused(self, trip: RoundTrip) -> None:
@@ -323,7 +338,8 @@ class Lane:
     def _attempt_ended(self, attempt: Attempt, outcome: Outcome) -> None:
         if not attempt.lease_lost:
             self._ended.add(attempt, outcome)
-        if not self._trips or len(self._ended) >= self._sizes.worthwhile:
+        is_enough = len(self._ended) >= self._sizes.worthwhile if self._trips else not self.attempts.waiting
+        if is_enough:
             self._wake.set()
 
     def stop_claiming(self) -> None:
@@ -333,6 +349,7 @@ class Lane:
         self.teller.stop()
         self._failures = 0
         self._look = True
+        self.attempts.decline_waiting()
         if self._watch is not None:
             self._watch.cancel()
         self._wake.set()

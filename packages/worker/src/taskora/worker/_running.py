@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -11,8 +12,10 @@ from taskora.worker._attempt import Attempt, StopReason
 from taskora.worker._deadlines import Deadlines
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
+from taskora.worker._prefetch import Prefetch
 from taskora.worker._reporting import Reporter
 from taskora.worker._spawn_planner import SpawnPlanner
+from taskora.worker._turns import Turns
 
 logger = logging.getLogger("taskora.worker")
 
@@ -23,7 +26,12 @@ OnEnd = Callable[[Attempt, Outcome], None]
 
 
 class RunningAttempts:
-    """Holds a claim from the moment it is made until its outcome is stored. `on_end` gets each outcome, once."""
+    """Holds a claim from the moment it is made until its outcome is stored. `on_end` gets each outcome, once.
+
+    Attributes:
+        running: How many attempts have a slot.
+        waiting: Those that were claimed before there is one.
+    """
 
     def __init__(
         self,
@@ -33,8 +41,12 @@ class RunningAttempts:
         *,
         lease_ms: int,
         on_end: OnEnd,
+        prefetch: Prefetch,
     ) -> None:
         self.running = 0
+        self._turns: Final = Turns(self._waited_too_long)
+        self.waiting: Final[Sequence[Attempt]] = self._turns.waiting
+        self._prefetch: Final = prefetch
         self._implementation: Final = implementation
         self._executor: Final = executor
         self._on_end: Final = on_end
@@ -50,23 +62,52 @@ class RunningAttempts:
     def __len__(self) -> int:
         return len(self._attempts)
 
+    @property
+    def has_free_slot(self) -> bool:
+        """Whether an attempt could begin now."""
+        return self.running < self._implementation.concurrency
+
     def start(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Runs jobs that were claimed at `now_ms`."""
+        """Runs jobs that were claimed at `now_ms`; those beyond the slots when their turn comes."""
         attempts = [self._hold(claim, now_ms) for claim in claims]
+        if self._prefetch.most:
+            free = max(0, self._implementation.concurrency - self.running)
+            self._turns.add(attempts[free:])
+            self._begin(attempts[:free])
+        else:
+            self._begin(attempts)
+        for attempt in attempts:
+            if attempt.claim.job_id in self._cancelled_early.get(attempt.claim.token, ()):
+                self._stop(attempt, StopReason.CANCELLED)
+
+    def _begin(self, attempts: Sequence[Attempt]) -> None:
         self.running += len(attempts)
         self._timeouts.watch(attempts)
         create_task = asyncio.get_running_loop().create_task
         for attempt in attempts:
             attempt.runner = create_task(self._run(attempt))
-            if attempt.claim.job_id in self._cancelled_early.get(attempt.claim.token, ()):
-                self._stop(attempt, StopReason.CANCELLED)
+        if self._prefetch.most:
+            now = time.monotonic()
+            for attempt in attempts:
+                attempt.slot_since = now
 
     def refuse(self, claims: Sequence[Claim], now_ms: int) -> None:
-        """Gives jobs back that came when nothing may be started any more."""
-        for claim in claims:
-            attempt = self._hold(claim, now_ms)
-            attempt.ended = True
-            self._on_end(attempt, _outcomes.declined(claim))
+        """Gives jobs back that came when nothing may be started; the last first, for each goes to the front."""
+        for claim in reversed(claims):
+            self._decline(self._hold(claim, now_ms))
+
+    def decline_waiting(self) -> None:
+        """Gives jobs back whose turn has not come; the last first, for each goes to the front."""
+        while self.waiting:
+            self._decline(self._turns.last())
+
+    def _decline(self, attempt: Attempt) -> None:
+        attempt.ended = True
+        self._on_end(attempt, _outcomes.declined(attempt.claim))
+
+    def _waited_too_long(self, _attempt: Attempt) -> None:
+        self._prefetch.waited_too_long()
+        self.decline_waiting()
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
         attempt = Attempt(claim, self._implementation, self._reporter, now_ms)
@@ -101,10 +142,18 @@ class RunningAttempts:
 
     def _finish(self, attempt: Attempt, outcome: Outcome) -> None:
         self.running -= 1
+        if self._prefetch.most:
+            self._take_turns(attempt)
         if attempt.lease_lost:
             self.forget(attempt)
             logger.warning("lease_lost", extra=self.about(attempt))
         self._on_end(attempt, outcome)
+
+    def _take_turns(self, ended: Attempt) -> None:
+        if ended.began:
+            self._prefetch.ran(time.monotonic() - ended.slot_since)
+        if self.waiting and self.has_free_slot:
+            self._begin((self._turns.first(),))
 
     def forget(self, attempt: Attempt) -> None:
         """The outcome is stored, or was refused: the lease is no longer ours."""
@@ -134,8 +183,14 @@ class RunningAttempts:
             self._leave_behind(attempt)
 
     def _stop(self, attempt: Attempt, reason: StopReason) -> None:
-        """Tells an attempt to stop. From then on it has the grace, or what is left of its time if that is longer."""
-        if attempt.stop(reason) and self._timeouts.left_seconds(attempt) * 1000 <= STOP_GRACE_MS:
+        """Tells an attempt to stop. From then on it has the grace, or what is left of its time if that is longer.
+
+        One whose turn has not come begins now, so that it can end: there is no need for a slot.
+        """
+        is_first = attempt.stop(reason)
+        if is_first and self.waiting and self._turns.remove(attempt):
+            self._begin((attempt,))
+        if is_first and self._timeouts.left_seconds(attempt) * 1000 <= STOP_GRACE_MS:
             self._timeouts.drop(attempt)
             self._graces.watch((attempt,))
 
@@ -200,6 +255,7 @@ class RunningAttempts:
         """Watches no deadline any more, and gives up what was left behind."""
         self._timeouts.close()
         self._graces.close()
+        self._turns.close()
         self._reporter.close()
         self._planner.close()
         for attempt in self._attempts.values():

@@ -50,6 +50,29 @@ class TestSettling(Cases):
         assert await subject.listed(JobState.COMPLETED) == ["a"]
         assert (await subject.events())[2:] == ["completed a attempt=1"]
 
+    async def test_a_declined_job_returns_to_where_it_was_claimed_from(self, subject: Subject) -> None:
+        await subject.enqueue(job("a"), job("b"), job("c"))
+        await subject.exchange(slots=2, token="T")
+        await subject.settle(declined("b"), declined("a"))
+        assert await subject.listed(JobState.WAITING) == ["a", "b", "c"]
+        assert [claim.job_id for claim in (await subject.exchange(slots=3)).claims] == ["a", "b", "c"]
+
+    async def test_a_declined_job_with_a_priority_returns_to_where_it_was(self, subject: Subject) -> None:
+        await subject.enqueue(job("high", priority=9))
+        subject.advance(5)
+        await subject.enqueue(job("first", priority=3))
+        subject.advance(5)
+        await subject.enqueue(job("second", priority=3), job("none"))
+        await subject.exchange(slots=3, token="T")
+        await subject.settle(declined("first"), declined("high"))
+        assert await subject.listed(JobState.WAITING) == ["high", "first", "second"]
+
+    async def test_a_released_job_goes_behind_all_others(self, subject: Subject) -> None:
+        await subject.enqueue(job("a"), job("b"))
+        await subject.exchange(slots=1, token="T")
+        await subject.settle(released("a"))
+        assert await subject.listed(JobState.WAITING) == ["b", "a"]
+
     async def test_an_empty_result_is_a_result(self, subject: Subject) -> None:
         await subject.claim("a")
         await subject.settle(completed("a", b""))

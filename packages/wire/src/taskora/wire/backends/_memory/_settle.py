@@ -49,7 +49,7 @@ def _apply(task: TaskStore, outcome: Outcome, record: Record, now_ms: int) -> No
             _give_back(task, outcome, now_ms)
         case OutcomeKind.DECLINED:
             undo_start(record)
-            _give_back(task, outcome, now_ms)
+            _give_back(task, outcome, now_ms, is_unseen=True)
 
 
 def _retry_later(task: TaskStore, outcome: Outcome, attempt: int, now_ms: int) -> None:
@@ -60,7 +60,7 @@ def _retry_later(task: TaskStore, outcome: Outcome, attempt: int, now_ms: int) -
     task.emit(now_ms, "retrying", outcome.job_id, attempt=attempt, nextAttemptAt=due_ms, error=outcome.payload)
 
 
-def _give_back(task: TaskStore, outcome: Outcome, now_ms: int) -> None:
+def _give_back(task: TaskStore, outcome: Outcome, now_ms: int, *, is_unseen: bool = False) -> None:
     record = task.jobs[outcome.job_id]
     if outcome.delay_ms > 0:
         write(record, state="delayed")
@@ -68,6 +68,7 @@ def _give_back(task: TaskStore, outcome: Outcome, now_ms: int) -> None:
         task.marker.advance(now_ms + outcome.delay_ms)
     else:
         write(record, state="waiting")
-        task.push_ready(outcome.job_id, order_ms=number(record, "ts"))
+        to_front = is_unseen and number(record, "priority") <= 0
+        task.push_new(outcome.job_id, order_ms=number(record, "ts"), lifo=to_front)
         task.marker.set(0)
         task.emit(now_ms, "waiting", outcome.job_id)
