@@ -63,9 +63,9 @@ class TestSettling(Cases):
         await subject.enqueue(job("first", priority=3))
         subject.advance(5)
         await subject.enqueue(job("second", priority=3), job("none"))
-        await subject.exchange(slots=3, token="T")
+        await subject.exchange(slots=2, token="T")
         await subject.settle(declined("first"), declined("high"))
-        assert await subject.listed(JobState.WAITING) == ["high", "first", "second"]
+        assert await subject.listed(JobState.WAITING) == ["high", "first", "second", "none"]
 
     async def test_a_released_job_goes_behind_all_others(self, subject: Subject) -> None:
         await subject.enqueue(job("a"), job("b"))
