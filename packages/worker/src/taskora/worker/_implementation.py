@@ -142,9 +142,7 @@ def resolve(
     """
     name = contract.name
     _check_options(on_cancel, options)
-    contract = _collecting(contract, collect)
-    if contract.collect is not None:
-        check_takes_batches(handler, contract.input, task=name)
+    contract = _collecting(contract, collect, handler)
     since, rate_limit = options.get("since", 1), options.get("rate_limit")
     ttl = options.get("ttl") or contract.ttl or defaults.ttl
     concurrency = _count("concurrency", options.get("concurrency"), defaults.concurrency)
@@ -219,7 +217,16 @@ def _count(name: str, given: int | None, default: int, *, least: int = 1) -> int
     return check_count(name, default if given is None else given, least=least)
 
 
-def _collecting(contract: TaskContract[I, O], collect: Collect | None) -> TaskContract[I, O]:
+def _collecting(
+    contract: TaskContract[I, O], collect: Collect | None, handler: Callable[..., Any]
+) -> TaskContract[I, O]:
+    contract = _as_implemented(contract, collect)
+    if contract.collect is not None:
+        check_takes_batches(handler, contract.input, task=contract.name)
+    return contract
+
+
+def _as_implemented(contract: TaskContract[I, O], collect: Collect | None) -> TaskContract[I, O]:
     if check_instance("collect", collect, Collect) is None or collect is None:
         return contract
     if contract.collect is None:
