@@ -332,9 +332,9 @@ async def test_an_attempt_that_is_forgotten_leaves_the_lease_of_the_next_one() -
         backend,
         implementation,
         executor,
+        Prefetch(0, slots=1),
         lease_ms=1000,
         on_end=lambda attempt, outcome: None,
-        prefetch=Prefetch(0, slots=1),
     )
     claims = [
         Claim(job_id="j", data=b"1", version=1, attempt=number, timestamp_ms=0, token=token)

@@ -66,12 +66,7 @@ class Lane:
     ) -> None:
         self._prefetch: Final = prefetch or Prefetch(implementation.prefetch, slots=implementation.concurrency)
         self.attempts: Final = RunningAttempts(
-            backend,
-            implementation,
-            executor,
-            lease_ms=lease_ms,
-            on_end=self._attempt_ended,
-            prefetch=self._prefetch,
+            backend, implementation, executor, self._prefetch, lease_ms=lease_ms, on_end=self._attempt_ended
         )
         self._backend: Final = backend
         self._implementation: Final = implementation
@@ -92,11 +87,7 @@ class Lane:
         self._clock_offset_ms: float | None = None
         self._due_ms: int | None = None
         self.teller: Final = WorkflowTeller(
-            backend,
-            implementation.task,
-            on_done=self._wake.set,
-            on_trouble=on_trouble,
-            troubles=troubles or WorkflowTroubles(),
+            backend, self.task, on_done=self._wake.set, on_trouble=on_trouble, troubles=troubles or WorkflowTroubles()
         )
 
     @property

@@ -38,10 +38,10 @@ class RunningAttempts:
         backend: Backend,
         implementation: Implementation[Any, Any],
         executor: Executor,
+        prefetch: Prefetch,
         *,
         lease_ms: int,
         on_end: OnEnd,
-        prefetch: Prefetch,
     ) -> None:
         self.running = 0
         self._turns: Final = Turns(self._waited_too_long)
