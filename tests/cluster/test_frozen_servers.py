@@ -10,7 +10,7 @@ from redis.crc import key_slot
 
 from taskora.contracts import BackendError
 from taskora.wire import ExtendLeases, Lease, LeaseState
-from taskora.wire.backends import _resp, open_sync_backend
+from taskora.wire.backends import _requests, open_sync_backend
 from tests.servers import Cluster, Server
 
 TASKS = [f"task-{number}" for number in range(24)]
@@ -28,7 +28,7 @@ def frozen(server: Server) -> Generator[None]:
 def test_leases_of_other_servers_are_renewed_while_one_is_frozen(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_resp, "HASTY_TIMEOUT", 0.5)
+    monkeypatch.setattr(_requests, "HASTY_TIMEOUT", 0.5)
     backend = open_sync_backend(cluster.url)
     lost: list[str] = []
     renewals = [ExtendLeases(task=task, lease_ms=1000, leases=[Lease(job_id="j", token="t")]) for task in TASKS]

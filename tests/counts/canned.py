@@ -11,7 +11,7 @@ from taskora.wire import Keyspace, SyncBackend
 from taskora.wire._transitions import SCRIPTS
 from taskora.wire.backends._async_connections import AsyncConnections
 from taskora.wire.backends._redis import RedisBackend
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 
 _NAMES = {script.sha: script.name for script in SCRIPTS}
 _NOW_MS = 1_795_299_651_772

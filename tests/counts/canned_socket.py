@@ -10,7 +10,7 @@ from taskora.wire import Keyspace, SyncBackend
 from taskora.wire.backends._lines import Lines
 from taskora.wire.backends._multiplexer import Multiplexer
 from taskora.wire.backends._redis import RedisBackend
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from tests.counts.canned import CannedServer
 
 

@@ -14,7 +14,7 @@ from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_cluster import AsyncCluster
 from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, routed, target_of
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
-from taskora.wire.backends._resp import Request, Requests, carry_out
+from taskora.wire.backends._requests import Request, Requests, carry_out
 from taskora.wire.backends._sync_cluster import SyncCluster
 from tests.polling import aeventually
 from tests.wire.scripted_server import Line, ScriptedServer

@@ -22,7 +22,7 @@ from taskora.wire.backends._async_connections import AsyncConnections
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._connection_factory import async_factory
 from taskora.wire.backends._redis import RedisBackend
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from tests.polling import aeventually, eventually
 from tests.servers import Server
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from taskora.wire.backends import _conversation
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._conversation import Conversation
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 
 MOST: Final = 6
 # What ends a conversation is rare, or none would live long enough to be interesting.

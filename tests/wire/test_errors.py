@@ -26,7 +26,7 @@ from taskora.wire.backends import Transport, open_backend, open_sync_backend
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._redis_errors import OutOfMemoryError, ReadOnlyError, ResponseError
 from taskora.wire.backends._redis_errors import error_of as error_of_words
-from taskora.wire.backends._resp import Request, check_server, translate
+from taskora.wire.backends._requests import Request, check_server, translate
 from tests.servers import Server
 
 SECRET = "hunter2-s3cret"

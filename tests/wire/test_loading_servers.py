@@ -13,7 +13,7 @@ from taskora.wire import CountJobs, Enqueue, ExtendLeases, Keyspace, Lease, NewJ
 from taskora.wire._flows import Pause, drive
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import open_backend, open_sync_backend
-from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Requests, carry_out, check_server
+from taskora.wire.backends._requests import HASTY_TIMEOUT, REPLY_TIMEOUT, Requests, carry_out, check_server
 from tests import servers
 from tests.fixtures import StartServer
 from tests.polling import eventually

@@ -17,7 +17,7 @@ from taskora.wire.backends import _conversation
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._connection_factory import async_factory
 from taskora.wire.backends._multiplexer import Multiplexer
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from tests.polling import aeventually
 from tests.wire.scripted_server import Line, Script, ScriptedServer, echo
 

@@ -19,7 +19,7 @@ from taskora.wire.backends._cluster_map import (
     learned,
     routed,
 )
-from taskora.wire.backends._resp import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, Requests, carry_out
+from taskora.wire.backends._requests import HASTY_TIMEOUT, REPLY_TIMEOUT, Request, Requests, carry_out
 
 HERE, THERE = Address("here", 1), Address("there", 2)
 # Their slots lie in the first and in the second half.

@@ -10,7 +10,7 @@ import pytest
 from taskora.contracts import BackendError, UsageError
 from taskora.wire import CountJobs
 from taskora.wire._flows import Pause
-from taskora.wire.backends import _resp, open_backend, open_sync_backend
+from taskora.wire.backends import _requests, open_backend, open_sync_backend
 from tests.fixtures import StartServer
 from tests.tls import Certificates, tls_front
 from tests.wire.scripted_server import Line, ScriptedServer
@@ -28,7 +28,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         paused.append(seconds)
         return Pause(seconds)
 
-    monkeypatch.setattr(_resp, "Pause", note)
+    monkeypatch.setattr(_requests, "Pause", note)
     return paused
 
 

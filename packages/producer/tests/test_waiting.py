@@ -42,7 +42,7 @@ def recheck_every(monkeypatch: pytest.MonkeyPatch, milliseconds: int) -> None:
 
 async def begun(producer: AsyncProducer, *waits: "asyncio.Task[Any]") -> None:
     """Let waits begin: all have looked at their jobs once, and found them unfinished."""
-    hub = producer._session._hub
+    hub = producer._session._outlet.hub
 
     def all_wait() -> bool:
         waiting = sum(len(waiters) for jobs in hub._waiters.values() for waiters in jobs.values())
@@ -61,7 +61,7 @@ async def test_many_waits_end_each_with_its_own_result(
     for number in range(50):
         worker.complete(b'{"total":%d}' % number)
     assert await asyncio.gather(*waits) == [Receipt(number) for number in range(50)]
-    assert producer._session._hub._waiters == {}
+    assert producer._session._outlet.hub._waiters == {}
 
 
 async def test_waits_for_one_job_share_its_end(
@@ -140,7 +140,7 @@ async def test_a_wait_begins_with_few_round_trips(redis_storage: Storage) -> Non
         await begun(producer, *waits)
         with redis_storage.raw() as raw:
             await asyncio.to_thread(wait_until_blocked, raw)
-        await aeventually(lambda: not producer._session._hub._checks["orders"]._sending)
+        await aeventually(lambda: not producer._session._outlet.hub._checks["orders"]._sending)
         assert calls() - before <= 6
         for wait in waits:
             wait.cancel()
@@ -276,7 +276,7 @@ async def test_a_wait_that_begins_while_the_reader_ends_is_not_lost(spy: Any, mo
     recheck_every(monkeypatch, FAST)
     async with AsyncProducer(spy) as producer:
         task = producer.register(orders)
-        hub = producer._session._hub
+        hub = producer._session._outlet.hub
         first = await task.dispatch(Order("a"))
         spy.closing = asyncio.Event()
         with pytest.raises(JobTimeoutError):
@@ -295,7 +295,7 @@ async def test_the_reader_ends_when_nobody_waits_any_more(spy: Any, monkeypatch:
     recheck_every(monkeypatch, FAST)
     async with AsyncProducer(spy) as producer:
         task = producer.register(orders)
-        hub = producer._session._hub
+        hub = producer._session._outlet.hub
         for round_ in range(3):
             with pytest.raises(JobTimeoutError):
                 await (await task.dispatch(Order("a"))).result(timeout="10ms")
@@ -334,7 +334,7 @@ async def test_closing_ends_waits_that_are_just_beginning(spy: Any) -> None:
         handle = await producer.register(orders).dispatch(Order("a"))
         waits = [asyncio.ensure_future(handle.result()) for _ in range(3)]
         await asyncio.sleep(0)
-        assert producer._session._hub._openings
+        assert producer._session._outlet.hub._openings
         await producer.close()
         for result in await asyncio.gather(*waits, return_exceptions=True):
             assert isinstance(result, UsageError)
@@ -365,7 +365,7 @@ async def test_a_timeout_around_a_wait_works_as_well(
 
 async def test_a_job_that_ends_together_with_the_patience_counts_as_ended(spy: Any) -> None:
     async with AsyncProducer(spy) as producer:
-        hub = producer._session._hub
+        hub = producer._session._outlet.hub
         handle = await producer.register(orders).dispatch(Order("a"))
         player = Player(spy.inner.blocking())
         check = hub._check

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from taskora.producer._async.schedules import AsyncSchedules
     from taskora.producer._async.task import AsyncBoundTask
     from taskora.producer._async.workflow import AsyncWorkflowHandle
-    from taskora.producer._async_session import AsyncSession, AsyncTarget, WaitObserver
+    from taskora.producer._async_session import AsyncSession, AsyncTarget
     from taskora.producer._collecting import CollectInfo
     from taskora.producer._dispatching import (
         DEFAULT_MAX_PAYLOAD,
@@ -67,7 +67,7 @@ else:
             "._async.schedules": "AsyncSchedules",
             "._async.task": "AsyncBoundTask",
             "._async.workflow": "AsyncWorkflowHandle",
-            "._async_session": "AsyncSession AsyncTarget WaitObserver",
+            "._async_session": "AsyncSession AsyncTarget",
             "._collecting": "CollectInfo",
             "._dispatching": "DEFAULT_MAX_PAYLOAD HIGHEST_PRIORITY DispatchItem DispatchOptions DispatchRules",
             "._due": "due_after due_until next_runs",
@@ -145,7 +145,6 @@ __all__ = [
     "SyncTarget",
     "TaskStats",
     "TimelineEntry",
-    "WaitObserver",
     "WaitingEvent",
     "WorkflowHandle",
     "WorkflowInfo",

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import BackendError, TaskContract, UsageError
 from taskora.producer._awaiting import Awaited, AwaitEvents, Deadline, closed_error
@@ -24,6 +23,7 @@ from taskora.wire import (
     Together,
     drive_async,
     may_pass,
+    waiting_for,
 )
 from taskora.wire.backends import Target, open_backend
 
@@ -39,15 +39,7 @@ AsyncTarget: TypeAlias = Target
 Step: TypeAlias = Operation[Any] | Together | Pause | AwaitEvents
 
 
-class WaitObserver(Protocol):
-    """What a backend may have as `waiting_for`: it wants to know who waits for which jobs."""
-
-    def __call__(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
-        """Entered before a wait begins, left when it is over."""
-        ...
-
-
-class Line:
+class Outlet:
     """What belongs to one backend: it, those who wait for its jobs, and what is on its way there."""
 
     __slots__ = ("backend", "commits", "feeds", "hub", "owns_backend")
@@ -60,7 +52,7 @@ class Line:
         self.feeds: Final[set[EventFeed]] = set()
 
     async def close(self) -> None:
-        """Ends all waits, and closes the backend if it was opened for this line."""
+        """Ends all waits, and closes the backend if it was opened for this outlet."""
         await self.hub.close()
         for feed in tuple(self.feeds):
             await feed.interrupt()
@@ -80,33 +72,29 @@ class AsyncSession:
         self.plain: Final[Serializer] = check_serializer(serializer) or self.json
         self._serializer: Final = serializer
         backend = open_backend(target, prefix=prefix)
-        self._line = Line(backend, owns_backend=backend is not target)
-        self._diverted: Line | None = None  # the line that comes back when the diversion ends
+        self._outlet = Outlet(backend, owns_backend=backend is not target)
+        self._diverted: Outlet | None = None  # the outlet that comes back when the diversion ends
         self._closed = False
 
     @property
     def backend(self) -> Backend:
         """Where operations go."""
-        return self._line.backend
-
-    @property
-    def _hub(self) -> ResultHub:
-        return self._line.hub
+        return self._outlet.backend
 
     def divert(self, backend: Backend) -> None:
         """Sends everything to another backend until `restore`, although the session may be closed.
 
         Waits and loops over events that are under way stay where they are. A second diversion replaces the first.
         """
-        self._diverted = self._diverted or self._line
-        self._line = Line(backend, owns_backend=False)
+        self._diverted = self._diverted or self._outlet
+        self._outlet = Outlet(backend, owns_backend=False)
 
-    def restore(self) -> Line | None:
-        """Ends the diversion; returns its line, which is the caller's to close."""
+    def restore(self) -> Outlet | None:
+        """Ends the diversion; returns its outlet, which is the caller's to close."""
         if self._diverted is None:
             return None
-        line, self._line, self._diverted = self._line, self._diverted, None
-        return line
+        outlet, self._outlet, self._diverted = self._outlet, self._diverted, None
+        return outlet
 
     @property
     def closed(self) -> bool:
@@ -130,7 +118,7 @@ class AsyncSession:
         """Carries out one operation."""
         if self._closed:  # or diverted
             self.check_open()
-        return self._line.backend.run(operation)
+        return self._outlet.backend.run(operation)
 
     async def drive(self, flow: Flow[R], feed: EventFeed | None = None) -> R:
         """Runs a flow of operations and pauses, and of waits for events if it is given a feed."""
@@ -153,10 +141,10 @@ class AsyncSession:
         """Enqueues a job; concurrent calls share round trips."""
         if self._closed:
             self.check_open()
-        commit = self._line.commits.get(contract.name)
+        commit = self._outlet.commits.get(contract.name)
         if commit is None:
             commit = GroupCommit[AnyJob, Reply](partial(self._send, contract), cut=batch_length, spreads=may_pass)
-            self._line.commits[contract.name] = commit
+            self._outlet.commits[contract.name] = commit
         return commit.submit(job)
 
     async def enqueue_many(self, contract: TaskContract[Any, Any], jobs: Sequence[AnyJob]) -> list[Reply]:
@@ -177,33 +165,29 @@ class AsyncSession:
     async def settled(self, task: str, job_id: str, deadline: Deadline) -> JobStatus | None:
         """Waits for the end of a job."""
         self.check_open()
-        line = self._line
-        waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
-        if waiting_for is None:
-            return await line.hub.wait(task, job_id, deadline)
-        async with waiting_for(task, job_id):
-            return await line.hub.wait(task, job_id, deadline)
+        outlet = self._outlet
+        async with waiting_for(outlet.backend, task, job_id):
+            return await outlet.hub.wait(task, job_id, deadline)
 
     async def workflow_ended(self, awaited: Awaited, deadline: Deadline) -> "WorkflowStatus | None":
         """Waits for the end of a workflow."""
         from taskora.producer._workflow_waiting import has_ended, look_at_workflow
 
         self.check_open()
-        line = self._line
-        waiting_for = cast("WaitObserver | None", getattr(line.backend, "waiting_for", None))
+        outlet = self._outlet
 
         async def look() -> "Seen[WorkflowStatus | None] | None":
             status = await self.drive(look_at_workflow(awaited.id))
             return Seen(status) if has_ended(status) else None
 
-        async with nullcontext() if waiting_for is None else waiting_for(awaited.told_in, awaited.id):
-            return await line.hub.wait_until(awaited, look, deadline)
+        async with waiting_for(outlet.backend, awaited.told_in, awaited.id):
+            return await outlet.hub.wait_until(awaited, look, deadline)
 
     def open_feed(self) -> EventFeed:
         """A new reader of event streams, to be given back by `close_feed`."""
         self.check_open()
         feed = self.backend.open_feed()
-        self._line.feeds.add(feed)
+        self._outlet.feeds.add(feed)
         return feed
 
     async def next_events(self, cursor: "EventCursor", feed: EventFeed) -> "list[AnyJobEvent[Any]]":
@@ -219,9 +203,9 @@ class AsyncSession:
 
     async def close_feed(self, feed: EventFeed) -> None:
         """Takes a feed back that nobody reads any more."""
-        for line in (self._line, self._diverted):
-            if line is not None:
-                line.feeds.discard(feed)
+        for outlet in (self._outlet, self._diverted):
+            if outlet is not None:
+                outlet.feeds.discard(feed)
         await feed.close()
 
     async def close(self) -> None:
@@ -229,4 +213,4 @@ class AsyncSession:
         if self._closed:
             return
         self._closed = True
-        await (self._diverted or self._line).close()
+        await (self._diverted or self._outlet).close()

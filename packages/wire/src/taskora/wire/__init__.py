@@ -9,7 +9,7 @@ from taskora.contracts.loading import lazily
 from taskora.wire._homes import HOMES
 
 if TYPE_CHECKING:
-    from taskora.wire._backend import Backend, Cancellation, Clock, EventFeed, SyncBackend
+    from taskora.wire._backend import Backend, Cancellation, Clock, EventFeed, SyncBackend, WaitObserver, waiting_for
     from taskora.wire._commands import FINAL_STATES
     from taskora.wire._events import StreamEvent, decode_event
     from taskora.wire._flows import (
@@ -336,6 +336,7 @@ __all__ = [
     "Unrepaired",
     "Verdict",
     "VersionCounts",
+    "WaitObserver",
     "WithdrawClaim",
     "WorkerRecord",
     "WorkflowFields",
@@ -388,6 +389,7 @@ __all__ = [
     "sweep_untold",
     "sweep_workflows",
     "time_out",
+    "waiting_for",
     "writer_of",
     "wrong_serializer",
 ]

@@ -50,14 +50,14 @@ class Loan:
 
     async def end(self) -> None:
         """Gives the worker back as it was. Ending twice is the same as once."""
-        line = None if self.is_over else self._session.restore()
+        outlet = None if self.is_over else self._session.restore()
         self.is_over = True
-        if line is not None:
-            await line.close()
+        if outlet is not None:
+            await outlet.close()
 
     def drop(self) -> None:
         """The same at once, for those whose event loop is closed."""
-        line = None if self.is_over else self._session.restore()
+        outlet = None if self.is_over else self._session.restore()
         self.is_over = True
-        if line is not None:
-            line.abandon()
+        if outlet is not None:
+            outlet.abandon()

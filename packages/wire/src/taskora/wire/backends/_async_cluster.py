@@ -11,7 +11,7 @@ from taskora.wire._flows import Pause, drive_async
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends import _resp
+from taskora.wire.backends import _requests
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._async_connections import exchange
 from taskora.wire.backends._cluster_map import (
@@ -27,7 +27,7 @@ from taskora.wire.backends._cluster_map import (
 )
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._redis import RedisBackend, RedisFeed
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import open_lines
 
@@ -55,7 +55,7 @@ class RedisClusterBackend(RedisBackend):
     ) -> None:
         super().__init__(cluster, make_blocking, keyspace=keyspace, clock=clock)
         self._cluster = cluster
-        self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
+        self._requests = _requests.Requests(keyspace, clock, cluster_request_of)
 
     async def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
         return await (self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step))
@@ -102,7 +102,7 @@ class AsyncCluster:
     def node(self, address: Address) -> _Node:
         """The connections to a server."""
         if self._closed:
-            raise _resp.closed()
+            raise _requests.closed()
         found = self._nodes.get(address)
         if found is None:
             found = self._nodes[address] = _Node(self._make_for(address), fast=self._fast)
@@ -152,7 +152,7 @@ class AsyncCluster:
         node = self.node(self.slots.owner(None))
         try:
             connection = await node.connections.acquire()
-        except _resp.FAILURES:
+        except _requests.FAILURES:
             self.slots.is_stale = True
             raise
         self._lent[connection] = node
@@ -249,18 +249,18 @@ class ClusterFeed:
         self, error: redis_errors.AskError, position: dict[str, str], block_ms: int, limit: int
     ) -> list[StreamEvent]:
         """Reads a stream that is on its way to another server."""
-        request = _resp.events_request(self._keyspace, position, block_ms, limit)
+        request = _requests.events_request(self._keyspace, position, block_ms, limit)
         try:
             reply = await self._cluster.request_moving(request, error)
-        except _resp.FAILURES as failure:
-            raise _resp.translate(failure) from failure
-        return _resp.decode_events(self._keyspace, reply)
+        except _requests.FAILURES as failure:
+            raise _requests.translate(failure) from failure
+        return _requests.decode_events(self._keyspace, reply)
 
     async def _feed_of(self, task: str) -> RedisFeed:
         try:
             node = await self._cluster.locate(self._keyspace.task(task).events_key)
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
         known = self._feeds.get(task)
         if known is not None and known[0] is node:
             return known[1]

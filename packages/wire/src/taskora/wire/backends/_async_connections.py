@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._connection import AsyncConnection
-from taskora.wire.backends._resp import Request, closed, is_transient
+from taskora.wire.backends._requests import Request, closed, is_transient
 
 _CONCURRENT_COMMANDS: Final = 16
 # How long closing waits for what has to be done before.

@@ -15,7 +15,7 @@ from taskora.wire._call import Call
 from taskora.wire._flows import Flow
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._resp import FAILURES, Request, is_transient, request_of
+from taskora.wire.backends._requests import FAILURES, Request, is_transient, request_of
 
 R = TypeVar("R")
 

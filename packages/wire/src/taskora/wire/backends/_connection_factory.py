@@ -5,7 +5,7 @@ from typing import Any
 
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._introduction import read_settings
-from taskora.wire.backends._resp import REPLY_TIMEOUT
+from taskora.wire.backends._requests import REPLY_TIMEOUT
 
 
 def async_factory(options: dict[str, Any], *, redis_py: bool = False) -> Callable[[], AsyncConnection]:

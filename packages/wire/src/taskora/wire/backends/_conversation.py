@@ -10,7 +10,7 @@ from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._replies import NOT_YET as _NOT_YET
 from taskora.wire.backends._replies import Pushed as _Pushed
 from taskora.wire.backends._replies import make_reader, pack
-from taskora.wire.backends._resp import Request, is_transient
+from taskora.wire.backends._requests import Request, is_transient
 
 # What may be under way at once. Beyond it callers wait, so that a server that is slow is not buried.
 MOST_REQUESTS: Final = 4096

@@ -8,7 +8,7 @@ from taskora.contracts import UsageError
 from taskora.contracts.records import field, record
 from taskora.wire._call import Arg
 from taskora.wire.backends._redis_errors import ConnectionError as BrokenConnectionError
-from taskora.wire.backends._resp import CONNECT_TIMEOUT
+from taskora.wire.backends._requests import CONNECT_TIMEOUT
 
 _DEFAULT_USER: Final = "default"
 _OUR_NAME: Final = "taskora"

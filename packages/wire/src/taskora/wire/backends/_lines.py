@@ -9,7 +9,7 @@ from taskora.contracts import BackendError
 from taskora.wire.backends._async_connections import AsyncConnections, finish
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._conversation import Conversation, open_conversation
-from taskora.wire.backends._resp import FAILURES, Request, TokenRequest, closed
+from taskora.wire.backends._requests import FAILURES, Request, TokenRequest, closed
 from taskora.wire.backends._transport import Ask, Commands
 
 _UNBLOCK_PAUSE: Final = 0.001

@@ -7,7 +7,7 @@ from typing import Any, Final
 from taskora.wire._pauses import pause_after
 from taskora.wire.backends._connection import AsyncConnection
 from taskora.wire.backends._conversation import Conversation, open_conversation
-from taskora.wire.backends._resp import Request, closed
+from taskora.wire.backends._requests import Request, closed
 from taskora.wire.backends._single_flight import SingleFlight
 
 _FIRST_PAUSE: Final = 0.05

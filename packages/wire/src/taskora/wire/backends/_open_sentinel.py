@@ -9,7 +9,7 @@ from taskora.contracts.records import field, record
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
 from taskora.wire.backends._connection_factory import async_factory, sync_factory
-from taskora.wire.backends._resp import CONNECT_TIMEOUT
+from taskora.wire.backends._requests import CONNECT_TIMEOUT
 from taskora.wire.backends._sentinel import SENTINEL_TIMEOUT, Sentinels
 from taskora.wire.backends._sentinel_connections import AsyncMaster, SyncMaster
 from taskora.wire.backends._url import read_hosts, unreadable

@@ -10,10 +10,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import UsageError
-from taskora.wire._backend import Backend, Cancellation, EventFeed, SyncBackend
+from taskora.wire._backend import Backend, Cancellation, EventFeed, SyncBackend, waiting_for
 from taskora.wire._events import StreamEvent
 from taskora.wire._operations import Operation
-from taskora.wire.backends._resp import closed
+from taskora.wire.backends._requests import closed
 
 R = TypeVar("R")
 
@@ -107,10 +107,9 @@ class RedirectableBackend:
             self._real = self._make()
         return self._real
 
-    @property
-    def waiting_for(self) -> object:
-        """How the target wants to be told of waits, if it does."""
-        return getattr(self.target, "waiting_for", None)
+    def waiting_for(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
+        """Tells the target of a wait; see `WaitObserver`."""
+        return waiting_for(self.target, task, job_id)
 
     def run(self, operation: Operation[R]) -> Coroutine[Any, Any, R]:
         """Carries out one operation; see `Backend.run`."""

@@ -13,10 +13,10 @@ from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends import _resp
+from taskora.wire.backends import _requests
 from taskora.wire.backends._async_connections import exchange
 from taskora.wire.backends._connection import AsyncConnection
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._single_flight import SingleFlight
 from taskora.wire.backends._transport import Commands, Connections, Lend
 from taskora.wire.backends._wake_ups import WakeUps
@@ -47,7 +47,7 @@ class RedisBackend:
     ) -> None:
         self._connections = connections
         self._commands: Commands = commands or connections
-        self._requests = _resp.Requests(keyspace, clock)
+        self._requests = _requests.Requests(keyspace, clock)
         self._wake_ups = WakeUps(self._connections, self._commands, lend)
         self._make_blocking = make_blocking
         self._keyspace = keyspace
@@ -80,7 +80,7 @@ class RedisBackend:
         return await self._run(step)
 
     async def _check(self) -> None:
-        await drive_async(_resp.check_server(), self._perform)
+        await drive_async(_requests.check_server(), self._perform)
         await drive_async(handshake(), self._perform)
         self._ready = True
 
@@ -97,8 +97,8 @@ class RedisBackend:
             left_ms = min(until_due_ms, timeout_ms - passed_ms)
             if left_ms > 0:
                 await self._wake_ups.wait(marker_key, left_ms)
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
 
     @asynccontextmanager
     async def cancellations(self, tasks: Sequence[str]) -> AsyncGenerator[AsyncIterator[Cancellation]]:
@@ -121,8 +121,8 @@ class RedisBackend:
             except BaseException:
                 await self._connections.release(connection, clean=False)
                 raise
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
         return connection
 
     def open_feed(self) -> EventFeed:
@@ -145,8 +145,8 @@ async def _messages(connection: AsyncConnection, channels: Mapping[str, str]) ->
     while True:
         try:
             message = await _next_message(connection)
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
         if message[0] == b"message":
             yield Cancellation(task=channels[message[1].decode()], job_id=message[2].decode())
 
@@ -181,9 +181,9 @@ class RedisFeed:
             if not positions:
                 await self._idle(block_ms)
                 return []
-            return await self._read(_resp.events_request(self._keyspace, dict(positions), block_ms, limit))
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+            return await self._read(_requests.events_request(self._keyspace, dict(positions), block_ms, limit))
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
         finally:
             self._interrupted.clear()
 
@@ -194,7 +194,7 @@ class RedisFeed:
         self._blocked = True
         clean = False
         try:
-            events = _resp.decode_events(self._keyspace, await exchange(connection, request))
+            events = _requests.decode_events(self._keyspace, await exchange(connection, request))
             clean = True
             return events
         finally:
@@ -234,7 +234,7 @@ class RedisFeed:
         while self._interrupted.is_set() and self._blocked and self._client_id:
             try:
                 freed = await self._commands.request(Request(("CLIENT", "UNBLOCK", self._client_id)))
-            except _resp.FAILURES:
+            except _requests.FAILURES:
                 return  # not allowed, or not connected: the block time ends by itself
             if freed:
                 return

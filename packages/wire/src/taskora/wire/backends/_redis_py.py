@@ -15,7 +15,7 @@ from redis.retry import Retry
 from taskora.contracts import UsageError
 from taskora.wire._call import Arg
 from taskora.wire.backends import _redis_errors
-from taskora.wire.backends._resp import CONNECT_TIMEOUT
+from taskora.wire.backends._requests import CONNECT_TIMEOUT
 
 # What carries what the scheme of a URL says.
 _CLASSES: Final[dict[str, type]] = {

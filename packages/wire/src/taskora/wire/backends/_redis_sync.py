@@ -10,8 +10,8 @@ from taskora.wire._flows import Pause, drive
 from taskora.wire._handshake import handshake
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
-from taskora.wire.backends import _resp
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends import _requests
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._sync_connections import SyncConnections, SyncPool
 
 R = TypeVar("R")
@@ -28,7 +28,7 @@ class SyncRedisBackend:
         clock: Clock | None = None,
     ) -> None:
         self._connections: SyncConnections = SyncPool(make_connection)
-        self._requests = _resp.Requests(keyspace, clock)
+        self._requests = _requests.Requests(keyspace, clock)
         self._keyspace = keyspace
         self._ready = False
 
@@ -36,13 +36,13 @@ class SyncRedisBackend:
         """Carries out one operation; see `SyncBackend.run`."""
         if not self._ready:
             # Two threads may do this at once; both checks only read, or write what is already there.
-            drive(_resp.check_server(), self._perform)
+            drive(_requests.check_server(), self._perform)
             drive(handshake(), self._perform)
             self._ready = True
         return self._run(operation)
 
     def _run(self, operation: Operation[R]) -> R:
-        return _resp.carry_out(operation, self._requests, self._perform)
+        return _requests.carry_out(operation, self._requests, self._perform)
 
     def _perform(self, step: Request | Pause | Operation[Any]) -> Any:
         if isinstance(step, Request):
@@ -53,11 +53,11 @@ class SyncRedisBackend:
 
     def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Reads events; see `SyncBackend.read_events`."""
-        request = _resp.events_request(self._keyspace, dict(positions), block_ms, limit)
+        request = _requests.events_request(self._keyspace, dict(positions), block_ms, limit)
         try:
-            return _resp.decode_events(self._keyspace, self._connections.request(request))
-        except _resp.FAILURES as error:
-            raise _resp.translate(error) from error
+            return _requests.decode_events(self._keyspace, self._connections.request(request))
+        except _requests.FAILURES as error:
+            raise _requests.translate(error) from error
 
     def close(self) -> None:
         """Closes all idle connections; those in use are closed when their command ends."""

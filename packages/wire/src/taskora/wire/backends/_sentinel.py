@@ -10,7 +10,7 @@ from taskora.contracts.records import record
 from taskora.wire._flows import Flow
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._resp import FAILURES, Request
+from taskora.wire.backends._requests import FAILURES, Request
 
 # How long each sentinel may take, to connect and then to answer. A second one is asked when the first is silent.
 SENTINEL_TIMEOUT: Final = 1.0

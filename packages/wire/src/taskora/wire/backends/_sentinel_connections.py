@@ -11,7 +11,7 @@ from taskora.wire.backends import _async_connections, _sync_connections
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._connection import AsyncConnection, SyncConnection
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._sentinel import Sentinels, ToSentinel, check_role, master_address
 
 _ROLE: Final = Request(("ROLE",))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, TypeVar
 
-from taskora.wire.backends._resp import closed
+from taskora.wire.backends._requests import closed
 
 T = TypeVar("T")
 

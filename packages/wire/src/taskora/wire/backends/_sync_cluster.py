@@ -9,11 +9,11 @@ from taskora.wire._events import StreamEvent
 from taskora.wire._flows import Pause, drive
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
-from taskora.wire.backends import _resp
+from taskora.wire.backends import _requests
 from taskora.wire.backends._address import Address
 from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, learned, routed
 from taskora.wire.backends._redis_sync import SyncRedisBackend
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._sync_connections import SyncPool, exchange
 
 # How long a thread that reads several streams blocks on each in turn.
@@ -26,7 +26,7 @@ class SyncRedisClusterBackend(SyncRedisBackend):
     def __init__(self, cluster: "SyncCluster", *, keyspace: Keyspace, clock: Clock | None) -> None:
         super().__init__(cluster.connect_nowhere, keyspace=keyspace, clock=clock)
         self._connections = self._cluster = cluster
-        self._requests = _resp.Requests(keyspace, clock, cluster_request_of)
+        self._requests = _requests.Requests(keyspace, clock, cluster_request_of)
 
     def _perform(self, step: "Request | Pause | Operation[Any] | ToNode | Learn") -> Any:
         return self._cluster.perform(step) if isinstance(step, ToNode | Learn) else super()._perform(step)
@@ -67,7 +67,7 @@ class SyncCluster:
         if isinstance(step, Learn):
             return self._learn() if self.slots.lacks(step) else None
         if self._closed:
-            raise _resp.closed()
+            raise _requests.closed()
         pool = self._pools.get(step.address)
         if pool is None:  # another thread may be faster
             pool = self._pools.setdefault(step.address, SyncPool(self._make_for(step.address)))

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends import _resp
+from taskora.wire.backends import _requests
 from taskora.wire.backends._connection import SyncConnection
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 
 
 class SyncConnections(Protocol):
@@ -47,7 +47,7 @@ class SyncPool:
     def borrow(self) -> Generator[SyncConnection]:
         """A connected connection for one user; kept only if it is left clean."""
         if self._closed:
-            raise _resp.closed()
+            raise _requests.closed()
         if self._pid != os.getpid():
             inherited = self._idle
             self._start_pool()
@@ -61,7 +61,7 @@ class SyncPool:
             yield connection
             clean = True
         except Exception as error:
-            if _resp.is_transient(error):
+            if _requests.is_transient(error):
                 self._close_idle()  # what broke one has often broken all: each would cost its next user a try
             else:
                 clean = isinstance(error, redis_errors.ResponseError)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, get_
 
 from taskora.contracts import UsageError
 from taskora.wire.backends._connection import AsyncConnection
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 
 if TYPE_CHECKING:
     from taskora.wire.backends._async_connections import AsyncConnections

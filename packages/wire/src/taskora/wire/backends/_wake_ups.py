@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from taskora.contracts import BackendError
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends import _resp
+from taskora.wire.backends import _requests
 from taskora.wire.backends._async_connections import finish
-from taskora.wire.backends._resp import Request
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._transport import Ask, Commands, Connections, Lend
 
 # So many waits have connections of their own. They are the cheapest way to wait: nobody has to be asked to let go.
@@ -18,7 +18,7 @@ OWN_CONNECTIONS: Final = 8
 # server give tokens to a program that is gone.
 LONGEST_BLOCK_MS: Final = 5_000
 _UNBLOCK_PAUSE: Final = 0.001
-_FAILURES: Final = (*_resp.FAILURES, BackendError)
+_FAILURES: Final = (*_requests.FAILURES, BackendError)
 
 
 class WakeUps:
@@ -41,7 +41,7 @@ class WakeUps:
         self._own += 1
         try:
             while True:
-                request = _resp.marker_request((marker_key,), min(timeout_ms, LONGEST_BLOCK_MS))
+                request = _requests.marker_request((marker_key,), min(timeout_ms, LONGEST_BLOCK_MS))
                 token = await self._connections.blocking_request(request)
                 if token is not None:
                     return float(token[2])
@@ -133,7 +133,7 @@ class _SharedWait:
         keys = tuple(self._waiting)
         left_ms = (self._until - asyncio.get_running_loop().time()) * 1000
         self._blocked_on, self._was_freed = frozenset(keys), False
-        token = await ask(_resp.marker_request(keys, min(left_ms, LONGEST_BLOCK_MS)))
+        token = await ask(_requests.marker_request(keys, min(left_ms, LONGEST_BLOCK_MS)))
         self._blocked_on = frozenset()
         if token is not None:
             self._hand_over(token[0].decode(), float(token[2]))
@@ -148,7 +148,7 @@ class _SharedWait:
 
     def _put_back(self, marker_key: str, score: float | None) -> None:
         if score is not None:
-            self._run(self._give(_resp.put_back_request(marker_key, score)))
+            self._run(self._give(_requests.put_back_request(marker_key, score)))
 
     async def _give(self, request: Request) -> None:
         try:
@@ -182,7 +182,7 @@ class _SharedWait:
         for queue in self._waiting.values():
             for future in queue:
                 if not future.done():
-                    future.set_exception(_resp.translate(error))
+                    future.set_exception(_requests.translate(error))
         self._waiting.clear()
 
     def _run(self, chore: Coroutine[Any, Any, None]) -> None:
@@ -198,7 +198,7 @@ class _SharedWait:
         if tasks:
             await asyncio.wait(tasks)
         await finish(self._chores)
-        self._end_all(_resp.closed())
+        self._end_all(_requests.closed())
 
 
 def _resolve(future: asyncio.Future[float | None], score: float | None) -> None:
