@@ -4,7 +4,7 @@
 -- a dispatch that is sent again after a lost reply can never run twice; `resend` says that this call is such a
 -- repetition, and then an existing job with the same payload counts as created by it.
 --
--- returns: list[int]  one flag per job, in order: 1 created, 0 the id was taken
+-- returns: list[int]  nothing if all jobs were created; else one flag per job, in order: 1 created, 0 the id was taken
 -- emits: waiting or delayed, one per created job
 local prefix = KEYS[1]                           -- prefix  every key of the task starts with it
 local wait_key = prefix .. 'wait'                -- list    ready ids, newest left
@@ -23,48 +23,71 @@ local JOBS = 6                   -- items   (job_id, data, and if so, terms: emp
 local others -- what follows at the end of the definitions: what plain jobs do not need
 
 --@include clock
---@include batches
 --@include events
 
---@others ready create terms
+-- The copy of a record with another payload costs the server half of a new record. It keeps payloads up to SHORT in
+-- another form than longer ones, so each form has a model of its own; one above LONG is not worth a copy.
+local SHORT, LONG = 64, 1024
 
-local WIDTH = has_terms == '1' and 3 or 2
-local flags = {}
-local job_keys = {}
-local created = {}
-local plain_ids = {}
+--@others batches ready create terms
 
-for i = JOBS, #ARGV, WIDTH do
-  job_keys[#job_keys + 1] = prefix .. ARGV[i]
-end
-
--- Ids that are taken are rare: one look for the whole batch finds out whether to look at each.
-local taken = 0
-for first = 1, #job_keys, 1000 do
-  taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
-end
-
-for n = 1, #job_keys do
-  local i = JOBS + WIDTH * (n - 1)
-  local id, data, job_key = ARGV[i], ARGV[i + 1], job_keys[n]
-  flags[n] = 1
-  if created[id] or (taken > 0 and redis.call('EXISTS', job_key) == 1) then
-    flags[n] = (resend == '1' and redis.call('HGET', job_key, 'data') == data) and 1 or 0
-  elseif has_terms == '1' then
-    others().create_as(id, data, ARGV[i + 2])
-  else
-    redis.call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-      'state', 'waiting', 'priority', '0', 'data', data)
-    emit('waiting', id)
-    plain_ids[#plain_ids + 1] = id
-  end
-  created[id] = true
-end
+local WIDTH = 2
+-- The jobs that were not created, by the place of their id among the arguments: whether to say so. Mostly there are none.
+local taken = nil
 
 if has_terms == '1' then
-  others().line_up_created()
-elseif #plain_ids > 0 then
-  in_batches(plain_ids, 'LPUSH', wait_key)
-  redis.call('ZADD', marker_key, '0', '0')
+  WIDTH = 3
+  taken = others().create_with_terms(JOBS, SHORT, LONG)
+else
+  local call, attempt = redis.call, redis.pcall
+  local ids = {}
+  local count = 0
+  local short_model, long_model = nil, nil
+  for i = JOBS, #ARGV, WIDTH do
+    local id, data = ARGV[i], ARGV[i + 1]
+    local job_key = prefix .. id
+    local size = #data
+    local model = size <= SHORT and short_model or size <= LONG and long_model
+    -- 1: the record is there now, 0: it was before. Else there is no model, or the user of the server may not copy.
+    local copies = model and attempt('COPY', model, job_key)
+    if copies == 0 or copies ~= 1 and call('EXISTS', job_key) == 1 then
+      taken = taken or {}
+      taken[i] = resend ~= '1' or call('HGET', job_key, 'data') ~= data
+    else
+      if copies == 1 then
+        call('HSET', job_key, 'data', data)
+      else
+        call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+          'state', 'waiting', 'priority', '0', 'data', data)
+        if size <= SHORT then
+          short_model = job_key
+        elseif size <= LONG then
+          long_model = job_key
+        end
+      end
+      if count == 0 then
+        emit('waiting', id)
+      else
+        attempt('XADD', events_key, '*', 'event', 'waiting', 'jobId', id) -- as `emit` does, which costs more
+      end
+      count = count + 1
+      ids[count] = id
+    end
+  end
+  if count > 0 then
+    if count <= 1000 then
+      call('LPUSH', wait_key, unpack(ids))
+    else
+      others().in_batches(ids, 'LPUSH', wait_key)
+    end
+    call('ZADD', marker_key, '0', '0')
+  end
+end
+
+local flags = {}
+if taken then
+  for i = JOBS, #ARGV, WIDTH do
+    flags[#flags + 1] = taken[i] and 0 or 1
+  end
 end
 return flags

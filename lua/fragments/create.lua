@@ -20,14 +20,17 @@ local function more_fields(extra, delay_ms, ttl_ms)
   return fields
 end
 
--- `extra` holds further fields of the record: name, value, name, value...
+-- `extra` holds further fields of the record: name, value, name, value... A record that is there needs only its place:
+-- then `data` is false.
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  if delay_ms > 0 or ttl_ms > 0 then
-    extra = more_fields(extra, delay_ms, ttl_ms)
+  if data then
+    if delay_ms > 0 or ttl_ms > 0 then
+      extra = more_fields(extra, delay_ms, ttl_ms)
+    end
+    redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', delay_ms > 0 and 'delayed' or 'waiting',
+      'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting',
-    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)

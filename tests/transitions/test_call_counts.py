@@ -22,8 +22,9 @@ PER_CLAIM = Counter(hlen=1, hmget=1, set=1, hset=1, xadd=1)
 PER_BATCH_OF_CLAIMS = Counter(lpush=1)
 PER_SETTLEMENT = Counter(hlen=1, hset=1, xadd=1)
 PER_BATCH_OF_SETTLEMENTS = Counter({"mget": 1, "rpop": 1, "del": 1, "srem": 1, "zadd": 1})
-PER_NEW_JOB = Counter(hset=1, xadd=1)
-PER_BATCH_OF_NEW_JOBS = Counter(exists=1, lpush=1, zadd=1)
+PER_FIRST_NEW_JOB = Counter(exists=1, hset=1, xadd=1)
+PER_NEW_JOB = Counter(copy=1, hset=1, xadd=1)
+PER_BATCH_OF_NEW_JOBS = Counter(lpush=1, zadd=1)
 NOT_COUNTED = ("eval", "info", "config", "client", "hello", "select", "ping")
 
 
@@ -61,10 +62,13 @@ def claimed_then_ended(task: RawTask, count: int) -> Sequence[Outcome]:
 
 
 @pytest.mark.parametrize("count", [1, 10, 100])
-def test_a_plain_job_is_enqueued_with_two_commands_and_a_batch_with_three_more(task: RawTask, count: int) -> None:
-    jobs = [NewJob(job_id=f"plain-{n}", data=b"1") for n in range(count)]
+@pytest.mark.parametrize("terms", [{}, {"ttl_ms": 1000}], ids=["plain", "with terms"])
+def test_a_job_is_enqueued_with_three_commands_and_a_batch_with_two_more(
+    task: RawTask, count: int, terms: dict[str, int]
+) -> None:
+    jobs = [NewJob(job_id=f"plain-{n}", data=b"1", **terms) for n in range(count)]
     calls, _ = calls_of(task, Enqueue(task="t", version=1, max_attempts=1, jobs=jobs))
-    assert calls == times(PER_NEW_JOB, count) + PER_BATCH_OF_NEW_JOBS
+    assert calls == PER_FIRST_NEW_JOB + times(PER_NEW_JOB, count - 1) + PER_BATCH_OF_NEW_JOBS
 
 
 @pytest.mark.parametrize("count", [1, 10, 100])

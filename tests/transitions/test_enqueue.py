@@ -111,6 +111,63 @@ def test_an_id_twice_in_one_batch_is_created_once(task: RawTask) -> None:
     assert task.read("wait") == ["a"]
 
 
+SIZES = [0, 1, 63, 64, 65, 66, 1024, 1025, 1026, 5000]
+
+
+@pytest.mark.parametrize("options", [{}, {"ttl_ms": 500}, {"delay_ms": 500}, {"priority": 7}])
+@pytest.mark.parametrize("size", SIZES)
+def test_a_job_of_a_batch_is_stored_as_it_would_be_alone(task: RawTask, size: int, options: dict[str, int]) -> None:
+    """Records are copied from others of their batch: payload, fields, their order and the form must be one's own."""
+    payloads = {f"j{n}": bytes([65 + n]) * length for n, length in enumerate([0, 1, size, *SIZES, size])}
+    task.run(enqueue(*(new(job_id, data, **options) for job_id, data in payloads.items())))
+    for job_id, data in payloads.items():
+        task.run(enqueue(new(f"alone-{job_id}", data, **options)))
+        record, alone = _as_stored(task, job_id), _as_stored(task, f"alone-{job_id}")
+        assert record == alone
+        assert record[1][b"data"] == data
+
+
+def _as_stored(task: RawTask, job_id: str) -> tuple[bytes, dict[bytes, bytes], list[bytes]]:
+    """The form of a record, its fields, and their order where the form has one."""
+    client: Any = task.client
+    key = f"taskora:{{t}}:{job_id}"
+    form, fields = client.object("ENCODING", key), client.hgetall(key)
+    return form, fields, list(fields) if form == b"listpack" else []
+
+
+def test_jobs_with_different_terms_are_no_copies_of_each_other(task: RawTask) -> None:
+    terms: list[dict[str, int]] = [{}, {"ttl_ms": 5}, {"delay_ms": 5}, {"priority": 5}]
+    task.run(enqueue(*(new(f"j{n}", b'{"n":1}', **terms[n % 4]) for n in range(8))))
+    assert task.read("j4") == task.read("j0") == job("waiting", ts=NOW)
+    assert task.read("j5") == task.read("j1") == job("waiting", ts=NOW, expireAt=NOW + 5)
+    assert task.read("j6") == task.read("j2") == job("delayed", ts=NOW, delay=5)
+    assert task.read("j7") == task.read("j3") == job("waiting", ts=NOW, priority=5)
+
+
+@pytest.mark.parametrize("options", [{}, {"ttl_ms": 500}])
+def test_ids_that_are_taken_are_told_wherever_in_the_batch_they_are(task: RawTask, options: dict[str, int]) -> None:
+    task.seed({"a": job("completed"), "c": job("completed"), "completed": Scores({"a": NOW, "c": NOW})})
+    task.seed({"f": job("active"), "active": ["f"]})
+    reply = task.run(enqueue(*(new(job_id, b"2", **options) for job_id in "abcdef")))
+    assert reply == (False, True, False, True, True, False)
+    assert task.read("wait") == ["e", "d", "b"]
+
+
+def test_a_user_who_may_not_copy_may_enqueue(task: RawTask) -> None:
+    """Servers whose administrators list the commands that may be used go on working."""
+    client: Any = task.client
+    client.execute_command("ACL", "SETUSER", "default", "-copy")
+    try:
+        jobs = [*(new(f"j{n}") for n in range(3)), new("j1"), *(new(f"t{n}", ttl_ms=5) for n in range(3))]
+        assert task.run(enqueue(*jobs[:4])) == (True, True, True, False)
+        assert task.run(enqueue(*jobs)) == (False, False, False, False, True, True, True)
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+copy")
+    assert task.read("wait") == ["t2", "t1", "t0", "j2", "j1", "j0"]
+    assert task.read("j2") == job("waiting", ts=NOW)
+    assert task.read("t2") == job("waiting", ts=NOW, expireAt=NOW + 5)
+
+
 def test_an_empty_batch_does_nothing(task: RawTask) -> None:
     assert task.run(enqueue()) == ()
     assert task.dump() == {}

@@ -7,10 +7,10 @@ import pytest
 from pydantic import AfterValidator
 
 from packages.producer.tests.playing import MANY, Order, Storage, Surface, anything, orders
-from taskora.contracts import BackendError, UsageError, ValidationError, define_task
+from taskora.contracts import BackendError, Ttl, UsageError, ValidationError, define_task
 from taskora.producer import AsyncProducer
 from taskora.producer._dispatching import BATCH_BYTES, batch_length, batches
-from taskora.wire import NewJob
+from taskora.wire import AlikeJobs, NewJob
 
 
 def script_calls(storage: Storage) -> int:
@@ -90,6 +90,39 @@ def test_a_batch_is_bounded_in_bytes_too() -> None:
     assert batch_length([job(BATCH_BYTES + 1), job(1)]) == 1
     assert [len(batch) for batch in batches([job(half)] * 5)] == [2, 2, 1]
     assert list(batches([])) == []
+    alike = AlikeJobs([str(n) for n in range(5)], [b"x" * half] * 5, ttl_ms=7)
+    parts = list(batches(alike))
+    assert [[job.job_id for job in part] for part in parts] == [["0", "1"], ["2", "3"], ["4"]]
+    assert all(type(part) is AlikeJobs and part[0].ttl_ms == 7 for part in parts)
+
+
+@pytest.mark.parametrize("ttl", [None, Ttl(max="5m")])
+def test_a_batch_without_options_is_stored_as_its_jobs_would_be_alone(
+    surface: Surface, redis_storage: Storage, ttl: Ttl | None
+) -> None:
+    """With time to live, payloads of several lengths, and one handle that leads to each."""
+    contract = define_task("notes", input=list[str], output=int, ttl=ttl)
+    payloads = [["x" * length] for length in (0, 5, 60, 61, 70, 900, 1500, 5)]
+    with surface.producer(redis_storage.url) as producer:
+        task = producer.register(contract)
+        handles = surface.do(task.dispatch_many(payloads))
+        for handle, payload in zip(handles, payloads, strict=True):
+            lone = surface.do(task.dispatch(payload))
+            together, alone = (surface.do(producer.inspector.find(one.id)) for one in (handle, lone))
+            assert handle.enqueued
+            assert together.data == alone.data == payload
+            assert together.fields.keys() == alone.fields.keys()
+            assert ("expireAt" in together.fields) == (ttl is not None)
+            for name in together.fields.keys() - {"ts", "expireAt"}:
+                assert together.fields[name] == alone.fields[name]
+
+
+def test_a_payload_that_is_too_large_is_named_by_its_place_in_the_batch(surface: Surface, storage: Storage) -> None:
+    with surface.producer(storage.url, max_payload=100) as producer:
+        task = producer.register(define_task("notes", input=list[str]))
+        with pytest.raises(UsageError) as refused:
+            surface.do(task.dispatch_many([["a"], ["b" * 200], ["c" * 300]]))
+        assert refused.value.__notes__ == ["item 1 of the batch; nothing was dispatched"]
 
 
 async def test_concurrent_dispatches_share_round_trips(redis_storage: Storage) -> None:

@@ -15,7 +15,7 @@ from taskora.contracts import (
 from taskora.contracts.records import record
 from taskora.producer._flow_control import rejection
 from taskora.producer._payload import Payloads
-from taskora.wire import Admission, ControlledJob, Enqueue, EnqueueControlled, NewJob, Operation
+from taskora.wire import Admission, AlikeJobs, ControlledJob, Enqueue, EnqueueControlled, NewJob, Operation
 
 AnyJob: TypeAlias = NewJob | ControlledJob
 # What became of a dispatch: whether it created its job, unless flow control decided; then what that says.
@@ -138,7 +138,7 @@ def raise_first_rejection(
     task: str, items: Sequence[I | DispatchItem[I]], jobs: Sequence[AnyJob], replies: Sequence[Reply]
 ) -> None:
     """Raises the first rejection of a batch's item that asked for it."""
-    if Admission not in map(type, replies):
+    if type(jobs) is AlikeJobs or Admission not in map(type, replies):
         return  # nothing but plain jobs
     for position, (item, job, reply) in enumerate(zip(items, jobs, replies, strict=True)):
         if not isinstance(item, DispatchItem) or not item.options.get("raise_on_reject", False):
@@ -152,7 +152,7 @@ def raise_first_rejection(
 def enqueue(contract: TaskContract[I, O], jobs: Sequence[AnyJob]) -> Operation[tuple[Reply, ...]]:
     """The operation that enqueues jobs of one task; the plain one unless a job asks for flow control."""
     task, version, attempts = contract.name, contract.version, max_attempts(contract)
-    for job in jobs:
+    for job in () if type(jobs) is AlikeJobs else jobs:
         if not isinstance(job, NewJob):
             controlled = [ControlledJob(job=job) if isinstance(job, NewJob) else job for job in jobs]
             return EnqueueControlled(task=task, version=version, max_attempts=attempts, jobs=controlled)
@@ -166,7 +166,10 @@ def max_attempts(contract: TaskContract[I, O]) -> int:
 
 def batch_length(jobs: Sequence[AnyJob]) -> int:
     """How many jobs, from the first on, travel in one call."""
-    weights = [len(job.data if isinstance(job, NewJob) else job.job.data) for job in jobs[:BATCH_SIZE]]
+    if type(jobs) is AlikeJobs:
+        weights = list(map(len, jobs.payloads[:BATCH_SIZE]))
+    else:
+        weights = [len(job.data if isinstance(job, NewJob) else job.job.data) for job in jobs[:BATCH_SIZE]]
     if sum(weights) <= BATCH_BYTES:
         return len(weights)
     return max(sum(total <= BATCH_BYTES for total in accumulate(weights)), 1)
@@ -176,6 +179,9 @@ def batches(jobs: Sequence[AnyJob]) -> Iterator[Sequence[AnyJob]]:
     """The jobs in order, cut into what travels in one call."""
     while jobs:
         length = batch_length(jobs)
+        if length == len(jobs):
+            yield jobs
+            return
         yield jobs[:length]
         jobs = jobs[length:]
 

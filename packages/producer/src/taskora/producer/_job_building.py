@@ -18,7 +18,7 @@ from taskora.producer._dispatching import (
 )
 from taskora.producer._flow_control import FlowOptions, control
 from taskora.producer._payload import Payloads
-from taskora.wire import NewJob, random_id, random_ids
+from taskora.wire import AlikeJobs, NewJob, random_id, random_ids
 
 I = TypeVar("I")  # noqa: E741 - input
 
@@ -34,7 +34,7 @@ class JobBuilder(Generic[I]):
         ValidationError: the payload does not fit the contract.
     """
 
-    __slots__ = ("_contract", "_encode", "_largest", "_payloads", "_rules", "_ttl_ms")
+    __slots__ = ("_contract", "_encode", "_encode_all", "_largest", "_payloads", "_rules", "_ttl_ms")
 
     def __init__(self, contract: TaskContract[I, Any], payloads: Payloads[I, Any], rules: DispatchRules) -> None:
         self._contract: Final = contract
@@ -42,6 +42,7 @@ class JobBuilder(Generic[I]):
         self._rules: Final = rules
         checked = rules.validate and contract.validates_input
         self._encode: Final = payloads.input.pack if checked else payloads.input.encode
+        self._encode_all: Final = payloads.input.pack_all if checked else payloads.input.encode_all
         self._largest: Final = rules.max_payload
         self._ttl_ms: Final = 0 if contract.ttl is None else contract.ttl.max_ms
 
@@ -59,23 +60,37 @@ class JobBuilder(Generic[I]):
         data, options = data_and_options(item)
         return self.build(data, options)
 
-    def build_all(self, items: Sequence[I | DispatchItem[I]]) -> list[AnyJob]:
+    def build_all(self, items: Sequence[I | DispatchItem[I]]) -> Sequence[AnyJob]:
         """A whole batch; one bad item refuses all of it."""
-        jobs: list[AnyJob] = []
-        encode, largest, ttl_ms = self._encode, self._largest, self._ttl_ms
+        if any(issubclass(kind, DispatchItem) for kind in set(map(type, items))):
+            return self._build_each(items)
+        payloads: list[bytes] = []
         try:
-            for item, job_id in zip(items, random_ids(len(items)), strict=True):
-                if isinstance(item, DispatchItem):
-                    jobs.append(self.build_item(cast("DispatchItem[I]", item)))
-                    continue
-                payload = encode(item)
-                if len(payload) > largest:
-                    check_size(self._contract, self._rules, payload)
-                jobs.append(NewJob(job_id=job_id, data=payload, ttl_ms=ttl_ms))
+            self._encode_all(cast("Sequence[I]", items), payloads)
         except Exception as error:  # a validator of the user's may raise what it likes
-            error.add_note(f"item {len(jobs)} of the batch; nothing was dispatched")
+            _note_position(error, len(payloads))
+            raise
+        if max(map(len, payloads), default=0) > self._largest:
+            self._check_sizes(payloads)
+        return AlikeJobs(random_ids(len(payloads)), payloads, ttl_ms=self._ttl_ms)
+
+    def _build_each(self, items: Sequence[I | DispatchItem[I]]) -> list[AnyJob]:
+        jobs: list[AnyJob] = []
+        try:
+            for item in items:
+                jobs.append(self.build_item(item))  # noqa: PERF401 - what is there tells which one failed
+        except Exception as error:
+            _note_position(error, len(jobs))
             raise
         return jobs
+
+    def _check_sizes(self, payloads: Sequence[bytes]) -> None:
+        for position, payload in enumerate(payloads):
+            try:
+                check_size(self._contract, self._rules, payload)
+            except UsageError as error:
+                _note_position(error, position)
+                raise
 
     def _build_with(self, data: I, options: DispatchOptions) -> AnyJob:
         check_names(options)
@@ -103,6 +118,10 @@ class JobBuilder(Generic[I]):
 
     def _ttl_of(self, ttl: Duration | None) -> int:
         return self._ttl_ms if ttl is None else to_milliseconds(ttl, field="ttl")
+
+
+def _note_position(error: Exception, position: int) -> None:
+    error.add_note(f"item {position} of the batch; nothing was dispatched")
 
 
 def _check_flags(options: DispatchOptions) -> None:

@@ -6,7 +6,7 @@ annotation that pydantic can validate. One codec is built per type and contract;
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast, get_args
 
 from taskora.contracts import UNSET, ContractError, Issue, TaskContract, UsageError, ValidationError, preview
@@ -104,6 +104,23 @@ class PayloadCodec(Generic[T]):
             return self._type.pack(value)
         except Exception as error:  # noqa: BLE001 - as above
             self._refuse(error, value)
+
+    def pack_all(self, values: Sequence[object], packed: list[bytes]) -> None:
+        """Appends what `pack` makes of each value to `packed`, whose length tells afterwards which one was refused.
+
+        Raises:
+            ValidationError: one does not fit, or has no encoded form that does.
+        """
+        before = len(packed)
+        try:
+            self._type.pack_all(values, packed)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._refuse(error, values[len(packed) - before])
+
+    def encode_all(self, values: Sequence[T], packed: list[bytes]) -> None:
+        """The same with `encode`."""
+        for value in values:
+            packed.append(self.encode(value))  # noqa: PERF401 - what is there tells which one failed
 
     def encode(self, value: T) -> bytes:
         """The value as bytes, without checking it.
@@ -206,6 +223,10 @@ class _Msgspec:
         raw = self.encode(self.validate(value))
         self.decode(raw)
         return raw
+
+    def pack_all(self, values: Iterable[object], packed: list[bytes]) -> None:
+        for value in values:
+            packed.append(self.pack(value))  # noqa: PERF401 - what is there tells which one failed
 
     def decode(self, raw: bytes) -> object:
         if self._serializer is None:

@@ -1,6 +1,6 @@
 """Payload types as pydantic sees them. Importing this imports pydantic, which nobody needs who registers no task."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import pydantic
@@ -37,6 +37,15 @@ class PydanticJson:
             self.decode(raw)
         return raw
 
+    def pack_all(self, values: Iterable[object], packed: list[bytes]) -> None:
+        """`pack` for each: as one function, since what is around it costs as much as pydantic."""
+        validate, dump, looks_again = self.validate, self._dump, not self._reads_back
+        for value in values:
+            raw = dump(validate(value), by_alias=True, warnings=False)
+            if looks_again or is_exceptional(raw):
+                self.decode(raw)
+            packed.append(raw)
+
 
 class PydanticPlain:
     """Plain values, which a serializer of the user's turns into bytes."""
@@ -56,6 +65,10 @@ class PydanticPlain:
         raw = self.encode(self.validate(value))
         self.decode(raw)
         return raw
+
+    def pack_all(self, values: Iterable[object], packed: list[bytes]) -> None:
+        for value in values:
+            packed.append(self.pack(value))  # noqa: PERF401 - what is there tells which one failed
 
     def decode(self, raw: bytes) -> object:
         # As JSON, because only there a strict type accepts what a date or a UUID has become as a plain value.

@@ -13,16 +13,8 @@ from taskora.wire._keys import Keyspace
 
 @builds(op.Enqueue)
 def _enqueue(operation: op.Enqueue, keyspace: Keyspace, now_ms: int | None) -> Command[tuple[bool, ...]]:
-    jobs: list[Arg] = []
-    has_terms = False
-    for job in operation.jobs:
-        jobs += (job.job_id, job.data)
-        has_terms = has_terms or bool(job.delay_ms or job.priority or job.ttl_ms)
-    if has_terms:
-        # What most calls do not ask for: each argument costs both sides about as much as a field of the record.
-        jobs = []
-        for job in operation.jobs:
-            jobs += (job.job_id, job.data, f"{job.delay_ms} {job.priority} {job.ttl_ms}")
+    jobs = operation.jobs
+    arguments, has_terms = _columns(jobs) if type(jobs) is op.AlikeJobs else _rows(jobs)
     call = lua.enqueue(
         keys=keyspace.task(operation.task),
         now_ms=now_ms,
@@ -30,9 +22,39 @@ def _enqueue(operation: op.Enqueue, keyspace: Keyspace, now_ms: int | None) -> C
         max_attempts=operation.max_attempts,
         resend=operation.resend,
         has_terms=has_terms,
-        jobs=jobs,
+        jobs=arguments,
     )
-    return Command(call, flags)
+    all_created = (True,) * len(jobs)
+    return Command(call, lambda reply: flags(reply) if reply else all_created)
+
+
+def _rows(jobs: Sequence[op.NewJob]) -> tuple[list[Arg], bool]:
+    """The jobs as arguments, and whether there are terms among them."""
+    arguments: list[Arg] = []
+    has_terms = False
+    for job in jobs:
+        arguments += (job.job_id, job.data)
+        has_terms = has_terms or bool(job.delay_ms or job.priority or job.ttl_ms)
+    if has_terms:
+        # What most calls do not ask for: each argument costs both sides about as much as a field of the record.
+        arguments = []
+        for job in jobs:
+            arguments += (job.job_id, job.data, _terms(job.delay_ms, job.priority, job.ttl_ms))
+    return arguments, has_terms
+
+
+def _columns(jobs: op.AlikeJobs) -> tuple[list[Arg], bool]:
+    """The same for jobs that are there as columns."""
+    count, has_terms = len(jobs), jobs.ttl_ms > 0
+    width = 3 if has_terms else 2
+    arguments: list[Arg] = [_terms(0, 0, jobs.ttl_ms)] * (width * count)
+    arguments[::width] = jobs.job_ids
+    arguments[1::width] = jobs.payloads
+    return arguments, has_terms
+
+
+def _terms(delay_ms: int, priority: int, ttl_ms: int) -> str:
+    return f"{delay_ms} {priority} {ttl_ms}"
 
 
 @builds(op.EnqueueControlled)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Self
+from typing import Final, Self, final, overload
 
 from taskora.contracts import JobState
 from taskora.contracts.records import record, replace
@@ -20,9 +20,42 @@ class NewJob:
     ttl_ms: int = 0
 
 
+@final
+class AlikeJobs(Sequence[NewJob]):
+    """Jobs that differ in their ids and payloads only: these in two columns, and a job for who looks at one.
+
+    To find out whether jobs are alike, compare types: `isinstance` takes its time with a `Sequence`.
+    """
+
+    __slots__ = ("job_ids", "payloads", "ttl_ms")
+
+    def __init__(self, job_ids: Sequence[str], payloads: Sequence[bytes], *, ttl_ms: int = 0) -> None:
+        self.job_ids: Final = job_ids
+        self.payloads: Final = payloads
+        self.ttl_ms: Final = ttl_ms
+
+    def __len__(self) -> int:
+        return len(self.job_ids)
+
+    @overload
+    def __getitem__(self, index: int) -> NewJob: ...
+    @overload
+    def __getitem__(self, index: slice) -> "AlikeJobs": ...
+    def __getitem__(self, index: int | slice) -> "NewJob | AlikeJobs":
+        if isinstance(index, slice):
+            return AlikeJobs(self.job_ids[index], self.payloads[index], ttl_ms=self.ttl_ms)
+        return NewJob(job_id=self.job_ids[index], data=self.payloads[index], ttl_ms=self.ttl_ms)
+
+    def __repr__(self) -> str:
+        return f"AlikeJobs({list(self)})"
+
+
 @record(guarded=False)
 class Enqueue(Operation[tuple[bool, ...]]):
-    """Creates jobs. The reply says, per job and in order, whether it was created; an id that exists is left alone."""
+    """Creates jobs. The reply says, per job and in order, whether it was created; an id that exists is left alone.
+
+    Many jobs that are alike are given as `AlikeJobs`.
+    """
 
     task: str
     version: int

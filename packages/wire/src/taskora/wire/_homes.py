@@ -13,7 +13,7 @@ HOMES: Final = {
     "._keys": "Keyspace TaskKeys",
     "._operations": (
         "KEEP_ABANDONED_MS KEEP_COMPLETED_MS KEEP_STOPPED_MS LISTED_WORKFLOWS MOST_DUE NEWEST NO_PACE "
-        "WORKER_LIFETIME_MS AbandonWorkflow Admission Advanced AdvanceWorkflow AnnounceWorker Batch "
+        "WORKER_LIFETIME_MS AbandonWorkflow Admission Advanced AdvanceWorkflow AlikeJobs AnnounceWorker Batch "
         "Cancel CancelReply CancelSteps Claim ClaimDue ClaimedDue Collected Collecting Control "
         "ControlledJob CountJobs CountVersions CreateWorkflow DescribeWorkflow Dispatched "
         "DispatchOccurrences DueTimes DueWorkflows EndedStep Enqueue EnqueueControlled EnqueueSteps "

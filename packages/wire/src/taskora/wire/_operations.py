@@ -7,6 +7,7 @@ from taskora.contracts.loading import lazily
 if TYPE_CHECKING:
     from taskora.wire._dispatch_operations import (
         Admission,
+        AlikeJobs,
         Batch,
         Collected,
         Collecting,
@@ -136,7 +137,7 @@ else:
         __name__,
         {
             "taskora.wire._dispatch_operations": (
-                "Admission Batch Collected Collecting Control ControlledJob Enqueue EnqueueControlled NewJob "
+                "Admission AlikeJobs Batch Collected Collecting Control ControlledJob Enqueue EnqueueControlled NewJob "
                 "PushCollect ReadCollect Verdict"
             ),
             "taskora.wire._job": "StepLink",
@@ -183,6 +184,7 @@ __all__ = [
     "Admission",
     "AdvanceWorkflow",
     "Advanced",
+    "AlikeJobs",
     "AnnounceWorker",
     "Batch",
     "Cancel",

@@ -1269,7 +1269,7 @@ def describe_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="d83506b91d4b9d81a3dd8903445246b4a3840add",
+    sha="0b049d61e1e093d337a30839253cb3e5ed47cfb9",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1354,12 +1354,14 @@ local function more_fields(extra, delay_ms, ttl_ms)
   return fields
 end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  if delay_ms > 0 or ttl_ms > 0 then
-    extra = more_fields(extra, delay_ms, ttl_ms)
+  if data then
+    if delay_ms > 0 or ttl_ms > 0 then
+      extra = more_fields(extra, delay_ms, ttl_ms)
+    end
+    redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', delay_ms > 0 and 'delayed' or 'waiting',
+      'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting',
-    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1495,7 +1497,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="54b0bd9d37146308fc22081c684d38f0f9e5e63a",
+    sha="0b4947f6e48ca32f77f210b1b364906013c378cb",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -1517,6 +1519,28 @@ if now == '' then
   now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
 local now_ms = tonumber(now)
+local is_trimmed = false
+local function emit(name, job_id, ...)
+  if is_trimmed then
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
+local SHORT, LONG = 64, 1024
+local made
+function others()
+if made then
+return made
+end
+local prefix = KEYS[1]
+local version = ARGV[2]
+local max_attempts = ARGV[3]
+local resend = ARGV[4]
+local wait_key = prefix .. 'wait'
+local prioritized_key = prefix .. 'prioritized'
+local delayed_key = prefix .. 'delayed'
+local marker_key = prefix .. 'marker'
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -1529,26 +1553,6 @@ local function in_batches(items, command, key)
     end
   end
 end
-local is_trimmed = false
-local function emit(name, job_id, ...)
-  if is_trimmed then
-    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  end
-  is_trimmed = true
-  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
-end
-local made
-function others()
-if made then
-return made
-end
-local prefix = KEYS[1]
-local version = ARGV[2]
-local max_attempts = ARGV[3]
-local wait_key = prefix .. 'wait'
-local prioritized_key = prefix .. 'prioritized'
-local delayed_key = prefix .. 'delayed'
-local marker_key = prefix .. 'marker'
 local PRIORITY_WEIGHT = 1e13
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
@@ -1589,12 +1593,14 @@ local function more_fields(extra, delay_ms, ttl_ms)
   return fields
 end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  if delay_ms > 0 or ttl_ms > 0 then
-    extra = more_fields(extra, delay_ms, ttl_ms)
+  if data then
+    if delay_ms > 0 or ttl_ms > 0 then
+      extra = more_fields(extra, delay_ms, ttl_ms)
+    end
+    redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', delay_ms > 0 and 'delayed' or 'waiting',
+      'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting',
-    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1624,42 +1630,85 @@ local function create_as(id, data, terms)
   local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
   create(id, data, tonumber(delay_ms or '0'), tonumber(priority or '0'), tonumber(ttl_ms or '0'), false, {})
 end
-made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as }
+local function create_with_terms(first, short, long)
+  local short_models, long_models, none = {}, {}, {}
+  local taken = nil
+  for i = first, #ARGV, 3 do
+    local id, data, terms = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+    local job_key = prefix .. id
+    local models = #data <= short and short_models or #data <= long and long_models or none
+    local copies = models[terms] and redis.pcall('COPY', models[terms], job_key)
+    if copies == 0 or copies ~= 1 and redis.call('EXISTS', job_key) == 1 then
+      taken = taken or {}
+      taken[i] = resend ~= '1' or redis.call('HGET', job_key, 'data') ~= data
+    elseif copies == 1 then
+      redis.call('HSET', job_key, 'data', data)
+      create_as(id, false, terms)
+    else
+      create_as(id, data, terms)
+      models[terms] = models ~= none and job_key or nil
+    end
+  end
+  line_up_created()
+  return taken
+end
+made = { in_batches = in_batches, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as, create_with_terms = create_with_terms }
 return made
 end
-local WIDTH = has_terms == '1' and 3 or 2
-local flags = {}
-local job_keys = {}
-local created = {}
-local plain_ids = {}
-for i = JOBS, #ARGV, WIDTH do
-  job_keys[#job_keys + 1] = prefix .. ARGV[i]
-end
-local taken = 0
-for first = 1, #job_keys, 1000 do
-  taken = taken + redis.call('EXISTS', unpack(job_keys, first, math.min(first + 999, #job_keys)))
-end
-for n = 1, #job_keys do
-  local i = JOBS + WIDTH * (n - 1)
-  local id, data, job_key = ARGV[i], ARGV[i + 1], job_keys[n]
-  flags[n] = 1
-  if created[id] or (taken > 0 and redis.call('EXISTS', job_key) == 1) then
-    flags[n] = (resend == '1' and redis.call('HGET', job_key, 'data') == data) and 1 or 0
-  elseif has_terms == '1' then
-    others().create_as(id, data, ARGV[i + 2])
-  else
-    redis.call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-      'state', 'waiting', 'priority', '0', 'data', data)
-    emit('waiting', id)
-    plain_ids[#plain_ids + 1] = id
-  end
-  created[id] = true
-end
+local WIDTH = 2
+local taken = nil
 if has_terms == '1' then
-  others().line_up_created()
-elseif #plain_ids > 0 then
-  in_batches(plain_ids, 'LPUSH', wait_key)
-  redis.call('ZADD', marker_key, '0', '0')
+  WIDTH = 3
+  taken = others().create_with_terms(JOBS, SHORT, LONG)
+else
+  local call, attempt = redis.call, redis.pcall
+  local ids = {}
+  local count = 0
+  local short_model, long_model = nil, nil
+  for i = JOBS, #ARGV, WIDTH do
+    local id, data = ARGV[i], ARGV[i + 1]
+    local job_key = prefix .. id
+    local size = #data
+    local model = size <= SHORT and short_model or size <= LONG and long_model
+    local copies = model and attempt('COPY', model, job_key)
+    if copies == 0 or copies ~= 1 and call('EXISTS', job_key) == 1 then
+      taken = taken or {}
+      taken[i] = resend ~= '1' or call('HGET', job_key, 'data') ~= data
+    else
+      if copies == 1 then
+        call('HSET', job_key, 'data', data)
+      else
+        call('HSET', job_key, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+          'state', 'waiting', 'priority', '0', 'data', data)
+        if size <= SHORT then
+          short_model = job_key
+        elseif size <= LONG then
+          long_model = job_key
+        end
+      end
+      if count == 0 then
+        emit('waiting', id)
+      else
+        attempt('XADD', events_key, '*', 'event', 'waiting', 'jobId', id)
+      end
+      count = count + 1
+      ids[count] = id
+    end
+  end
+  if count > 0 then
+    if count <= 1000 then
+      call('LPUSH', wait_key, unpack(ids))
+    else
+      others().in_batches(ids, 'LPUSH', wait_key)
+    end
+    call('ZADD', marker_key, '0', '0')
+  end
+end
+local flags = {}
+if taken then
+  for i = JOBS, #ARGV, WIDTH do
+    flags[#flags + 1] = taken[i] and 0 or 1
+  end
 end
 return flags
 """,
@@ -1689,7 +1738,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="628f6ea283cbe8efb3b72cc4481b39e9dfdfbfdf",
+    sha="90d41cb872759a7cb0c946f3a008bbaa283f7b37",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -1776,12 +1825,14 @@ local function more_fields(extra, delay_ms, ttl_ms)
   return fields
 end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  if delay_ms > 0 or ttl_ms > 0 then
-    extra = more_fields(extra, delay_ms, ttl_ms)
+  if data then
+    if delay_ms > 0 or ttl_ms > 0 then
+      extra = more_fields(extra, delay_ms, ttl_ms)
+    end
+    redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', delay_ms > 0 and 'delayed' or 'waiting',
+      'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting',
-    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)
@@ -1969,7 +2020,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="4926f34bfbddafc2b5655503a78d279b1b7cd163",
+    sha="de2e9553b5b3b6602140e8436f84049df4372d87",
     text="""\
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
@@ -2050,12 +2101,14 @@ local function more_fields(extra, delay_ms, ttl_ms)
   return fields
 end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
-  if delay_ms > 0 or ttl_ms > 0 then
-    extra = more_fields(extra, delay_ms, ttl_ms)
+  if data then
+    if delay_ms > 0 or ttl_ms > 0 then
+      extra = more_fields(extra, delay_ms, ttl_ms)
+    end
+    redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
+      'state', delay_ms > 0 and 'delayed' or 'waiting',
+      'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  redis.call('HSET', prefix .. id, 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_attempts,
-    'state', delay_ms > 0 and 'delayed' or 'waiting',
-    'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   if delay_ms > 0 then
     local due = now_ms + delay_ms
     redis.call('ZADD', delayed_key, ms_text(due), id)

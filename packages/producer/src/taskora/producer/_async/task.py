@@ -32,7 +32,7 @@ from taskora.producer._job_building import JobBuilder
 from taskora.producer._payload import Payloads
 from taskora.producer._results import ResultReader
 from taskora.producer._streaming import Gathering, StreamBatch
-from taskora.wire import NewJob, PushCollect
+from taskora.wire import AlikeJobs, NewJob, PushCollect
 
 if TYPE_CHECKING:
     from taskora.producer._async.events import AsyncEventStream
@@ -258,6 +258,8 @@ class AsyncBoundTask(Generic[I, O]):
 
     def _handles(self, jobs: Sequence[AnyJob], replies: Sequence[Reply]) -> list[AsyncJobHandle[O]]:
         session, reader = self._session, self._reader
+        if type(jobs) is AlikeJobs and len(replies) == len(jobs) and all(replies):
+            return [AsyncJobHandle(session, reader, job_id) for job_id in jobs.job_ids]
         return [
             AsyncJobHandle(session, reader, job.job_id)
             if reply is True and isinstance(job, NewJob)  # nearly all of them

@@ -31,7 +31,7 @@ from taskora.producer._results import ResultReader
 from taskora.producer._session import Session
 from taskora.producer._streaming import Gathering, Items, StreamBatch, stream
 from taskora.producer._sync.handle import JobHandle
-from taskora.wire import NewJob, PushCollect
+from taskora.wire import AlikeJobs, NewJob, PushCollect
 
 if TYPE_CHECKING:
     from taskora.producer._sync.events import EventStream
@@ -257,6 +257,8 @@ class BoundTask(Generic[I, O]):
 
     def _handles(self, jobs: Sequence[AnyJob], replies: Sequence[Reply]) -> list[JobHandle[O]]:
         session, reader = self._session, self._reader
+        if type(jobs) is AlikeJobs and len(replies) == len(jobs) and all(replies):
+            return [JobHandle(session, reader, job_id) for job_id in jobs.job_ids]
         return [
             JobHandle(session, reader, job.job_id)
             if reply is True and isinstance(job, NewJob)  # nearly all of them

@@ -1,9 +1,11 @@
 """New jobs, and dispatches that are sent again."""
 
+import pytest
+
 from taskora.contracts import JobState
 from taskora.testing.conformance._case import Cases
 from taskora.testing.conformance._subject import TASK, Subject, ids, job
-from taskora.wire import Enqueue, NewJob
+from taskora.wire import AlikeJobs, Enqueue, NewJob
 
 
 class TestEnqueue(Cases):
@@ -41,6 +43,20 @@ class TestEnqueue(Cases):
     async def test_an_id_that_comes_twice_in_one_batch_is_created_once(self, subject: Subject) -> None:
         assert await subject.enqueue("a", "a", "b") == (True, False, True)
         assert await subject.listed(JobState.WAITING) == ["a", "b"]
+
+    @pytest.mark.parametrize("ttl_ms", [0, 9000])
+    async def test_jobs_that_are_alike_are_created_like_any_others(self, subject: Subject, ttl_ms: int) -> None:
+        alike = AlikeJobs(["a", "b", "c"], [b"1", b'"two"', b"1"], ttl_ms=ttl_ms)
+        others = [NewJob(job_id=f"{like.job_id}2", data=like.data, ttl_ms=ttl_ms) for like in alike]
+        subject.stop_time()
+        for jobs in (alike, others):
+            enqueue = Enqueue(task=TASK, version=7, max_attempts=3, jobs=jobs)
+            assert await subject.run(enqueue) == (True, True, True)
+            assert await subject.run(enqueue) == (False, False, False)
+            assert await subject.run(enqueue.again()) == (True, True, True)
+        for like, other in zip(alike, others, strict=True):
+            assert (await subject.record(like.job_id)).fields == (await subject.record(other.job_id)).fields
+        assert await subject.listed(JobState.WAITING) == ["a", "b", "c", "a2", "b2", "c2"]
 
     async def test_a_repeated_request_created_the_job_if_the_payload_is_the_same(self, subject: Subject) -> None:
         await subject.enqueue("a", "b")
