@@ -9,49 +9,14 @@ to every job, write the larger one, and say so where the change is described. By
 have room for other versions of Python and of libraries: five in a hundred.
 """
 
-import asyncio
-import sys
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from types import FrameType
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
-from taskora.contracts import define_task
 from taskora.producer import AsyncProducer
-from taskora.wire import Outcome
-from taskora.worker import Defaults, _turns
-from taskora.worker._attempt import Attempt
-from taskora.worker._executor import Executor
-from taskora.worker._implementation import Implementation, resolve
-from taskora.worker._invoking import in_event_loop
-from taskora.worker._lane import Lane
-from taskora.worker._prefetch import Prefetch
+from taskora.worker import CallNext, Context, _turns
 from tests.counts.canned import CannedServer, canned_backend
-
-NOOP: Final = define_task("noop", input=dict[str, int], output=int)
-FEW, MANY = 200, 1200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What one run took, or one job."""
-
-    calls: float
-    tasks: float
-    requests: float
-    sent_bytes: float
-
-    def per_job(self, shorter: "Work") -> "Work":
-        jobs = MANY - FEW
-        return Work(
-            calls=(self.calls - shorter.calls) / jobs,
-            tasks=(self.tasks - shorter.tasks) / jobs,
-            requests=(self.requests - shorter.requests) / jobs,
-            sent_bytes=(self.sent_bytes - shorter.sent_bytes) / jobs,
-        )
+from tests.counts.counting import NOOP, Load, Work, work_of_a_job, worked_off
 
 
 async def one_by_one(server: CannedServer, jobs: int) -> None:
@@ -68,48 +33,23 @@ async def in_batches_of_fifty(server: CannedServer, jobs: int) -> None:
             await task.dispatch_many([{"n": 1}] * 50)
 
 
-def nobody_cares(attempt: Attempt, outcome: Outcome, implementation: Implementation[Any, Any]) -> None:
-    raise AssertionError(f"{attempt.claim.job_id} failed: {outcome} {implementation}")
+async def look_away(_ctx: Context) -> None:
+    """Takes a context and does nothing with it."""
 
 
-class Trusting(Prefetch):
-    """Takes every handler for a quick one: what is learnt from clocks cannot be counted."""
-
-    def answered(self, seconds: float) -> None:
-        super().answered(seconds)
-        self.jobs = self.most
+async def look_at_the_time(ctx: Context) -> None:
+    assert ctx.deadline is not None
 
 
-def worked_off(concurrency: int, *, prefetch: int = 0) -> Callable[[CannedServer, int], Awaitable[None]]:
-    async def work_off(server: CannedServer, jobs: int) -> None:
-        server.backlog = jobs
-        done = 0
-
-        async def handle(data: dict[str, int]) -> int:
-            nonlocal done
-            done += 1
-            if done == jobs:
-                lane.stop_claiming()
-            return data["n"]
-
-        backend = canned_backend(server)
-        implementation = resolve(NOOP, handle, Defaults(concurrency=concurrency), None)
-        executor = Executor(implementation, (), in_event_loop(implementation), backend.run)
-        lane = Lane(
-            backend,
-            implementation,
-            executor,
-            lease_ms=30_000,
-            on_failure=nobody_cares,
-            on_trouble=lambda _: None,
-            prefetch=Trusting(prefetch, slots=concurrency),
-        )
-        await lane.run()
-
-    return work_off
+async def hand_on(_ctx: Context, call_next: CallNext) -> object:
+    return await call_next()
 
 
-CASES: Final = {
+def forget_it(_data: dict[str, int], _ctx: Context) -> None:
+    raise AssertionError("nobody cancels anything")
+
+
+CASES: Final[dict[str, tuple[Load, Work]]] = {
     "dispatch, one by one": (one_by_one, Work(calls=31, tasks=0, requests=1, sent_bytes=184)),
     "dispatch_many, fifty at once": (in_batches_of_fifty, Work(calls=2.94, tasks=0, requests=0.02, sent_bytes=58.58)),
     "a job of a lane of one": (worked_off(1), Work(calls=104, tasks=1, requests=1, sent_bytes=285)),
@@ -120,36 +60,38 @@ CASES: Final = {
     "a job of a lane of a hundred": (worked_off(100), Work(calls=34.9, tasks=1, requests=0.02, sent_bytes=97.85)),
 }
 
+# What a handler, or its implementation, asks for adds so many calls to a job of a lane of a hundred, those of the functions
+# here included, and nothing else.
+EXTRAS: Final[dict[str, tuple[Load, float]]] = {
+    "a context": (worked_off(100, use=look_away), 10),
+    "a context, and its deadline": (worked_off(100, use=look_at_the_time), 11),
+    "a cancel hook": (worked_off(100, on_cancel=forget_it), 8),
+    "one middleware": (worked_off(100, middleware=[hand_on]), 11),
+    "two middlewares": (worked_off(100, middleware=[hand_on, hand_on]), 14),
+    "captured logs, and none written": (worked_off(100, capture_logs=True), 10),
+}
 
-def counted(load: Callable[[CannedServer, int], Awaitable[None]], jobs: int) -> Work:
-    """Runs a load in an event loop of its own, and counts."""
-    server = CannedServer()
-    counts: Counter[str] = Counter()
 
-    def count(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
-            counts["calls"] += 1
-            counts["tasks"] += frame.f_code.co_name == "create_task"
-
-    async def run() -> None:
-        sys.setprofile(count)
-        try:
-            await load(server, jobs)
-        finally:
-            sys.setprofile(None)
-
-    with asyncio.Runner() as runner:
-        runner.run(run())
-    return Work(calls=counts["calls"], tasks=counts["tasks"], requests=server.requests, sent_bytes=server.sent_bytes)
+@pytest.fixture(autouse=True)
+def _much_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", 600_000)  # counting takes time
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_plain_job_costs_a_client_no_more_than_it_did(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", 600_000)  # counting takes time
+def test_a_plain_job_costs_a_client_no_more_than_it_did(name: str) -> None:
     load, pinned = CASES[name]
-    counted(load, FEW)  # what is made on first use is there by then
-    work = counted(load, MANY).per_job(counted(load, FEW))
+    work = work_of_a_job(load)
     assert work.tasks == pytest.approx(pinned.tasks, abs=0.01)
     assert work.requests == pytest.approx(pinned.requests, rel=0.02)
     assert work.sent_bytes == pytest.approx(pinned.sent_bytes, rel=0.01)
     assert work.calls <= pinned.calls * 1.05
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_only_who_asks_for_more_pays_for_it(name: str) -> None:
+    load, added = EXTRAS[name]
+    plain, pinned = CASES["a job of a lane of a hundred"]
+    work, least = work_of_a_job(load), work_of_a_job(plain)
+    assert (work.tasks, work.requests) == pytest.approx((pinned.tasks, pinned.requests), abs=0.01)
+    assert work.sent_bytes == pytest.approx(pinned.sent_bytes, rel=0.01)
+    assert work.calls - least.calls <= added + 1
