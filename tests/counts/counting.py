@@ -57,14 +57,14 @@ class Trusting(Prefetch):
 
 
 def worked_off(
-    concurrency: int,
+    slots: int,
     *,
-    prefetch: int = 0,
+    ahead: int = 0,
     use: Callable[[Context], Awaitable[None]] | None = None,
     on_cancel: OnCancel[dict[str, int]] | None = None,
     **options: Unpack[RunOptions],
 ) -> Load:
-    """A lane works jobs off. Handlers take a context if `use` is given, and give it to that."""
+    """A lane works jobs off, of which it claims so many ahead of their turn. Handlers take a context if `use` is given, and give it to that."""
 
     async def work_off(server: CannedServer, jobs: int) -> None:
         server.backlog = jobs
@@ -83,7 +83,7 @@ def worked_off(
             return await handle(data)
 
         backend, handler = canned_backend(server), handle if use is None else handle_with_context
-        defaults = Defaults(concurrency=concurrency)
+        defaults = Defaults(concurrency=slots)
         implementation = resolve(NOOP, handler, defaults, None, on_cancel=on_cancel, **options)
         lane = Lane(
             backend,
@@ -92,7 +92,7 @@ def worked_off(
             lease_ms=30_000,
             on_failure=nobody_cares,
             on_trouble=lambda _: None,
-            prefetch=Trusting(prefetch, slots=concurrency),
+            prefetch=Trusting(ahead, slots=slots),
         )
         await lane.run()
 

@@ -19,7 +19,7 @@ from taskora.worker._invoking import in_event_loop
 from taskora.worker._lane import Lane
 from tests.counts.canned import CannedServer
 from tests.counts.canned_socket import CannedSocket, connected_backend
-from tests.counts.test_client_work import NOOP
+from tests.counts.counting import NOOP
 from tests.polling import aeventually
 
 _TIMERS: Final = ("call_at", "call_later")
