@@ -64,7 +64,7 @@ def worked_off(
     on_cancel: OnCancel[dict[str, int]] | None = None,
     **options: Unpack[RunOptions],
 ) -> Load:
-    """A lane works jobs off, of which it claims so many ahead of their turn. Handlers take a context if `use` is given, and give it to that."""
+    """A lane works jobs off, and claims so many ahead. `use` gets the context, if handlers shall take one."""
 
     async def work_off(server: CannedServer, jobs: int) -> None:
         server.backlog = jobs
