@@ -10,7 +10,7 @@ import pytest
 
 from taskora.bench.peers import drivers
 from taskora.bench.peers._catalog import OURS, PEERS, Peer
-from taskora.bench.peers._environments import UnavailableError, lock_of, prepare
+from taskora.bench.peers._environments import Environment, UnavailableError, lock_of, prepare
 from taskora.bench.peers._rows import SCENARIOS as ROWS_OF
 from taskora.bench.peers._run import measure_apart
 from taskora.bench.peers._server import describe_server, fresh_server
@@ -140,6 +140,13 @@ def test_our_own_driver_runs_a_scenario_in_a_process_of_its_own(tmp_path: Path) 
     assert cell.failure == ""
     assert set(cell.figures) == set(ROWS_OF["latency"])
     assert cell.version
+
+
+def test_the_fewest_requests_are_measured_as_a_library_is(tmp_path: Path) -> None:
+    python, *words, _ = prepare(OURS, tmp_path, "no uv").command
+    cell = measure_apart(Environment(command=(python, *words, "bare"), variables={}), "latency", 0.05)
+    assert cell.failure == ""
+    assert set(cell.figures) == set(ROWS_OF["latency"])
 
 
 def test_the_server_says_what_it_is() -> None:

@@ -39,7 +39,7 @@ def measure_apart(environment: Environment, scenario: str, seconds: float) -> Ce
     """Starts a fresh server and a driver, and waits for its figures for a bounded time."""
     with fresh_server() as url:
         command = [*environment.command, scenario, url, str(seconds)]
-        limit = _SLACK_SECONDS + 4 * seconds
+        limit = _SLACK_SECONDS + 8 * seconds
         variables = {**os.environ, **environment.variables}
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=variables, check=False)
