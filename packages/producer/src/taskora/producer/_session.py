@@ -21,6 +21,7 @@ from taskora.wire import (
     SyncBackend,
     Together,
     drive,
+    run_together,
 )
 from taskora.wire.backends import SyncTarget as Target
 from taskora.wire.backends import open_sync_backend
@@ -95,7 +96,7 @@ class Session:
             if isinstance(step, Pause):
                 return time.sleep(step.seconds)
             if isinstance(step, Together):
-                return [self.backend.run(operation) for operation in step.operations]
+                return run_together(self.backend, step.operations)
             if isinstance(step, AwaitEvents):
                 assert feed is not None
                 return feed.read(step.positions, block_ms=step.block_ms)

@@ -9,7 +9,8 @@ from taskora.contracts.loading import lazily
 from taskora.wire._homes import HOMES
 
 if TYPE_CHECKING:
-    from taskora.wire._backend import Backend, Cancellation, Clock, EventFeed, SyncBackend, WaitObserver, waiting_for
+    from taskora.wire._abilities import PipelinedBackend, WaitObserver, run_together, waiting_for
+    from taskora.wire._backend import Backend, Cancellation, Clock, EventFeed, SyncBackend
     from taskora.wire._commands import FINAL_STATES
     from taskora.wire._events import StreamEvent, decode_event
     from taskora.wire._flows import (
@@ -287,6 +288,7 @@ __all__ = [
     "Pace",
     "ParkedReason",
     "Pause",
+    "PipelinedBackend",
     "PostponeUntold",
     "Prune",
     "Pruned",
@@ -385,6 +387,7 @@ __all__ = [
     "reopen_workflow",
     "repair_workflow",
     "retry_letters",
+    "run_together",
     "settle_steps",
     "settle_workflow",
     "spawn_steps",

@@ -5,8 +5,8 @@ given to `run`; the rest is waiting. Whatever meets these protocols, and passes 
 """
 
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any, Protocol, TypeVar, cast
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
 
 from taskora.contracts.records import record
 from taskora.wire._events import StreamEvent
@@ -112,21 +112,3 @@ class Backend(Protocol):
     async def close(self) -> None:
         """Closes what this object opened; a borrowed client stays open."""
         ...
-
-
-class WaitObserver(Protocol):
-    """What a backend may be besides: one that wants to know who waits for which jobs, such as one in virtual time."""
-
-    def waiting_for(self, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
-        """Entered before somebody waits for the end of a job, or of a workflow that is told in a task's events.
-
-        Left when the wait is over.
-        """
-        ...
-
-
-def waiting_for(backend: Backend, task: str, job_id: str) -> AbstractAsyncContextManager[None]:
-    """Tells a backend of a wait, if it is a `WaitObserver`."""
-    if not hasattr(backend, "waiting_for"):
-        return nullcontext()
-    return cast("WaitObserver", backend).waiting_for(task, job_id)

@@ -28,7 +28,7 @@ class Pause:
 class Together:
     """Asks the driver for several operations that do not depend on one another; the reply is a list of theirs.
 
-    In an event loop they share round trips, elsewhere they are carried out one after the other.
+    They share round trips where the storage has any.
     """
 
     operations: Sequence[Operation[Any]]

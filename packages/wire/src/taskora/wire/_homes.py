@@ -3,7 +3,8 @@
 from typing import Final
 
 HOMES: Final = {
-    "._backend": "Backend Cancellation Clock EventFeed SyncBackend WaitObserver waiting_for",
+    "._abilities": "PipelinedBackend WaitObserver run_together waiting_for",
+    "._backend": "Backend Cancellation Clock EventFeed SyncBackend",
     "._commands": "FINAL_STATES",
     "._events": "StreamEvent decode_event",
     "._flows": "Flow Pause Together ask ask_together count_versions drive drive_async may_pass read_jobs",

@@ -59,6 +59,10 @@ class SyncConnection(Protocol):
         """Sends one command."""
         ...
 
+    def send_all(self, commands: Sequence[Sequence[Arg]]) -> None:
+        """Sends several commands at once; each has a reply to be read."""
+        ...
+
     def read(self, seconds: float) -> Any:
         """The next reply. Raises an error that the server answers with."""
         ...

@@ -10,7 +10,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 from taskora.contracts import UsageError
-from taskora.wire._backend import Backend, Cancellation, EventFeed, SyncBackend, waiting_for
+from taskora.wire._abilities import run_together, waiting_for
+from taskora.wire._backend import Backend, Cancellation, EventFeed, SyncBackend
 from taskora.wire._events import StreamEvent
 from taskora.wire._operations import Operation
 from taskora.wire.backends._requests import closed
@@ -178,6 +179,10 @@ class RedirectableSyncBackend:
     def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `SyncBackend.run`."""
         return self.target.run(operation)
+
+    def run_together(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Carries out several operations; see `PipelinedBackend.run_together`."""
+        return run_together(self.target, operations)
 
     def read_events(self, positions: Mapping[str, str], *, block_ms: int, limit: int = 100) -> list[StreamEvent]:
         """Reads events; see `SyncBackend.read_events`."""

@@ -106,6 +106,11 @@ class SyncRedisPyConnection:
         with _our_errors():
             self._connection.send_command(*args)
 
+    def send_all(self, commands: Sequence[Sequence[Arg]]) -> None:
+        """Sends several commands at once."""
+        with _our_errors():
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+
     def read(self, seconds: float) -> Any:
         """The next reply."""
         with _our_errors():

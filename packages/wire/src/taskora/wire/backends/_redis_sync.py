@@ -1,10 +1,11 @@
 """Redis and Valkey, for threads."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from taskora.wire._backend import Clock
+from taskora.wire._command import Command
 from taskora.wire._events import StreamEvent
 from taskora.wire._flows import Pause, drive
 from taskora.wire._handshake import handshake
@@ -35,11 +36,31 @@ class SyncRedisBackend:
     def run(self, operation: Operation[R]) -> R:
         """Carries out one operation; see `SyncBackend.run`."""
         if not self._ready:
-            # Two threads may do this at once; both checks only read, or write what is already there.
-            drive(_requests.check_server(), self._perform)
-            drive(handshake(), self._perform)
-            self._ready = True
+            self._check()
         return self._run(operation)
+
+    def run_together(self, operations: Sequence[Operation[Any]]) -> list[Any]:
+        """Carries out several operations in few round trips; see `PipelinedBackend.run_together`."""
+        if not self._ready:
+            self._check()
+        commands = [self._requests.command(operation) for operation in operations]
+        requests = [
+            self._requests.request_of(command.call, hasty=operation.comes_again)
+            for operation, command in zip(operations, commands, strict=True)
+        ]
+        replies = self._connections.request_all(requests)
+        return [self._finish(*each) for each in zip(operations, commands, replies, strict=True)]
+
+    def _finish(self, operation: Operation[R], command: Command[R], reply: Any) -> R:
+        if isinstance(reply, Exception):
+            return drive(self._requests.rest(operation, command, reply), self._perform)
+        return command.decode(reply)
+
+    def _check(self) -> None:
+        # Two threads may do this at once; both checks only read, or write what is already there.
+        drive(_requests.check_server(), self._perform)
+        drive(handshake(), self._perform)
+        self._ready = True
 
     def _run(self, operation: Operation[R]) -> R:
         return _requests.carry_out(operation, self._requests, self._perform)

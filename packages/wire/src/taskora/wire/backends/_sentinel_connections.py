@@ -141,6 +141,10 @@ class SyncMaster:
         """Sends one command."""
         self._connected().send(args)
 
+    def send_all(self, commands: Sequence[Sequence[Arg]]) -> None:
+        """Sends several commands at once."""
+        self._connected().send_all(commands)
+
     def read(self, seconds: float) -> Any:
         """The next reply."""
         return self._connected().read(seconds)

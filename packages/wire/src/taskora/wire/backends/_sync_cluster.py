@@ -1,7 +1,8 @@
 """Redis Cluster, for threads."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from taskora.wire._backend import Clock
@@ -9,9 +10,19 @@ from taskora.wire._events import StreamEvent
 from taskora.wire._flows import Pause, drive
 from taskora.wire._keys import Keyspace
 from taskora.wire._operations import Operation
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _requests
 from taskora.wire.backends._address import Address
-from taskora.wire.backends._cluster_map import Learn, SlotMap, ToNode, cluster_request_of, learned, routed
+from taskora.wire.backends._cluster_map import (
+    Learn,
+    ScanRequest,
+    SlotMap,
+    ToNode,
+    cluster_request_of,
+    learned,
+    refreshed,
+    routed,
+)
 from taskora.wire.backends._redis_sync import SyncRedisBackend
 from taskora.wire.backends._requests import Request
 from taskora.wire.backends._sync_connections import SyncPool, exchange
@@ -62,19 +73,53 @@ class SyncCluster:
         """One command and its reply."""
         return drive(routed(request, self.slots), self.perform)
 
+    def request_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Several commands, to one server after the other; see `SyncConnections.request_all`."""
+        replies: dict[int, Any] = {}
+        for address, places in self._placed(requests).items():
+            answers = self._pool(address).request_all([requests[place] for place in places])
+            for place, answer in zip(places, answers, strict=True):
+                if isinstance(answer, redis_errors.AskError):  # or moved: the slot is elsewhere
+                    answer = self._attempt(requests[place])
+                elif isinstance(answer, Exception):
+                    self.slots.note_failure(answer, address)
+                replies[place] = answer
+        return [
+            replies[place] if place in replies else self._attempt(request) for place, request in enumerate(requests)
+        ]
+
+    def _placed(self, requests: Sequence[Request]) -> dict[Address, list[int]]:
+        """Which requests are for which server, as far as that is known."""
+        placed: dict[Address, list[int]] = {}
+        with suppress(*_requests.FAILURES):
+            drive(refreshed(self.slots), self.perform)
+            for place, request in enumerate(requests):
+                if not isinstance(request, ScanRequest):
+                    placed.setdefault(self.slots.owner(request.key), []).append(place)
+        return placed
+
+    def _attempt(self, request: Request) -> Any:
+        try:
+            return self.request(request)
+        except _requests.FAILURES as error:
+            return error
+
     def perform(self, step: ToNode | Learn) -> Any:
         """One command, to a certain server, or a question to all."""
         if isinstance(step, Learn):
             return self._learn() if self.slots.lacks(step) else None
-        if self._closed:
-            raise _requests.closed()
-        pool = self._pools.get(step.address)
-        if pool is None:  # another thread may be faster
-            pool = self._pools.setdefault(step.address, SyncPool(self._make_for(step.address)))
-        with pool.borrow() as connection:
+        with self._pool(step.address).borrow() as connection:
             if step.asking:
                 exchange(connection, Request(("ASKING",)))
             return exchange(connection, step.request)
+
+    def _pool(self, address: Address) -> SyncPool:
+        if self._closed:
+            raise _requests.closed()
+        pool = self._pools.get(address)
+        if pool is None:  # another thread may be faster
+            pool = self._pools.setdefault(address, SyncPool(self._make_for(address)))
+        return pool
 
     def _learn(self) -> None:
         """Threads that want it at the same time ask one by one: a lock would be held for ever in a forked child."""

@@ -2,14 +2,17 @@
 
 import os
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends import _requests
 from taskora.wire.backends._connection import SyncConnection
 from taskora.wire.backends._requests import Request
+
+# So many commands are written before the first reply is read.
+MOST_TOGETHER: Final = 100
 
 
 class SyncConnections(Protocol):
@@ -17,6 +20,13 @@ class SyncConnections(Protocol):
 
     def request(self, request: Request) -> Any:
         """One command and its reply."""
+        ...
+
+    def request_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Several commands that do not depend on one another: the reply to each, or its error in the same place.
+
+        Where a connection broke, those that were not answered may have been carried out.
+        """
         ...
 
     def close(self) -> None:
@@ -42,6 +52,30 @@ class SyncPool:
         """One command and its reply."""
         with self.borrow() as connection:
             return exchange(connection, request)
+
+    def request_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Several commands in few round trips; see `SyncConnections.request_all`."""
+        replies: list[Any] = []
+        for start in range(0, len(requests), MOST_TOGETHER):
+            replies += self._exchange_all(requests[start : start + MOST_TOGETHER])
+        return replies
+
+    def _exchange_all(self, requests: Sequence[Request]) -> list[Any]:
+        """Writes all, then reads all. Each reply has its time, from when the one before it has come."""
+        replies: list[Any] = []
+        try:
+            with self.borrow() as connection:
+                connection.send_all([request.args for request in requests])
+                while len(replies) < len(requests):
+                    replies.append(_read(connection, requests[len(replies)]))
+                if any(map(_is_passing, replies)):
+                    self._close_idle()  # as after such an error that is raised; see `borrow`
+                    connection.close()
+        except _requests.FAILURES as error:
+            # Only this one was refused, if any: whoever sends one of the others again has to mark it.
+            others = len(requests) - len(replies) - 1
+            replies += [error, *(_given_up(error) for _ in range(others))]
+        return replies
 
     @contextmanager
     def borrow(self) -> Generator[SyncConnection]:
@@ -88,6 +122,22 @@ class SyncPool:
             connections, self._idle = self._idle, []
         for connection in connections:
             connection.close()
+
+
+def _read(connection: SyncConnection, request: Request) -> Any:
+    """The next reply; what the server refuses is one too, and the others follow."""
+    try:
+        return connection.read(request.timeout)
+    except redis_errors.ResponseError as error:
+        return error
+
+
+def _is_passing(reply: Any) -> bool:
+    return isinstance(reply, Exception) and _requests.is_transient(reply)
+
+
+def _given_up(error: Exception) -> Exception:
+    return redis_errors.ConnectionError(f"the connection was given up: {error}")
 
 
 def exchange(connection: SyncConnection, request: Request) -> Any:

@@ -53,6 +53,10 @@ class SyncServerConnection:
         """Sends one command."""
         self._write(pack(tuple(args)))
 
+    def send_all(self, commands: Sequence[Sequence[Arg]]) -> None:
+        """Sends several commands at once."""
+        self._write(b"".join(pack(tuple(args)) for args in commands))
+
     def _write(self, data: bytes) -> None:
         if self._socket is None:
             raise _gone()
