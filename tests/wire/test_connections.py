@@ -1,13 +1,11 @@
-"""Connections that break, are shared, borrowed, interrupted and given back."""
+"""Connections that are shared, borrowed, interrupted and given back."""
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,305 +13,14 @@ import redis
 import redis.asyncio
 
 from taskora.contracts import BackendError
-from taskora.wire import Backend, CountJobs, Enqueue, Keyspace, LastEvent, NewJob, SyncBackend
-from taskora.wire.backends import _connection_factory, open_backend, open_sync_backend
+from taskora.wire import Backend, LastEvent, SyncBackend
 from taskora.wire.backends import _redis_errors as redis_errors
+from taskora.wire.backends import open_backend, open_sync_backend
 from taskora.wire.backends._async_connections import AsyncConnections
-from taskora.wire.backends._connection import AsyncConnection
-from taskora.wire.backends._connection_factory import async_factory
-from taskora.wire.backends._redis import RedisBackend
 from taskora.wire.backends._requests import Request
 from tests.polling import aeventually, eventually
 from tests.servers import Server
-
-COUNT = CountJobs(task="t")
-LONG_MS = 30_000
-SOON_S = 10.0
-
-
-def enqueue(job_id: str) -> Enqueue:
-    return Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id=job_id, data=b"1")])
-
-
-class Others:
-    """The connections of everybody but ourselves, seen from the server."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client: Any = client
-        self._own = str(self._client.client_id())
-
-    def all(self) -> list[dict[str, str]]:
-        return [row for row in self._client.client_list() if row["id"] != self._own]
-
-    def busy_with(self, command: str) -> list[str]:
-        """Ids of connections that wait for the reply to `command`."""
-        return [row["id"] for row in self.all() if row["cmd"] == command and "b" in row["flags"]]
-
-    def kill(self) -> None:
-        for row in self.all():
-            with contextlib.suppress(redis.ResponseError):
-                self._client.execute_command("CLIENT", "KILL", "ID", row["id"])
-
-
-@pytest.fixture
-def others(redis_raw: redis.Redis) -> Others:
-    found = Others(redis_raw)
-    eventually(lambda: found.all() == [])
-    return found
-
-
-@pytest.fixture
-def sync(server: Server) -> Iterator[SyncBackend]:
-    with contextlib.closing(open_sync_backend(server.url)) as backend:
-        yield backend
-
-
-@pytest.fixture(params=["fast", "redis-py"])
-def transport(request: pytest.FixtureRequest) -> str:
-    """Run the test over both ways to a server."""
-    transport: str = request.param
-    return transport
-
-
-@pytest.fixture
-def url(server: Server, transport: str) -> str:
-    return f"{server.url}?transport={transport}"
-
-
-@pytest.fixture
-async def backend(url: str) -> AsyncIterator[Backend]:
-    opened = open_backend(url)
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture
-def pause_writes(redis_raw: redis.Redis) -> Iterator[Callable[[bool], None]]:
-    """Lets every script wait at the server until it is told to go on."""
-    client: Any = redis_raw
-
-    def switch(on: bool) -> None:
-        if on:
-            client.execute_command("CLIENT", "PAUSE", 60_000, "WRITE")
-        else:
-            client.execute_command("CLIENT", "UNPAUSE")
-
-    yield switch
-    switch(False)
-
-
-def test_a_connection_that_was_cut_between_calls_is_made_again(sync: SyncBackend, others: Others) -> None:
-    for number in range(3):
-        assert sync.run(enqueue(f"j{number}")) == (True,)
-        others.kill()
-    assert sync.run(COUNT).waiting == 3
-
-
-async def test_an_asyncio_connection_that_was_cut_between_calls_is_made_again(backend: Backend, others: Others) -> None:
-    for number in range(3):
-        assert await backend.run(enqueue(f"j{number}")) == (True,)
-        others.kill()
-    assert (await backend.run(COUNT)).waiting == 3
-
-
-def test_many_idle_connections_that_were_cut_cost_one_call_one_try(
-    sync: SyncBackend, others: Others, pause_writes: Callable[[bool], None]
-) -> None:
-    sync.run(COUNT)
-    pause_writes(True)
-    with ThreadPoolExecutor(12) as threads:
-        replies = [threads.submit(sync.run, enqueue(f"j{number}")) for number in range(12)]
-        eventually(lambda: len(others.busy_with("evalsha")) == 12)
-        pause_writes(False)
-        assert [reply.result(SOON_S) for reply in replies] == [(True,)] * 12
-    others.kill()
-    assert sync.run(COUNT).waiting == 12
-    eventually(lambda: len(others.all()) == 1)
-
-
-@pytest.mark.parametrize("transport", ["redis-py"], indirect=True)
-async def test_many_idle_asyncio_connections_that_were_cut_cost_one_call_one_try(
-    backend: Backend, others: Others, pause_writes: Callable[[bool], None]
-) -> None:
-    await backend.run(COUNT)
-    pause_writes(True)
-    replies = asyncio.gather(*(backend.run(enqueue(f"j{number}")) for number in range(12)))
-    await aeventually(lambda: len(others.busy_with("evalsha")) == 12)
-    pause_writes(False)
-    assert await asyncio.wait_for(replies, SOON_S) == [(True,)] * 12
-    others.kill()
-    assert (await backend.run(COUNT)).waiting == 12
-    await aeventually(lambda: len(others.all()) == 1)
-
-
-def test_a_call_that_is_cut_is_sent_again_and_done_once(
-    sync: SyncBackend, others: Others, pause_writes: Callable[[bool], None]
-) -> None:
-    sync.run(COUNT)
-    pause_writes(True)
-    with ThreadPoolExecutor(1) as thread:
-        reply = thread.submit(sync.run, enqueue("j1"))
-        first = eventually(lambda: others.busy_with("evalsha"))
-        others.kill()
-        eventually(lambda: others.busy_with("evalsha") not in ([], first))
-        pause_writes(False)
-        assert reply.result(SOON_S) == (True,)
-    assert sync.run(COUNT).waiting == 1
-
-
-async def test_an_asyncio_call_that_is_cut_is_sent_again_and_done_once(
-    backend: Backend, others: Others, pause_writes: Callable[[bool], None]
-) -> None:
-    await backend.run(COUNT)
-    pause_writes(True)
-    reply = asyncio.create_task(backend.run(enqueue("j1")))
-    first = await aeventually(lambda: others.busy_with("evalsha"))
-    others.kill()
-    await aeventually(lambda: others.busy_with("evalsha") not in ([], first))
-    pause_writes(False)
-    assert await asyncio.wait_for(reply, SOON_S) == (True,)
-    assert (await backend.run(COUNT)).waiting == 1
-
-
-async def test_a_wait_for_work_that_is_cut_is_an_error_at_once(backend: Backend, others: Others) -> None:
-    waiting = asyncio.create_task(backend.wait_for_work("t", timeout_ms=LONG_MS, now_ms=0))
-    await aeventually(lambda: others.busy_with("bzpopmin"))
-    others.kill()
-    with pytest.raises(BackendError, match="cannot be reached"):
-        await asyncio.wait_for(waiting, SOON_S)
-    assert (await backend.run(COUNT)).waiting == 0
-
-
-async def test_a_feed_that_is_cut_is_an_error_at_once_and_reads_on(backend: Backend, others: Others) -> None:
-    feed = backend.open_feed()
-    reading = asyncio.create_task(feed.read({"t": "0"}, block_ms=LONG_MS))
-    await aeventually(lambda: others.busy_with("xread"))
-    others.kill()
-    with pytest.raises(BackendError, match="cannot be reached"):
-        await asyncio.wait_for(reading, SOON_S)
-    await backend.run(enqueue("j1"))
-    (event,) = await feed.read({"t": "0"}, block_ms=LONG_MS)
-    assert (event.name, event.job_id) == ("waiting", "j1")
-    await feed.close()
-
-
-def test_reading_events_that_is_cut_is_an_error_at_once(sync: SyncBackend, others: Others) -> None:
-    with ThreadPoolExecutor(1) as thread:
-        reading = thread.submit(sync.read_events, {"t": "0"}, block_ms=LONG_MS)
-        eventually(lambda: others.busy_with("xread"))
-        others.kill()
-        with pytest.raises(BackendError, match="cannot be reached"):
-            reading.result(SOON_S)
-    assert sync.read_events({"t": "0"}, block_ms=1) == []
-
-
-async def test_a_subscription_that_is_cut_is_an_error_at_once(backend: Backend, others: Others) -> None:
-    async def listen() -> None:
-        async with backend.cancellations(["t"]) as cancellations:
-            async for _ in cancellations:
-                raise AssertionError("nobody cancelled anything")
-
-    listening = asyncio.create_task(listen())
-    await aeventually(lambda: [row for row in others.all() if row["sub"] == "1"])
-    others.kill()
-    with pytest.raises(BackendError, match="cannot be reached"):
-        await asyncio.wait_for(listening, SOON_S)
-
-
-@pytest.fixture
-def mute_address() -> Iterator[str]:
-    """Where connections are accepted and nothing is ever answered."""
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        yield f"127.0.0.1:{mute.getsockname()[1]}"
-
-
-@pytest.mark.parametrize("password", ["", ":secret@"])
-async def test_a_server_that_never_answers_cannot_be_reached(mute_address: str, password: str, transport: str) -> None:
-    options = f"socket_connect_timeout=0.05&transport={transport}"
-    backend = open_backend(f"redis://{password}{mute_address}/0?{options}")
-    with pytest.raises(BackendError, match=r"cannot be reached.*not connected within 0\.05s"):
-        await asyncio.wait_for(backend.run(COUNT), SOON_S)
-    await backend.close()
-
-
-@pytest.mark.parametrize("password", ["", ":secret@"])
-def test_a_server_that_never_answers_cannot_be_reached_by_threads(
-    mute_address: str, password: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_connection_factory, "REPLY_TIMEOUT", 0.05)
-    backend = open_sync_backend(f"redis://{password}{mute_address}/0")
-    with pytest.raises(BackendError, match="cannot be reached"):
-        backend.run(COUNT)
-    backend.close()
-
-
-@dataclass
-class CountedConnections:
-    """Makes connections to a port of this machine; none is used twice unless it works."""
-
-    port: int
-    made: int = 0
-
-    def __call__(self) -> AsyncConnection:
-        self.made += 1
-        return async_factory({"host": "127.0.0.1", "port": self.port})()
-
-    def backend(self) -> RedisBackend:
-        return RedisBackend(
-            AsyncConnections(self), lambda: pytest.fail("nobody asked for threads"), keyspace=Keyspace()
-        )
-
-
-@pytest.fixture
-def refused_port() -> Iterator[int]:
-    """Where nobody listens, and nobody else can."""
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        yield bound.getsockname()[1]
-
-
-async def test_all_first_calls_share_one_attempt_and_its_error(refused_port: int) -> None:
-    connections = CountedConnections(refused_port)
-    backend = connections.backend()
-    for attempt in (1, 2):
-        replies = await asyncio.gather(*(backend.run(COUNT) for _ in range(8)), return_exceptions=True)
-        assert all("cannot be reached" in str(reply) for reply in replies)
-        assert connections.made == 4 * attempt
-    await backend.close()
-
-
-async def test_a_first_call_that_is_cancelled_leaves_the_attempt_to_the_others(backend: Backend) -> None:
-    first = asyncio.create_task(backend.run(COUNT))
-    second = asyncio.create_task(backend.run(enqueue("j1")))
-    await asyncio.sleep(0)
-    first.cancel()
-    assert await asyncio.wait_for(second, SOON_S) == (True,)
-    assert first.cancelled()
-
-
-async def test_an_attempt_that_fails_after_its_only_caller_left_troubles_nobody(refused_port: int) -> None:
-    connections = CountedConnections(refused_port)
-    backend = connections.backend()
-    left = asyncio.create_task(backend.run(COUNT))
-    await aeventually(lambda: connections.made > 0)
-    left.cancel()
-    with pytest.raises(BackendError, match="cannot be reached"):
-        await backend.run(COUNT)
-    assert (left.cancelled(), connections.made) == (True, 4)
-    await backend.close()
-
-
-async def test_closing_ends_first_calls(mute_address: str) -> None:
-    connections = CountedConnections(int(mute_address.partition(":")[2]))
-    backend = connections.backend()
-    calls = [asyncio.create_task(backend.run(COUNT)) for _ in range(2)]
-    await aeventually(lambda: connections.made > 0)
-    await backend.close()
-    for call in calls:
-        with pytest.raises(BackendError, match="this backend is closed"):
-            await asyncio.wait_for(call, SOON_S)
-    with pytest.raises(BackendError, match="this backend is closed"):
-        await backend.run(COUNT)
+from tests.wire.connecting import COUNT, LONG_MS, SOON_S, CountedConnections, Others, enqueue
 
 
 def test_scripts_that_the_server_forgot_are_sent_again(sync: SyncBackend, redis_raw: redis.Redis) -> None:
@@ -466,6 +173,8 @@ SYNC_CLIENTS: list[Callable[[Server], Any]] = [
     lambda server: redis.Redis.from_url(server.url, health_check_interval=1, single_connection_client=True),
     lambda server: redis.Redis.from_url(server.unix_url),
 ]
+
+
 ASYNC_CLIENTS: list[Callable[[Server], Any]] = [
     lambda server: redis.asyncio.Redis.from_url(server.url),
     lambda server: redis.asyncio.Redis.from_url(server.url, decode_responses=True, protocol=3),

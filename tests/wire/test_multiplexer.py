@@ -1,51 +1,16 @@
 """One connection for many callers, against a server that misbehaves as told."""
 
 import asyncio
-import contextlib
-import shutil
-import ssl
-import subprocess
-from collections.abc import AsyncGenerator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from taskora.contracts import BackendError
-from taskora.wire.backends import _conversation
 from taskora.wire.backends import _redis_errors as redis_errors
-from taskora.wire.backends._connection_factory import async_factory
-from taskora.wire.backends._multiplexer import Multiplexer
-from taskora.wire.backends._requests import Request
 from tests.polling import aeventually
-from tests.wire.scripted_server import Line, Script, ScriptedServer, echo
-
-SOON_S = 10.0
-
-
-@contextlib.asynccontextmanager
-async def talking_to(
-    script: Script, tls: ssl.SSLContext | None = None, **options: Any
-) -> AsyncGenerator[tuple[Multiplexer, ScriptedServer]]:
-    """A multiplexer, connected on first use, and its server."""
-    server = ScriptedServer(script)
-    async with server.listening(tls) as port:
-        settings = {"host": "127.0.0.1", "port": port} | options
-        multiplexer = Multiplexer(async_factory(settings))
-        try:
-            yield multiplexer, server
-        finally:
-            await multiplexer.close()
-
-
-def say(word: object, timeout: float = SOON_S) -> Request:
-    return Request(("ECHO", str(word)), timeout=timeout)
-
-
-async def all_of(multiplexer: Multiplexer, *words: object) -> list[Any]:
-    replies = asyncio.gather(*(multiplexer.request(say(word)) for word in words), return_exceptions=True)
-    return await asyncio.wait_for(replies, SOON_S)
+from tests.wire.scripted_server import Line, echo
+from tests.wire.talking import SOON_S, all_of, say, talking_to
 
 
 async def test_callers_get_their_own_replies_over_one_connection() -> None:
@@ -237,80 +202,6 @@ async def test_what_is_no_redis_ends_the_connection() -> None:
             await asyncio.wait_for(multiplexer.request(say(1)), SOON_S)
 
 
-async def test_callers_wait_while_too_much_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_conversation, "MOST_REQUESTS", 8)
-    most = 0
-
-    async def script(line: Line) -> None:
-        nonlocal most
-        for _ in range(10):
-            words = [(await line.next())[-1] for _ in range(4)]
-            conversation: Any = multiplexer._conversation
-            most = max(most, len(conversation._asked))
-            for word in words:
-                line.send(b"+%b\r\n" % word)
-        await line.next()
-
-    async with talking_to(script) as (multiplexer, _):
-        assert await all_of(multiplexer, *range(40)) == [b"%d" % number for number in range(40)]
-        assert 4 < most <= 8
-
-
-async def test_callers_wait_while_the_socket_takes_no_more() -> None:
-    go_on = asyncio.Event()
-    text = "x" * 1_000_000
-
-    async def script(line: Line) -> None:
-        await go_on.wait()
-        for _ in range(60):
-            line.send(b":%d\r\n" % len((await line.next())[-1]))
-        await line.next()
-
-    async with talking_to(script, socket_connect_timeout=SOON_S) as (multiplexer, server):
-        replies = asyncio.create_task(all_of(multiplexer, *[text] * 60))
-        await aeventually(lambda: server.lines)
-        for _ in range(100):
-            await asyncio.sleep(0)
-        go_on.set()
-        await aeventually(lambda: multiplexer._conversation)
-        assert await replies == [1_000_000] * 60
-
-
-async def test_waiting_callers_fail_with_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_conversation, "MOST_REQUESTS", 2)
-
-    async def script(line: Line) -> None:
-        await line.next()
-        await line.next()
-        line.hang_up()
-
-    async with talking_to(script) as (multiplexer, _):
-        replies = await all_of(multiplexer, *range(5))
-        assert [type(reply) for reply in replies] == [redis_errors.ConnectionError] * 5
-
-
-async def test_who_waited_for_room_on_a_connection_that_takes_no_more_is_not_sent_there(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_conversation, "MOST_REQUESTS", 2)
-    go_on = asyncio.Event()
-
-    async def script(line: Line) -> None:
-        await line.next()
-        line.send(b"-READONLY You can't write against a read only replica.\r\n")
-        await go_on.wait()
-        await line.next()
-        line.send(b"+its own reply\r\n")
-        await line.next()
-
-    async with talking_to(script) as (multiplexer, _):
-        calls = [asyncio.ensure_future(multiplexer.request(say(number))) for number in range(5)]
-        refused = await asyncio.wait_for(asyncio.gather(calls[0], *calls[2:], return_exceptions=True), SOON_S)
-        assert [type(error) for error in refused] == [redis_errors.ReadOnlyError, *[redis_errors.ConnectionError] * 3]
-        go_on.set()
-        assert await calls[1] == b"its own reply"
-
-
 async def test_closing_fails_what_is_under_way_and_whatever_comes_later() -> None:
     async def script(line: Line) -> None:
         await line.next()
@@ -368,90 +259,3 @@ async def test_types_of_resp_3_are_read_and_what_is_pushed_is_nobodys_reply(said
     async with talking_to(script) as (multiplexer, server):
         assert await all_of(multiplexer, 1, 2, 3) == [heard] * 3
         assert len(server.lines) == 1
-
-
-async def test_a_request_that_no_server_takes_is_refused_before_it_breaks_anything(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(_conversation, "LARGEST_REQUEST", 1000)
-    async with talking_to(echo) as (multiplexer, server):
-        first, large, last = await all_of(multiplexer, 1, "x" * 1000, 2)
-        assert (first, last) == (b"1", b"2")
-        assert isinstance(large, redis_errors.DataError)
-        assert len(server.lines) == 1
-
-
-async def test_who_comes_when_a_full_conversation_has_just_ended_is_refused_at_once() -> None:
-    async with talking_to(echo) as (multiplexer, _):
-        await multiplexer.request(say(1))
-        conversation: Any = multiplexer._conversation
-        conversation.pause_writing()
-        await conversation.close(redis_errors.ConnectionError("over"))
-        with pytest.raises(redis_errors.ConnectionError, match="over"):
-            await asyncio.wait_for(conversation.ask(say(2)), SOON_S)
-
-
-async def test_credentials_name_and_database_are_said_before_the_first_request() -> None:
-    options: dict[str, Any] = {"username": "bob", "password": "secret", "db": 3, "client_name": "shop"}
-    async with talking_to(echo, **options) as (multiplexer, server):
-        await multiplexer.request(say(1))
-        greetings = server.lines[0].greetings
-        assert greetings[:2] == [[b"AUTH", b"bob", b"secret"], [b"CLIENT", b"SETNAME", b"shop"]]
-        assert greetings[2:] == [[b"SELECT", b"3"], [b"CLIENT", b"SETINFO", b"LIB-NAME", b"taskora"]]
-
-
-async def test_wrong_credentials_are_refused() -> None:
-    async with talking_to(echo, password="wrong") as (multiplexer, server):
-        for tries in (1, 2):
-            with pytest.raises(redis_errors.AuthenticationError):
-                await asyncio.wait_for(multiplexer.request(say(1)), SOON_S)
-            assert len(server.lines) == tries
-
-
-async def test_callers_share_attempts_to_connect_and_pause_longer_after_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-    asleep = asyncio.sleep
-
-    async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
-        await asleep(0)
-
-    async with talking_to(echo, port=1) as (multiplexer, _):
-        monkeypatch.setattr(asyncio, "sleep", sleep)
-        for _ in range(8):
-            replies = await all_of(multiplexer, 1, 2, 3)
-            assert [type(reply) for reply in replies] == [redis_errors.ConnectionError] * 3
-        bounds = [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]
-        assert all(bound / 2 <= pause <= bound for pause, bound in zip(pauses, bounds, strict=True))
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of our own for 127.0.0.1, its key beside it."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed: no certificate to test TLS with")
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(path.with_suffix(".key")), "-out", str(path)]
-    subprocess.run(command, check=True, capture_output=True)
-    return path
-
-
-async def test_tls_with_a_certificate_that_is_trusted(certificate: Path) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    async with talking_to(echo, tls, scheme="rediss", ssl_ca_certs=str(certificate)) as (multiplexer, server):
-        assert await all_of(multiplexer, *range(100), "x" * 300_000) == [
-            *(b"%d" % number for number in range(100)),
-            b"x" * 300_000,
-        ]
-        assert len(server.lines) == 1
-
-
-async def test_tls_with_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
-    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    tls.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    async with talking_to(echo, tls, scheme="rediss") as (multiplexer, _):
-        with pytest.raises(redis_errors.ConnectionError):
-            await asyncio.wait_for(multiplexer.request(say(1)), SOON_S)

@@ -2,109 +2,37 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from packages.worker.tests.process_handlers import spawn_one
-from packages.worker.tests.workbench import QUICK_SWEEPS, Meddler, claim_like_a_lost_worker
+from packages.worker.tests.shop import (
+    Shop,
+    block,
+    double,
+    label,
+    opened,
+    pair,
+    spread,
+    total,
+)
+from packages.worker.tests.workbench import Meddler
 from taskora.contracts import (
-    JobCancelledError,
     JobFailedError,
     JobState,
-    Stall,
-    Ttl,
     UsageError,
     ValidationError,
     chain,
     chord,
-    define_task,
     group,
 )
-from taskora.producer import AsyncProducer, AsyncWorkflowHandle, Producer
-from taskora.wire import DamagedWorkflowError, Keyspace, ListWorkflows, ReadUntold, drive_async, sweep_workflows
+from taskora.producer import AsyncProducer, Producer
+from taskora.wire import DamagedWorkflowError, Keyspace, drive_async, sweep_workflows
 from taskora.wire.backends import open_backend
-from taskora.worker import Context, Defaults, Worker
+from taskora.worker import Worker
 from tests.polling import aeventually
 from tests.servers import Server
-
-double = define_task("double", input=int, output=int)
-total = define_task("total", input=list[int], output=int)
-label = define_task("label", input=int, output=str)
-pair = define_task("pair", input=tuple[int, str], output=str)
-fail = define_task("fail", input=int, output=int)
-block = define_task("block", input=int, output=int)
-spread = define_task("spread", input=int, output=int)
-
-
-class Shop:
-    """Two deployments that know different tasks."""
-
-    def __init__(self, url: str) -> None:
-        self.left = Worker(url, defaults=QUICK_SWEEPS)
-        self.right = Worker(url, defaults=QUICK_SWEEPS)
-        self.blocked = asyncio.Event()
-        self.running = 0
-        self.cancelled: list[str] = []
-        self.broken = True
-        self.runs: list[str] = []
-        self.left.implement(double, self._double, concurrency=10)
-        self.left.implement(fail, self._fail)
-        self.left.implement(spread, self._spread)
-        self.right.implement(total, self._total)
-        self.right.implement(label, self._label)
-        self.right.implement(pair, self._pair)
-        self.right.implement(block, self._block, concurrency=3)
-
-    async def _double(self, data: int, ctx: Context) -> int:
-        self.runs.append(ctx.id)
-        return data * 2
-
-    def _total(self, data: list[int]) -> int:
-        return sum(data)
-
-    async def _label(self, data: int) -> str:
-        return f"<{data}>"
-
-    async def _pair(self, data: tuple[int, str]) -> str:
-        return f"{data[0]}{data[1]}"
-
-    async def _fail(self, data: int) -> int:
-        if self.broken:
-            raise RuntimeError("broken on purpose")
-        return data + 1
-
-    async def _block(self, data: int, ctx: Context) -> int:
-        self.blocked.set()
-        self.running += 1
-        try:
-            await asyncio.get_running_loop().create_future()
-        except asyncio.CancelledError:
-            self.cancelled.append(ctx.id)
-            raise
-        return data
-
-    async def _spread(self, data: int, ctx: Context) -> int:
-        first = ctx.spawn(chain(double.s(), double.s()))
-        rest = ctx.spawn(group([double.s(number) for number in range(data)]))
-        assert (len(first.job_ids), len(rest.job_ids)) == (1, data)
-        return data
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncGenerator[tuple[Shop, AsyncProducer]]:
-    shop = Shop(url)
-    async with shop.left, shop.right, AsyncProducer(url) as producer:
-        yield shop, producer
-
-
-async def _all_cancelled(producer: AsyncProducer, flow: AsyncWorkflowHandle[Any]) -> bool:
-    """Whether all the blocked jobs are."""
-    jobs = [producer.register(block).job(node.job_id) for node in await flow.nodes() if node.task == "block"]
-    return {await job.state() for job in jobs} == {JobState.CANCELLED}
-
 
 CASES: list[tuple[Any, object]] = [
     (double.s(4), 8),
@@ -179,98 +107,6 @@ async def test_map_and_chunk_give_all_results_in_order(url: str) -> None:
         assert await batches.result("20s") == [2, 4, 6, 8, 10]
         assert [node.depends_on for node in await batches.nodes()] == [(), (), (0, 1), (0, 1), (2, 3)]
         assert await (await task.chunk([7], size=2)).result("20s") == [14]
-
-
-async def test_a_failed_step_fails_the_workflow_and_cancels_the_rest(url: str) -> None:
-    async with opened(url) as (_, producer):
-        flow = await producer.dispatch(chord([block.s(1), block.s(2) | double.s(), double.s(1) | fail.s()], total.s()))
-        with pytest.raises(JobFailedError, match="of task 'fail': broken on purpose"):
-            await flow.result("20s")
-        assert await flow.state() == "failed"
-        await aeventually(lambda: _all_cancelled(producer, flow))
-        await nothing_is_left_undone(url)
-
-
-async def test_cancelling_reaches_jobs_that_run_and_jobs_that_wait(url: str) -> None:
-    async with opened(url) as (shop, producer):
-        flow = await producer.dispatch(group([block.s(number) for number in range(5)]) | total.s())
-        await aeventually(lambda: shop.running == 3)
-        assert await flow.cancel("enough") is True
-        with pytest.raises(JobCancelledError, match="enough"):
-            await flow.result("20s")
-        await aeventually(lambda: len(shop.cancelled) == 3)
-        await aeventually(lambda: _all_cancelled(producer, flow))
-        assert await flow.cancel() is False
-        await nothing_is_left_undone(url)
-
-
-async def test_a_workflow_ends_with_its_time(url: str) -> None:
-    async with opened(url) as (shop, producer):
-        flow = await producer.dispatch(block.s(1), ttl="300ms")
-        with pytest.raises(JobCancelledError, match="workflow timeout"):
-            await flow.result("20s")
-        await aeventually(lambda: len(shop.cancelled) == 1)
-
-
-async def test_a_waiter_ends_it_where_no_worker_does(url: str) -> None:
-    async with AsyncProducer(url) as producer:
-        flow = await producer.dispatch(block.s(1), ttl="100ms")
-        with pytest.raises(JobCancelledError, match="workflow timeout"):
-            await flow.result("20s")
-
-
-async def test_a_cancelled_job_cancels_its_workflow(url: str) -> None:
-    async with AsyncProducer(url) as producer:
-        flow = await producer.dispatch(double.s(1) | double.s())
-        (root, _) = await flow.nodes()
-        assert await producer.register(double).job(root.job_id).cancel("not this one")
-        with pytest.raises(JobCancelledError, match="not this one"):
-            await flow.result("20s")
-
-
-async def test_a_job_that_kills_its_workers_fails_its_workflow(url: str) -> None:
-    worker = Worker(url, defaults=Defaults(stall=Stall(interval="100ms", max_count=0)))
-    worker.implement(double, Shop._double.__get__(Shop(url)))
-    flow = await worker.producer.dispatch(double.s(1) | double.s())
-    await claim_like_a_lost_worker(worker, "double", lease_ms=1)
-    async with worker:
-        with pytest.raises(JobFailedError, match="stalled"):
-            await flow.result("20s")
-
-
-async def test_a_job_that_expires_fails_its_workflow(url: str) -> None:
-    worker = Worker(url)
-    worker.implement(double, lambda data: data, ttl=Ttl(max="1ms", on_expire="discard"))
-    flow = await worker.producer.dispatch(double.s(1) | double.s())
-    async with worker:
-        with pytest.raises(JobFailedError, match="did not start within its time to live"):
-            await flow.result("20s")
-
-
-async def test_another_try_keeps_what_was_done(url: str) -> None:
-    async with opened(url) as (shop, producer):
-        flow = await producer.dispatch(double.s(1) | fail.s() | double.s())
-        with pytest.raises(JobFailedError):
-            await flow.result("20s")
-        before = await flow.nodes()
-        shop.broken = False
-        assert await flow.retry() is True
-        assert await flow.result("20s") == 6
-        assert (await flow.nodes())[0] == before[0]
-        assert len(set(shop.runs)) == len(shop.runs) == 2
-        assert await flow.retry() is False
-
-
-@pytest.mark.parametrize("every", [False, True], ids=["one", "all"])
-async def test_retrying_the_dead_letter_reopens_the_workflow(url: str, every: bool) -> None:
-    async with opened(url) as (shop, producer):
-        flow = await producer.dispatch(fail.s(1) | double.s())
-        with pytest.raises(JobFailedError):
-            await flow.result("20s")
-        shop.broken = False
-        (dead,) = await producer.dead_letters.list()
-        assert await (producer.dead_letters.retry_all() if every else producer.dead_letters.retry(dead.id))
-        assert await flow.result("20s") == 4
 
 
 async def test_what_a_step_spawns_runs_before_what_waits_for_it(url: str) -> None:
@@ -404,16 +240,3 @@ async def test_large_groups_and_long_chains_work(storage: str, memory: str, one_
         assert await wide.result("50s") == 999_000
         assert await long.result("50s") == 0
         assert len(set(shop.runs)) == len(shop.runs) == 1100
-
-
-async def nothing_is_left_undone(url: str) -> None:
-    backend = open_backend(url)
-
-    async def is_quiet() -> bool:
-        if await backend.run(ListWorkflows(ended=False, offset=0, limit=10)):
-            return False
-        tasks = ("double", "total", "label", "fail", "block")
-        return not any([await backend.run(ReadUntold(task=task, min_age_ms=0, limit=1)) for task in tasks])
-
-    await aeventually(is_quiet)
-    await backend.close()
