@@ -10,15 +10,17 @@ import redis
 
 from taskora.contracts import BackendError
 from taskora.wire import Enqueue, Keyspace, NewJob
-from taskora.wire.backends import _async_connections, _wake_ups, open_backend
+from taskora.wire.backends import _async_connections, _conversation, _wake_ups, open_backend
+from taskora.wire.backends import _redis_errors as redis_errors
 from taskora.wire.backends._async_cluster import AsyncCluster
 from taskora.wire.backends._cluster_map import SlotMap
 from taskora.wire.backends._connection_factory import async_factory
+from taskora.wire.backends._requests import Request
 from taskora.wire.backends._transport import open_lines
 from taskora.wire.backends._wake_ups import WakeUps
 from tests.polling import aeventually
 from tests.servers import Server
-from tests.wire.scripted_server import Line, ScriptedServer
+from tests.wire.scripted_server import Line, ScriptedServer, echo
 
 SOON_S = 10.0
 LONG_MS = 30_000
@@ -207,6 +209,19 @@ async def test_a_wait_on_a_line_that_breaks_leaves_nothing_behind() -> None:
         dealer.server.lines[0].writer.transport.abort()
         lines: Any = asked.waits._connections
         await aeventually(lambda: not lines._undoing and not lines._all)
+
+
+async def test_a_line_outlasts_a_request_that_no_server_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_conversation, "LARGEST_REQUEST", 100)
+    server = ScriptedServer(echo)
+    async with server.listening() as port:
+        lines, commands = open_lines(async_factory({"port": port}), fast=True)
+        for word in ("small", "x" * 100, "small"):
+            with contextlib.suppress(redis_errors.DataError):
+                assert await lines.blocking_request(Request(("ECHO", word))) == b"small"
+        assert len(server.lines) == 1
+        await lines.close()
+        await commands.close()
 
 
 @pytest.mark.parametrize("rule", ["-client|id", "-client|unblock"])

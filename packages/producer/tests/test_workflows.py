@@ -19,7 +19,9 @@ from taskora.contracts import (
     define_task,
     group,
 )
+from taskora.producer import Producer
 from taskora.wire import Keyspace, drive, sweep_untold
+from taskora.wire.backends._sync_connections import SyncPool
 
 double = define_task("double", input=int, output=int)
 batch = define_task("batch", input=int, output=int, collect=Collect(key="k", delay="1s"))
@@ -223,3 +225,21 @@ def test_workflows_are_listed_in_pages_each_once(surface: Surface, storage: Stor
         assert listed[-1].steps == {"cancelled": 2}
         assert len(surface.do(list_page("cancelled", limit=15))) == 15
         assert surface.do(list_page("completed")) == []
+
+
+def test_a_thread_describes_the_workflows_of_a_page_in_one_round_trip(
+    redis_storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    request_all = SyncPool.request_all
+
+    def count(pool: SyncPool, requests: Any) -> list[Any]:
+        asked.append(len(requests))
+        return request_all(pool, requests)
+
+    monkeypatch.setattr(SyncPool, "request_all", count)
+    with Producer(redis_storage.url) as producer:
+        for _ in range(20):
+            producer.dispatch(double.s(1))
+        assert len(producer.inspector.workflows()) == 20
+    assert asked == [20]

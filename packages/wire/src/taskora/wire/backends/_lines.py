@@ -32,12 +32,13 @@ class Lines(AsyncConnections):
     async def blocking_request(self, request: Request) -> Any:
         """One command that may block."""
         line = self._reuse() or await self._open()
-        reply = self._ask(line, request)
         try:
-            return await reply
-        except asyncio.CancelledError:
-            self._abandon(line, request, reply)
-            raise
+            reply = self._ask(line, request)
+            try:
+                return await reply
+            except asyncio.CancelledError:
+                self._abandon(line, request, reply)
+                raise
         finally:
             self._take_back(line)
 
