@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from taskora.contracts import ValidationError
 from taskora.producer import PayloadCodec
-from taskora.producer._reading_back import reads_back
+from taskora.producer._reading_back import holds_floats, reads_back
 
 
 class Note(TypedDict):
@@ -165,6 +165,17 @@ def packed(annotation: Any, value: object) -> bytes | None:
         return None
 
 
+def packed_with_another(annotation: Any, value: object) -> bytes | None:
+    several: list[bytes] = [b"there before"]
+    try:
+        PayloadCodec[Any]("t", "input", annotation, None).pack_all([value, value], several)
+    except ValidationError:
+        assert len(several) == 1
+        return None
+    assert several == [b"there before", several[1], several[1]]
+    return several[1]
+
+
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(annotation=types(PLAIN, DOUBTFUL, UNKNOWN), value=values)
 @example(annotation=dict[str, float], value={"n": math.nan})
@@ -174,13 +185,19 @@ def packed(annotation: Any, value: object) -> bytes | None:
 @example(annotation=Renamed, value={"price": 1})
 @example(annotation=Secretive, value={"seen": 1, "hidden": 2})
 def test_bytes_that_are_not_looked_at_again_would_have_been_accepted(annotation: Any, value: object) -> None:
-    assert packed(annotation, value) == looked_at_twice(annotation, value)
+    assert packed(annotation, value) == packed_with_another(annotation, value) == looked_at_twice(annotation, value)
 
 
 @settings(max_examples=200, deadline=None)
 @given(annotation=types(PLAIN))
 def test_types_made_of_plain_ones_need_no_second_look(annotation: Any) -> None:
     assert reads_back(pydantic.TypeAdapter[Any](annotation).core_schema)
+
+
+@settings(max_examples=200, deadline=None)
+@given(annotation=types(PLAIN))
+def test_floats_are_found_wherever_a_type_has_them(annotation: Any) -> None:
+    assert holds_floats(pydantic.TypeAdapter[Any](annotation).core_schema) == ("float" in repr(annotation))
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,7 +7,7 @@ import pydantic
 from pydantic_core import to_json
 
 from taskora.contracts import Issue, preview
-from taskora.producer._reading_back import is_exceptional, reads_back
+from taskora.producer._reading_back import holds_floats, is_exceptional, reads_back
 from taskora.producer._serializing import dump, load
 from taskora.wire import Serializer
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class PydanticJson:
     """JSON straight to and from bytes, with no plain values between."""
 
-    __slots__ = ("_dump", "_reads_back", "decode", "validate")
+    __slots__ = ("_dump", "_has_floats", "_reads_back", "decode", "validate")
 
     def __init__(self, annotation: Any) -> None:
         # The adapter's own methods would look at arguments that nobody gives.
@@ -27,22 +27,23 @@ class PydanticJson:
         self.decode: Callable[[bytes], object] = adapter.validator.validate_json
         self._dump: Callable[..., bytes] = adapter.serializer.to_json
         self._reads_back = reads_back(adapter.core_schema)
+        self._has_floats = self._reads_back and holds_floats(adapter.core_schema)
 
     def encode(self, value: object) -> bytes:
         return self._dump(value, by_alias=True, warnings=False)  # the word "none" means the same and costs far more
 
     def pack(self, value: object) -> bytes:
         raw = self._dump(self.validate(value), by_alias=True, warnings=False)
-        if not self._reads_back or is_exceptional(raw):
+        if not self._reads_back or is_exceptional(raw, has_floats=self._has_floats):
             self.decode(raw)
         return raw
 
     def pack_all(self, values: Iterable[object], packed: list[bytes]) -> None:
         """`pack` for each: as one function, since what is around it costs as much as pydantic."""
-        validate, dump, looks_again = self.validate, self._dump, not self._reads_back
+        validate, dump, looks_again, has_floats = self.validate, self._dump, not self._reads_back, self._has_floats
         for value in values:
             raw = dump(validate(value), by_alias=True, warnings=False)
-            if looks_again or is_exceptional(raw):
+            if looks_again or is_exceptional(raw, has_floats=has_floats):
                 self.decode(raw)
             packed.append(raw)
 

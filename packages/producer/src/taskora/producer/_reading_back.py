@@ -4,7 +4,7 @@ Decision 0092 says why. What is not known here counts as needing it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 Schema: TypeAlias = Mapping[str, Any]
 
@@ -27,12 +27,21 @@ def reads_back(schema: Schema) -> bool:
     return kind is not None and kind(schema)
 
 
-def is_exceptional(raw: bytes) -> bool:
+def is_exceptional(raw: bytes, *, has_floats: bool) -> bool:
     """Whether JSON may hold what is not read as it was written: an endless number, or an integer of endless length.
 
-    NaN and infinity are written as null.
+    NaN and infinity are written as null; without floats, null means None.
     """
-    return len(raw) > _SURELY_READABLE or b"null" in raw
+    return len(raw) > _SURELY_READABLE or (has_floats and b"null" in raw)
+
+
+def holds_floats(schema: object) -> bool:
+    """Whether there is a float anywhere in a schema that reads back."""
+    if isinstance(schema, Mapping):
+        known = cast("Schema", schema)
+        parts = [part for name, part in known.items() if name != "metadata"]
+        return known.get("type") == "float" or any(map(holds_floats, parts))
+    return isinstance(schema, list | tuple) and any(map(holds_floats, cast("Sequence[object]", schema)))
 
 
 def _only(schema: Schema, keys: frozenset[str] = frozenset()) -> bool:
