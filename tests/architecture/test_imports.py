@@ -107,7 +107,7 @@ def test_operations_need_no_client_of_a_server() -> None:
     assert brought & {"redis", "hiredis", "pydantic", "asyncio", "ssl"} == set()
 
 
-def test_a_worker_brings_no_scheduler_and_no_loop_of_others() -> None:
+def test_a_worker_brings_no_processes_no_scheduler_and_no_loop_of_others() -> None:
     brought = loaded_by(f"from taskora.worker import Worker; Worker('{NOWHERE}')")
-    assert brought & (ONLY_ON_DEMAND - {"multiprocessing"} | TESTS_AND_TOOLS) == set()
+    assert brought & (ONLY_ON_DEMAND | TESTS_AND_TOOLS | {"uuid"}) == set()
     assert "taskora.wire.backends._memory" not in brought

@@ -7,12 +7,14 @@ knows are kept as they are.
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, cast
-from uuid import UUID, uuid5
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from taskora.contracts import ContractError, Schedule, UsageError, check_task_name, preview
 from taskora.contracts.records import field, record, replace
 from taskora.wire._job import dump_json, text_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 # What others write, in their order; `every` or `cron` with `timezone`.
 _THEIRS: Final = ("task", "overlap", "onMissed", "data", "every", "cron", "timezone", "lastJobId", "lastRun")
@@ -28,13 +30,15 @@ _DUE: Final = "py:due"
 _REVISION: Final = "py:rev"
 _OURS: Final = (_VERSION, _ATTEMPTS, _TTL, _START, _END, _JITTER, _DECLARED, _PAUSED, _DUE, _REVISION)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_NAMESPACE: Final = UUID("6c2f0f5e-3d0b-5c1a-9d8e-2f4b7a1e9c03")
+_NAMESPACE: Final = "6c2f0f5e-3d0b-5c1a-9d8e-2f4b7a1e9c03"
 _LATEST_MS: Final = 253_402_300_799_000  # the year 9999, where datetimes end
 
 
-def occurrence_id(task: str, schedule: str, instant_ms: int) -> UUID:
+def occurrence_id(task: str, schedule: str, instant_ms: int) -> "UUID":
     """Names the run of a schedule that is due at an instant. Every scheduler must find the same name."""
-    return uuid5(_NAMESPACE, f"{task}\n{schedule}\n{instant_ms}")
+    from uuid import UUID, uuid5
+
+    return uuid5(UUID(_NAMESPACE), f"{task}\n{schedule}\n{instant_ms}")
 
 
 class ScheduleRecordError(ValueError):

@@ -4,17 +4,19 @@ import asyncio
 import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskora.worker._attempt import StopReason
 from taskora.worker._context import Context
 from taskora.worker._handlers import Invoker
 from taskora.worker._implementation import Implementation
-from taskora.worker._processes import ProcessPool, in_process
 from taskora.worker._threads import ThreadPool
 
+if TYPE_CHECKING:
+    from taskora.worker._processes import ProcessPool
 
-def invoker_for(implementation: Implementation[Any, Any], threads: ThreadPool, processes: ProcessPool) -> Invoker:
+
+def invoker_for(implementation: Implementation[Any, Any], threads: ThreadPool, processes: "ProcessPool") -> Invoker:
     """How the handler of a task is called."""
     match implementation.executor:
         case "async":
@@ -22,6 +24,8 @@ def invoker_for(implementation: Implementation[Any, Any], threads: ThreadPool, p
         case "thread":
             return in_thread(implementation, threads)
         case "process":
+            from taskora.worker._processes import in_process
+
             return in_process(implementation, processes)
 
 

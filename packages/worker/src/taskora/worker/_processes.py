@@ -6,13 +6,15 @@ import os
 import pickle
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from taskora.worker._context import Context, ContextPort
 from taskora.worker._implementation import Implementation
-from taskora.worker._process_handle import Answer, ProcessHandle
 from taskora.worker._process_messages import Call, ContextState, HandlerReference, reference_to
 from taskora.worker._threads import ThreadPool
+
+if TYPE_CHECKING:
+    from taskora.worker._process_handle import Answer, ProcessHandle
 
 # A killed process is gone at once, unless the kernel holds it in a call that cannot be interrupted.
 _FRESH_TRIES: Final = 3
@@ -34,6 +36,9 @@ def in_process(implementation: Implementation[Any, Any], pool: "ProcessPool") ->
     Raises:
         UsageError: the handler cannot be imported by its name.
     """
+    # Now rather than with the first job. Few workers need it, and with it all of `multiprocessing`.
+    from taskora.worker import _process_handle as _process_handle  # noqa: PLC0414
+
     reference = reference_to(implementation.handler, task=implementation.task)
     wants_context = implementation.wants_context
 
@@ -74,7 +79,7 @@ class ProcessPool:
             raise answer.error
         return answer.value
 
-    async def _run_once(self, reference: HandlerReference, call: Call, context: Context) -> Answer:
+    async def _run_once(self, reference: HandlerReference, call: Call, context: Context) -> "Answer":
         process = await self._take(reference)
         running = self._threads.submit(lambda: process.run(call, _port_of(context)))
         try:
@@ -87,7 +92,7 @@ class ProcessPool:
         self._give_back(reference, process)
         return answer
 
-    async def _take(self, reference: HandlerReference) -> ProcessHandle:
+    async def _take(self, reference: HandlerReference) -> "ProcessHandle":
         if self._closed:
             raise RuntimeError("the worker is closed")
         process = self._spare(reference) or self._start(reference)
@@ -102,7 +107,7 @@ class ProcessPool:
             raise
         return process
 
-    def _spare(self, reference: HandlerReference) -> ProcessHandle | None:
+    def _spare(self, reference: HandlerReference) -> "ProcessHandle | None":
         spares = self._spares[reference]
         while spares:
             process = spares.pop()
@@ -111,20 +116,22 @@ class ProcessPool:
             self._discard(process)
         return None
 
-    def _start(self, reference: HandlerReference) -> ProcessHandle:
+    def _start(self, reference: HandlerReference) -> "ProcessHandle":
         if not self._started:
             atexit.register(self.kill)
+        from taskora.worker._process_handle import ProcessHandle
+
         process = ProcessHandle(reference)
         self._started[process] = self._threads.submit(process.start)
         return process
 
-    def _give_back(self, reference: HandlerReference, process: ProcessHandle) -> None:
+    def _give_back(self, reference: HandlerReference, process: "ProcessHandle") -> None:
         if self._closed or process.ended:
             self._discard(process)
         else:
             self._spares[reference].append(process)
 
-    def _discard(self, process: ProcessHandle) -> "asyncio.Future[object]":
+    def _discard(self, process: "ProcessHandle") -> "asyncio.Future[object]":
         started = self._started.pop(process, None)
         if started is not None and started.done():
             started.exception()  # nobody waits for it any more

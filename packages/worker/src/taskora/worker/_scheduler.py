@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections.abc import Collection
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ from taskora.wire import (
     Serializer,
     SetDue,
     StepDown,
+    random_id,
 )
 from taskora.worker._config import SchedulerConfig
 from taskora.worker._declared_schedules import DeclaredSchedules
@@ -71,7 +71,7 @@ class Scheduler:
         self._codec: Final = PayloadCodec[Any]("schedules", "input", UNSET, serializer)
         self._serializer: Final = serializer
         self._config: Final = config
-        self._token: Final = str(uuid.uuid4())
+        self._token: Final = random_id()
         self._ticking: asyncio.Task[None] | None = None
         self._keyspace_since = ""
         self._checked_ms = 0
