@@ -7,6 +7,7 @@
 --
 -- returns: int  0 no such job, 1 cancelled, 2 requested from the worker that runs it, 3 it had already ended
 -- emits: cancelled
+--@diagnosed
 local wait_key = KEYS[1]         -- list     ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset     ready ids with a priority
 local delayed_key = KEYS[3]      -- zset     ids by due time
@@ -23,10 +24,12 @@ local resend = ARGV[4]           -- flag     this call may have been executed be
 
 --@include clock
 --@include fields
+--@include numbers
 --@include events
 --@include ready
 --@include newer
 --@include parked
+--@include naming
 --@include parking
 --@include holdings
 --@include telling

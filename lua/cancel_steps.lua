@@ -9,6 +9,7 @@
 -- returns: list[int]  per job: 0 prevented, 1 cancelled, 2 requested from the worker that runs it, 3 it had already ended,
 --   or lives again
 -- emits: cancelled
+--@diagnosed
 local wait_key = KEYS[1]         -- list     ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset     ready ids with a priority
 local delayed_key = KEYS[3]      -- zset     ids by due time
@@ -25,18 +26,20 @@ local JOB_IDS = 4                -- items    (job_id)...
 
 --@include clock
 --@include fields
+--@include numbers
 --@include events
 --@include ready
 --@include newer
 --@include parked
+--@include naming
 --@include parking
 --@include holdings
 --@include cancelling
 
 local function prevent(job_id)
+  redis.call('ZADD', cancelled_key, now, job_id)
   redis.call('HSET', prefix .. job_id, 'ts', now, '_v', '1', 'attempt', '1', 'maxAttempts', '1', 'state', 'cancelled',
     'priority', '0', 'data', 'null', 'finishedOn', now, 'cancelReason', reason)
-  redis.call('ZADD', cancelled_key, now, job_id)
 end
 
 local function cancel_step(job_id)

@@ -5,6 +5,7 @@
 --
 -- returns: tuple[int, bytes, list[bytes]]  now, when the next one is due or empty, {name, when it was due...}
 -- emits: nothing
+--@diagnosed
 local schedules_next_key = KEYS[1]    -- zset   names of schedules by next run
 
 local given_now_ms = ARGV[1]          -- clock  epoch milliseconds, or empty for the server's clock

@@ -7,6 +7,7 @@
 --   the delayed whose payload is too new for the workers that saw them, those of the others that are ready or due while
 --   nobody works on the task, workers that are there, instant until which a rate limit holds the ready ones back or -1}
 -- emits: nothing
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local active_key = KEYS[3]       -- list    claimed ids

@@ -7,6 +7,7 @@
 -- returns: tuple[list[int], list[int], list[int], list[bytes]]  {version, count, version, count...} of waiting, of active
 --   and of delayed jobs, {cursor of the next call, if there is one}
 -- emits: nothing
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local active_key = KEYS[3]       -- list    claimed ids

@@ -7,6 +7,7 @@
 --
 -- returns: int  how many were created; -1 when the claim does not count; -2 when an earlier run has not ended
 -- emits: waiting or delayed, one per created job
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local delayed_key = KEYS[3]      -- zset    ids by due time

@@ -5,6 +5,7 @@
 --
 -- returns: tuple[int, list[bytes]]  {when they are due again, {id...}}, most overdue first
 -- emits: nothing
+--@diagnosed
 local running_workflows_key = KEYS[1]  -- zset   workflows that have not been filed as ended, by when to look at them
 
 local given_now_ms = ARGV[1]           -- clock  epoch milliseconds, or empty for the server's clock

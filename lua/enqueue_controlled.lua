@@ -7,6 +7,7 @@
 -- returns: list[list[bytes | int]]  per job {0 id taken | 1 created | 2 throttled | 3 duplicate | 4 gave its payload to
 --   the job that waits, id of the job to follow}
 -- emits: waiting or delayed, one per created job; debounced
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local delayed_key = KEYS[3]      -- zset    ids by due time

@@ -5,6 +5,7 @@
 --
 -- returns: list[int]  one flag per step, in order: 1 created, 0 the id was taken
 -- emits: waiting, one per created job
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local delayed_key = KEYS[3]      -- zset    ids by due time

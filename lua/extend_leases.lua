@@ -17,10 +17,11 @@ for i = LEASES, #ARGV, 2 do
   local job_key = prefix .. ARGV[i]
   local lock_key = job_key .. ':lock'
   local state = 0
-  if redis.call('GET', lock_key) == ARGV[i + 1] then
+  -- What is damaged must not end the leases of all: those jobs would run twice.
+  if redis.pcall('GET', lock_key) == ARGV[i + 1] then
     redis.call('PEXPIRE', lock_key, lease_ms)
-    redis.call('SREM', stalled_key, ARGV[i])
-    state = redis.call('HEXISTS', job_key, 'cancelledAt') == 1 and -1 or 1
+    redis.pcall('SREM', stalled_key, ARGV[i])
+    state = redis.pcall('HEXISTS', job_key, 'cancelledAt') == 1 and -1 or 1
   end
   states[#states + 1] = state
 end

@@ -7,6 +7,7 @@
 --
 -- returns: int  1, or 0 if it is to be looked at at another time than the caller knows of, or another try was announced
 -- emits: nothing
+--@diagnosed
 local running_workflows_key = KEYS[1]  -- zset   workflows that have not been filed as ended, by when to look at them
 local ended_workflows_key = KEYS[2]    -- zset   workflows by end time
 local workflow_tries_key = KEYS[3]     -- hash   announced tries of workflows that were tried again
@@ -28,12 +29,12 @@ local announced = tonumber(redis.call('HGET', workflow_tries_key, workflow_id) o
 if ended_try >= 0 and announced > ended_try then
   return 0
 end
-if announced > 0 then
-  redis.call('HDEL', workflow_tries_key, workflow_id)
+if listed == '1' then -- first, since it may fail: until then the workflow is found among those that run
+  redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)
 end
 redis.call('ZREM', running_workflows_key, workflow_id)
-if listed == '1' then
-  redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)
+if announced > 0 then
+  redis.call('HDEL', workflow_tries_key, workflow_id)
 end
 redis.call('ZREMRANGEBYSCORE', ended_workflows_key, '-inf', ms_text(now_ms - keep_ms))
 redis.call('ZREMRANGEBYRANK', ended_workflows_key, 0, -max_items - 1)

@@ -4,6 +4,7 @@
 --
 -- returns: int  how many were noted
 -- emits: nothing
+--@diagnosed
 local prefix = KEYS[1]  -- prefix  every key of the task starts with it
 
 local JOB_IDS = 1       -- items   (job_id)...

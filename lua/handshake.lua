@@ -5,6 +5,7 @@
 --
 -- returns: list[bytes]  {wireVersion, minCompat, writtenBy, writtenAt}, missing ones empty
 -- emits: nothing
+--@diagnosed
 local meta_key = KEYS[1]      -- hash   who wrote this keyspace, and who may read it
 
 local given_now_ms = ARGV[1]  -- clock  epoch milliseconds, or empty for the server's clock

@@ -8,6 +8,7 @@
 -- returns: tuple[list[list[bytes]], list[int]]  {per job {job_id, why it is parked or nothing, field, value, field,
 -- value...}, {} or {after of the next call, how many of the state were skipped}}
 -- emits: nothing
+--@diagnosed
 local wait_key = KEYS[1]            -- list    ready ids, newest left
 local prioritized_key = KEYS[2]     -- zset    ready ids with a priority
 local active_key = KEYS[3]          -- list    claimed ids

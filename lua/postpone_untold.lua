@@ -6,6 +6,7 @@
 --
 -- returns: list[bytes]  ids of jobs that had ended too long ago
 -- emits: nothing
+--@diagnosed
 local prefix = KEYS[1]                   -- prefix  every key of the task starts with it
 
 local given_now_ms = ARGV[1]             -- clock   epoch milliseconds, or empty for the server's clock

@@ -6,6 +6,7 @@
 --
 -- returns: tuple[int, int]  how many jobs were removed, cursor of the next call or -1 when this was the last
 -- emits: nothing
+--@diagnosed
 local finished_key = KEYS[1]         -- zset    ids by end time, of one final state
 local prefix = KEYS[2]               -- prefix  every key of the task starts with it
 

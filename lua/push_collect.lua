@@ -8,6 +8,7 @@
 -- returns: list[int]  {2 refused, the batch is full | 1 the batch runs now | 0 it is waited for more | 3 sent before,
 --   items in the batch}
 -- emits: collect or waiting
+--@diagnosed
 local wait_key = KEYS[1]         -- list    ready ids, newest left
 local prioritized_key = KEYS[2]  -- zset    ready ids with a priority
 local delayed_key = KEYS[3]      -- zset    ids by due time
@@ -32,6 +33,7 @@ local max_items = tonumber(ARGV[11])   -- int   a batch never holds more
 --@include events
 --@include ready
 --@include newer
+--@include naming
 --@include collecting
 --@include remembering
 
@@ -42,26 +44,51 @@ local function is_due(id)
 end
 
 local items_key, meta_key, pending_key = collect_keys(collect_key)
-local pending = redis.call('GET', pending_key)
+local pending = of_key(pending_key, redis.pcall('GET', pending_key))
 
 if redis.call('EXISTS', prefix .. job_id) == 1 or (resend == '1' and recall(job_id)) then
-  return { 3, tonumber(redis.call('HGET', meta_key, 'count') or '0') }
+  return { 3, tonumber(of_key(meta_key, redis.pcall('HGET', meta_key, 'count')) or '0') }
 end
-if redis.call('LLEN', items_key) >= max_items then
+if of_key(items_key, redis.pcall('LLEN', items_key)) >= max_items then
   return { 2, max_items }
 end
 
-redis.call('RPUSH', items_key, item)
-local count = redis.call('HINCRBY', meta_key, 'count', 1)
+-- What may be refused comes first: an error leaves the batch without the item, and the job that runs it where it was.
+local count = of_key(meta_key, redis.pcall('HINCRBY', meta_key, 'count', 1))
 redis.call('HSETNX', meta_key, 'firstAt', now)
+local is_full = max_size > 0 and count >= max_size
+
+local function due_of_batch()
+  local due = now_ms + collect_ms
+  local first_ms = max_wait_ms > 0 and tonumber(redis.call('HGET', meta_key, 'firstAt'))
+  return first_ms and math.min(due, first_ms + max_wait_ms) or due
+end
+
+-- Returns whether the job of the batch waits still, and gives its place to this one, or to none if it is due already.
+local function find_place()
+  local waits = pending and redis.call('ZSCORE', delayed_key, pending)
+  if is_full then
+    push_ready(job_id, 0, now_ms)
+  elseif waits or not is_due(pending) then
+    redis.call('ZADD', delayed_key, ms_text(due_of_batch()), job_id)
+  end
+  return waits
+end
+
+local has_place, waits = pcall(find_place)
+if not has_place then
+  if redis.call('HINCRBY', meta_key, 'count', -1) <= 0 then
+    redis.call('DEL', meta_key)
+  end
+  error(waits)
+end
+redis.call('RPUSH', items_key, item)
 redis.call('HSET', meta_key, 'lastAt', now)
 remember(job_id, '1')
-
-local is_full = max_size > 0 and count >= max_size
-local waits = pending and redis.call('ZREM', delayed_key, pending) == 1
 if waits then
+  redis.call('ZREM', delayed_key, pending)
   redis.call('DEL', prefix .. pending)
-  redis.call('ZREM', NEWER, pending)
+  redis.pcall('ZREM', NEWER, pending)
 elseif is_due(pending) and not is_full then
   return { 0, count } -- the claim takes this item too
 end
@@ -70,19 +97,13 @@ local record = { 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_at
 if is_full then
   redis.call('HSET', prefix .. job_id, 'state', 'waiting', 'priority', '0', 'data', take_items(collect_key),
     unpack(record))
-  push_ready(job_id, 0, now_ms)
   wake_now()
   emit('waiting', job_id)
   return { 1, count }
 end
 
-local due = now_ms + collect_ms
-if max_wait_ms > 0 then
-  due = math.min(due, tonumber(redis.call('HGET', meta_key, 'firstAt')) + max_wait_ms)
-end
 redis.call('HSET', prefix .. job_id, 'state', 'delayed', 'collectKey', collect_key, 'data', '[]', unpack(record))
-redis.call('ZADD', delayed_key, ms_text(due), job_id)
-wake_at(due)
+wake_at(due_of_batch())
 redis.call('SET', pending_key, job_id, 'PX', ms_text(math.max(1, 2 * math.max(collect_ms, max_wait_ms))))
 emit('collect', job_id, 'count', string.format('%d', count), 'key', collect_key)
 return { 0, count }

@@ -4,6 +4,7 @@
 --
 -- returns: list[list[bytes | None]]  {job_id, workflow_id, step, state, result, error, cancel_reason, settled_by}, oldest first
 -- emits: nothing
+--@diagnosed
 local prefix = KEYS[1]               -- prefix  every key of the task starts with it
 
 local given_now_ms = ARGV[1]         -- clock   epoch milliseconds, or empty for the server's clock

@@ -13,6 +13,7 @@
 --
 -- returns: list[list[bytes]]  {recovered ids, failed ids, cancelled ids, {cursor of the next call, if there is one}}
 -- emits: stalled; failed; cancelled
+--@diagnosed
 local wait_key = KEYS[1]           -- list    ready ids, newest left
 local prioritized_key = KEYS[2]    -- zset    ready ids with a priority
 local active_key = KEYS[3]         -- list    claimed ids
@@ -32,9 +33,11 @@ local count_every_ms = tonumber(ARGV[4])  -- int  slots are not counted if someb
 --@include batches
 --@include looking_up
 --@include fields
+--@include numbers
 --@include events
 --@include ready
 --@include parked
+--@include naming
 --@include parking
 --@include holdings
 --@include throughput

@@ -7,6 +7,7 @@
 --
 -- returns: int  1
 -- emits: nothing
+--@diagnosed
 local running_workflows_key = KEYS[1]  -- zset   workflows that have not been filed as ended, by when to look at them
 local ended_workflows_key = KEYS[2]    -- zset   workflows by end time
 local workflow_tries_key = KEYS[3]     -- hash   announced tries of workflows that were tried again

@@ -5,6 +5,7 @@
 --
 -- returns: int  1 removed, 0 it is not in that set
 -- emits: nothing
+--@diagnosed
 local finished_key = KEYS[1]  -- zset    ids by end time, of one final state
 local prefix = KEYS[2]        -- prefix  every key of the task starts with it
 

@@ -5,6 +5,7 @@
 --
 -- returns: list[int]  per entry, in order: 1 written, 0 refused
 -- emits: progress
+--@diagnosed
 local events_key = KEYS[1]  -- stream  events of the task
 local prefix = KEYS[2]      -- prefix  every key of the task starts with it
 
@@ -14,23 +15,30 @@ local ENTRIES = 1           -- items   (kind, job_id, token, payload)...
 
 local LOG_LIMIT = 10000
 
+-- Returns an error if there is one.
 local function write(kind, id, job_key, payload)
+  local reply
   if kind == 'progress' then
-    redis.call('HSET', job_key, 'progress', payload)
+    reply = redis.pcall('HSET', job_key, 'progress', payload)
     emit('progress', id, 'value', payload)
   else
-    redis.call('RPUSH', job_key .. ':logs', payload)
-    redis.call('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    reply = redis.pcall('RPUSH', job_key .. ':logs', payload)
+    redis.pcall('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
   end
+  return type(reply) == 'table' and reply
 end
 
 local written = {}
+local refusal = nil
 for i = ENTRIES, #ARGV, 4 do
   local job_key = prefix .. ARGV[i + 1]
-  local held = redis.call('GET', job_key .. ':lock') == ARGV[i + 2]
+  local held = redis.pcall('GET', job_key .. ':lock') == ARGV[i + 2]
   if held then
-    write(ARGV[i], ARGV[i + 1], job_key, ARGV[i + 3])
+    refusal = write(ARGV[i], ARGV[i + 1], job_key, ARGV[i + 3]) or refusal
   end
   written[#written + 1] = held and 1 or 0
+end
+if refusal then
+  error(refusal) -- the others are written
 end
 return written

@@ -5,6 +5,7 @@
 --
 -- returns: int  milliseconds until the attempt may start; 0 for now
 -- emits: nothing
+--@diagnosed
 local prefix = KEYS[1]               -- prefix  every key of the task starts with it
 
 local given_now_ms = ARGV[1]         -- clock   epoch milliseconds, or empty for the server's clock

@@ -9,6 +9,7 @@
 --
 -- returns: tuple[list[bytes], list[bytes]]  the ids that wait again, those of steps that were left alone
 -- emits: waiting
+--@diagnosed
 local wait_key = KEYS[1]          -- list    ready ids, newest left
 local prioritized_key = KEYS[2]   -- zset    ready ids with a priority
 local failed_key = KEYS[3]        -- zset    ids by end time: the dead-letter queue
@@ -25,6 +26,7 @@ local resend = ARGV[6]            -- flag    this call may have been executed be
 local JOB_IDS = 7                 -- items   (job_id)...
 
 --@include clock
+--@include fields
 --@include events
 --@include ready
 --@include telling
@@ -57,29 +59,54 @@ local function is_due(lived_in)
   return workflow_try <= 0 or (tonumber(lived_in or '0') or 0) < workflow_try
 end
 
+local refusal = nil
+
+-- Moves a job to the ready ones, and returns whether it is there. One that finds no place, or is no record, stays dead;
+-- of a ghost nothing stays.
+local function revive(id, fields)
+  local ended_ms = not refusal and redis.call('ZSCORE', failed_key, id)
+  local size = redis.pcall('HLEN', prefix .. id)
+  if not ended_ms or type(size) == 'table' then
+    return false
+  end
+  redis.call('ZREM', failed_key, id)
+  if size == 0 then
+    return false
+  end
+  local is_ready, why = pcall(push_ready, id, tonumber(fields[3] or '0') or 0, now_ms)
+  if not is_ready then
+    redis.call('ZADD', failed_key, ended_ms, id)
+    refusal = why
+  end
+  return is_ready
+end
+
 local revived, steps = {}, {}
 for _, id in ipairs(ids) do
   local job_key = prefix .. id
-  local link, lived_in = unpack(redis.call('HMGET', job_key, '_wf', 'py:try'))
+  local fields = fields_of(job_key, '_wf', 'py:try', 'priority')
+  local link, lived_in = fields[1], fields[2]
   if workflow_try < 0 and link and link ~= '' then
     if redis.call('ZSCORE', failed_key, id) then
       steps[#steps + 1] = id
     end
-  elseif is_due(lived_in) and redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
+  elseif is_due(lived_in) and revive(id, fields) then
     redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount',
       'expireAt')
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     if workflow_try > 0 then
       redis.call('HSET', job_key, 'py:try', string.format('%d', workflow_try))
     end
-    push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
-    redis.call('ZREM', UNTOLD, id)
+    redis.pcall('ZREM', UNTOLD, id)
     revived[#revived + 1] = id
   end
 end
 if #revived > 0 then
   wake_now()
+end
+if refusal then
+  error(refusal)
 end
 if request ~= '' then
   remember(request, table.concat(revived, ' ') .. '|' .. table.concat(steps, ' '))

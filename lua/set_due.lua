@@ -5,6 +5,7 @@
 --
 -- returns: int  1 when it is as the caller wants it
 -- emits: nothing
+--@diagnosed
 local schedules_next_key = KEYS[1]  -- zset  names of schedules by next run
 
 local name = ARGV[1]                -- str   the schedule

@@ -5,6 +5,7 @@
 --
 -- returns: int  1
 -- emits: workflow, with the id of the workflow in the place of the job's
+--@diagnosed
 local events_key = KEYS[1]   -- stream  events of the task
 
 local workflow_id = ARGV[1]  -- str

@@ -5,6 +5,7 @@
 --
 -- returns: int  1 when it is as the caller wants it
 -- emits: nothing
+--@diagnosed
 local schedules_key = KEYS[1]  -- hash   records of schedules, as JSON, by name
 
 local name = ARGV[1]           -- str    the schedule

@@ -15,13 +15,41 @@ LUA = ROOT / "lua"
 TARGET = ROOT / "packages/wire/src/taskora/wire/_transitions.py"
 
 INCLUDE = re.compile(r"^--@include (\w+)$", re.MULTILINE)
-GROUP = re.compile(r"^--@(seldom|others) .+\n(?:--@\1 .+\n)*", re.MULTILINE)
+GROUP = re.compile(r"^--@(others|setbacks|seldom|failing) .+\n(?:--@\1 .+\n)*", re.MULTILINE)
 NEEDS = re.compile(r"^-- needs: (.+)$", re.MULTILINE)
 KEY = re.compile(r"^local (\w+) = KEYS\[(\d+)\][ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
 ARG = re.compile(r"^local (\w+) = (?:tonumber\()?ARGV\[(\d+)\]\)?[ ]+--[ ]+(\w+)(?:[ ]+(.*))?$", re.MULTILINE)
-DERIVED = re.compile(r"^local (\w+)_key = prefix \.\. '(\w+)'[ ]+--[ ]+\w+[ ]+.*\n", re.MULTILINE)
+DERIVED = re.compile(r"^local (\w+)_key = prefix \.\. '(\w+)'[ ]+--[ ]+(\w+)[ ]+.*\n", re.MULTILINE)
+PLACE = re.compile(r"^local [A-Z_]+ = (prefix \.\. '[\w:]+')[ ]+-- (list|zset|set|hash|string|stream)$", re.MULTILINE)
+TYPES = {"list", "zset", "set", "hash", "string", "stream"}
+DIAGNOSED = "--@diagnosed\n"
+FUNCTION = re.compile(r"^local function (\w+)\(.*?^end\n", re.MULTILINE | re.DOTALL)
+STATE = re.compile(r"^local state = \{ (.*) \}$", re.MULTILINE)
 ITEMS = re.compile(r"^local ([A-Z_]+) = (\d+)\s+--\s+items\s+(\(.+\))\.\.\.$", re.MULTILINE)
 RETURNS = re.compile(r"^-- returns: ([^{\n]+?)(?:  .*)?$", re.MULTILINE)
+
+DIAGNOSE_FIRST = """\
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end"""
+DIAGNOSE_LAST = """\
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
+"""
 
 # Slots of keys that belong to no task; all others are attributes of TaskKeys.
 FREE_KEYS = {
@@ -91,7 +119,7 @@ def read_script(path: Path) -> Script:
         keys=keys,
         args=args,
         items=read_items(path, source, len(args)),
-        text=strip(expand(path, source)),
+        text=strip(diagnosed(source, expand(path, source))),
     )
 
 
@@ -116,9 +144,9 @@ def read_items(path: Path, source: str, arg_count: int) -> Slot | None:
 
 
 def expand(path: Path, source: str) -> str:
-    slots = [match[0] for pattern in (KEY, ARG, DERIVED) for match in pattern.finditer(source)]
+    slots = [match[0] for pattern in (KEY, ARG, DERIVED, ITEMS) for match in pattern.finditer(source)]
     check_derived(path, source)
-    declared = set(re.findall(r"^local (\w+)", source, re.MULTILINE))
+    declared = names_in(source)
     included: set[str] = set()
 
     def fragment_of(name: str) -> str:
@@ -127,17 +155,69 @@ def expand(path: Path, source: str) -> str:
         included.add(name)
         fragment = (LUA / "fragments" / f"{name}.lua").read_text()
         check_needs(path, name, fragment, declared)
-        for names in re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", fragment, re.MULTILINE):
-            declared.update(names.split(", "))
+        declared.update(names_in(fragment))
         return fragment
 
-    expanded = without_unused(INCLUDE.sub(lambda match: fragment_of(match[1]), source))
-    return GROUP.sub(lambda match: render_group(match[1], slots, map(fragment_of, words_of(match[0]))), expanded)
+    expanded, unused = without_functions(without_unused(INCLUDE.sub(lambda match: fragment_of(match[1]), source)))
+    known = [*map(str.rstrip, slots), *shared_with_groups(source)]
+
+    def group_of(match: re.Match[str]) -> str:
+        group = match[1]
+        rendered, functions = render_group(group, known, unused, map(fragment_of, words_of(match[0])))
+        known.extend(f"local {name} = {group}().{name}" for name in functions)
+        return rendered
+
+    return GROUP.sub(group_of, expanded)
+
+
+def names_in(text: str) -> set[str]:
+    """What a text declares outside of functions."""
+    found = re.findall(r"^local (?:function )?(\w+(?:, \w+)*)", text, re.MULTILINE)
+    return {name for names in found for name in names.split(", ")}
+
+
+def diagnosed(source: str, text: str) -> str:
+    """A script that tells of an error which key is of another type than it must be: the server does not say that."""
+    if DIAGNOSED not in source:
+        return text
+    kinds = [(f"KEYS[{number}]", kind) for _, number, kind, _ in KEY.findall(source) if kind in TYPES]
+    kinds += [(f"prefix .. '{part}'", kind) for _, part, kind in DERIVED.findall(source)]
+    kinds += sorted(set(PLACE.findall(text)))
+    table = ", ".join(f"[{key}] = '{kind}'" for key, kind in kinds)
+    prefix = re.search(r"^local prefix = KEYS\[\d+\]", source, re.MULTILINE)
+    lines = [
+        "local function transition()",
+        text,
+        "end",
+        DIAGNOSE_FIRST,
+        prefix[0] if prefix else "",
+        f"local kinds = {{ {table} }}",
+    ]
+    return "\n".join([*lines, DIAGNOSE_LAST])
+
+
+def shared_with_groups(source: str) -> list[str]:
+    """What the groups read of the table `state`, which costs less than to share each variable with the script."""
+    state = STATE.search(source)
+    names = re.findall(r"(\w+) =", state[1]) if state else []
+    return [f"local {name} = state.{name}" for name in names]
+
+
+def without_functions(text: str) -> tuple[str, dict[str, str]]:
+    """Leaves out functions that nothing uses; and returns them, for groups that do."""
+    unused: dict[str, str] = {}
+    while True:
+        found = [match for match in FUNCTION.finditer(text) if not is_used(match[1], text.replace(match[0], ""))]
+        if not found:
+            return text, unused
+        for match in found:
+            unused[match[1]] = match[0]
+            text = text.replace(match[0], "")
 
 
 def check_derived(path: Path, source: str) -> None:
     """A key that a script makes from the prefix is named as it is spelled, like the attribute of TaskKeys."""
-    for name, part in DERIVED.findall(source):
+    for name, part, _ in DERIVED.findall(source):
         if name != part:
             raise BindingError(f"{path.name}: {name}_key must end in {name!r}, not in {part!r}")
 
@@ -156,18 +236,23 @@ def words_of(directives: str) -> list[str]:
     return re.sub(r"^--@\w+", "", directives, flags=re.MULTILINE).split()
 
 
-def render_group(group: str, slots: list[str], fragments: Iterable[str]) -> str:
+def render_group(
+    group: str, known: list[str], unused: dict[str, str], fragments: Iterable[str]
+) -> tuple[str, list[str]]:
     """Fragments that most calls do not need, as one function that makes theirs when it is first asked for them.
 
     Creating a function costs about as much as a small command, and more for each variable of the script that it uses;
     a script is created anew with every call. Reading a slot again inside costs less than using the one outside.
     """
     body = "".join(fragments)
+    declared = {line.split()[1] for line in known}
+    body = "".join(text for name, text in unused.items() if name not in declared and is_used(name, body)) + body
     names = re.findall(r"^local function (\w+)", body, re.MULTILINE)
     table = ", ".join(f"{name} = {name}" for name in names)
-    used = [slot for slot in slots if is_used(slot.split()[1], body) or slot.startswith("local prefix =")]
-    lines = ["local made", f"function {group}()", "if made then", "return made", "end"]
-    return "\n".join([*lines, *map(str.rstrip, used), f"{body}made = {{ {table} }}", "return made", "end", ""])
+    used = [line for line in known if is_used(line.split()[1], body) or line.startswith("local prefix =")]
+    made = f"{group}_made"
+    lines = [f"local {made}", f"function {group}()", f"if {made} then", f"return {made}", "end"]
+    return "\n".join([*lines, *used, f"{body}{made} = {{ {table} }}", f"return {made}", "end", ""]), names
 
 
 def check_needs(path: Path, name: str, fragment: str, declared: set[str]) -> None:

@@ -1,6 +1,6 @@
 -- Ending a job that has not ended, or asking the worker that runs it to.
 -- needs: wait_key, prioritized_key, delayed_key, cancelled_key, cancel_channel, prefix, now, release_dedup, free_next
--- needs: unpark, emit, wake_now, FREED, NEWER
+-- needs: fields_of, unpark, emit, wake_now, FREED, NEWER
 
 local UNKNOWN, CANCELLED, REQUESTED, ENDED = 0, 1, 2, 3
 local FINAL = { completed = true, failed = true, cancelled = true, expired = true }
@@ -19,14 +19,35 @@ local function withdraw(job_id, concurrency_key)
   end
 end
 
+-- The job has its new place before it loses the old one: an error leaves it as it was. The index goes first: a server that
+-- is out of memory permits that, and then permits the rest.
+local function end_cancelled(job_id, state, concurrency_key)
+  redis.pcall('ZREM', NEWER, job_id)
+  redis.call('ZADD', cancelled_key, now, job_id)
+  local is_withdrawn, why = true, nil
+  if state == 'waiting' then
+    is_withdrawn, why = pcall(withdraw, job_id, concurrency_key)
+  else
+    is_withdrawn, why = pcall(redis.call, 'ZREM', delayed_key, job_id)
+  end
+  if not is_withdrawn then
+    redis.call('ZREM', cancelled_key, job_id)
+    error(why)
+  end
+end
+
 local function cancel(job_id, reason)
   local job_key = prefix .. job_id
-  local state, dedup_key, concurrency_key = unpack(redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey'))
+  local fields = fields_of(job_key, 'state', 'dedupKey', 'concurrencyKey')
+  local state, dedup_key, concurrency_key = fields[1], fields[2], fields[3]
   if not state then
     return UNKNOWN
   end
   if FINAL[state] then
     return ENDED
+  end
+  if state ~= 'active' then
+    end_cancelled(job_id, state, concurrency_key)
   end
   if reason ~= '' then
     redis.call('HSET', job_key, 'cancelReason', reason)
@@ -36,14 +57,7 @@ local function cancel(job_id, reason)
     redis.call('PUBLISH', cancel_channel, job_id)
     return REQUESTED
   end
-  if state == 'waiting' then
-    withdraw(job_id, concurrency_key)
-  else
-    redis.call('ZREM', delayed_key, job_id)
-    redis.call('ZREM', NEWER, job_id)
-  end
   redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
-  redis.call('ZADD', cancelled_key, now, job_id)
   release_dedup(dedup_key, job_id)
   emit('cancelled', job_id, 'reason', reason)
   return CANCELLED

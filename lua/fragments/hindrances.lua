@@ -1,6 +1,6 @@
 -- What may forbid a ready job to start, and where it goes then.
 -- needs: delayed_key, prefix, max_version, now_ms, now, ms_text, fields_of, expire, is_expired, limit_of, slots_held
--- needs: free_next, park, drain, claim_from, NEWER, FREED, moved_delayed
+-- needs: free_next, park, drain, failing, state, NEWER, FREED
 
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
@@ -22,10 +22,10 @@ end
 -- A payload of a newer version is for a newer worker. The job goes to the delayed ones, where every program finds it
 -- again, and is noted, so that a newer worker of ours finds it at once. No event: old workers would fill the stream.
 local function leave_for_newer(id, job_key, job_version)
-  redis.call('HSET', job_key, 'state', 'delayed')
   redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
-  redis.call('ZADD', NEWER, job_version, id)
-  moved_delayed = true
+  redis.pcall('ZADD', NEWER, job_version, id) -- without the note it is found when it is due
+  redis.call('HSET', job_key, 'state', 'delayed')
+  state.moved_delayed = true
 end
 
 -- A job that had been freed leaves without its slot: the next of its key gets the chance.
@@ -55,7 +55,7 @@ local function may_start(id, job_key, fields)
   elseif is_expired(job_key, fields[5], fields[4]) then
     expire(id, job_key, fields_of(job_key, 'dedupKey')[1])
     pass_on(fields[6], key_fields)
-  elseif job_version > max_version then
+  elseif job_version > tonumber(max_version) then
     leave_for_newer(id, job_key, job_version)
     pass_on(fields[6], key_fields)
   elseif key_fields and not takes_slot(fields[6], limit_of(key_fields[1], key_fields[2])) then
@@ -71,13 +71,19 @@ local function may_start(id, job_key, fields)
   return false
 end
 
--- Those that are blocked again go back in front, the first of them foremost.
-local function claim_freed(slots)
+local function try_freed()
   freed_and_blocked = {}
-  claim_from(FREED, slots)
-  for i = #freed_and_blocked, 1, -1 do
-    local id, concurrency_key, priority, order_ms = unpack(freed_and_blocked[i])
-    park(id, concurrency_key, priority, order_ms, true)
-  end
+end
+
+-- Those that are blocked again go back in front, the first of them foremost.
+local function park_again()
+  local places = freed_and_blocked
   freed_and_blocked = nil
+  for i = #places, 1, -1 do
+    local id, concurrency_key, priority, order_ms = unpack(places[i])
+    local is_parked, failure = pcall(park, id, concurrency_key, priority, order_ms, true)
+    if not is_parked then
+      failing().set_aside(id, FREED, failure)
+    end
+  end
 end

@@ -1,4 +1,5 @@
--- What a job holds beside its lease: a deduplication key, a slot of a concurrency key.
+-- What a job holds beside its lease: a deduplication key, a slot of a concurrency key. Giving it up fails never: the
+-- job has ended by then.
 -- needs: prefix, free_next
 
 -- The key may have passed to a newer job: only its owner may delete it. The record may name anything as its key.

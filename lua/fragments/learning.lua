@@ -3,7 +3,7 @@
 -- needs: prefix, in_batches, looked_up, fields_of
 
 local PAGE = 500
-local LEARNT = prefix .. 'parked:learnt'
+local LEARNT = prefix .. 'parked:learnt' -- hash
 local LEARNT_MS = 60000
 
 local function learn_keys(ids)

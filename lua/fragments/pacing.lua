@@ -1,5 +1,5 @@
 -- How many jobs may start now: at most so many in any window of time, and only one of a singleton.
--- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, started, now_ms, paced_until
+-- needs: anything_runs, prefix, singleton, rate_max, rate_window_ms, rate_key, token, started, now_ms, ms_text, state
 
 local RATE = prefix .. 'rate:' .. (rate_key or '')
 
@@ -7,7 +7,7 @@ local function paced(slots)
   if singleton == '1' then
     slots = math.min(slots, 1)
     if slots > 0 and anything_runs() then
-      paced_until = now_ms + 1000
+      state.paced_until = ms_text(now_ms + 1000)
       return 0
     end
   end
@@ -15,8 +15,9 @@ local function paced(slots)
     redis.call('ZREMRANGEBYSCORE', RATE, '-inf', ms_text(now_ms - rate_window_ms))
     slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
     if slots <= 0 then
-      paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      local paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
       redis.call('SET', prefix .. 'parked:until', ms_text(paced_until), 'PX', ms_text(math.max(1, paced_until - now_ms)))
+      state.paced_until = ms_text(paced_until)
       return 0
     end
   end

@@ -1,5 +1,5 @@
 -- Where the jobs stand that are ready but may not start yet: `parking` says more.
 -- needs: prefix
 
-local PARKED_KEYS = prefix .. 'parked:keys'
-local FREED = prefix .. 'parked:freed'
+local PARKED_KEYS = prefix .. 'parked:keys' -- zset
+local FREED = prefix .. 'parked:freed' -- list

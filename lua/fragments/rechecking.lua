@@ -33,7 +33,7 @@ local function recheck_parked()
     return -- those have their chance first
   end
   for _, concurrency_key in ipairs(next_keys()) do
-    local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+    local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
     local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
     local limit = limit_of(fields[1], fields[2])
     local free = limit > 0 and limit - slots_held(concurrency_key) or 1 -- no limit: damaged, or a ghost

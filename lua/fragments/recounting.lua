@@ -1,13 +1,14 @@
 -- Sets the counters of concurrency keys right, which may have lost count when a worker died, or when a job was deleted
 -- while it ran.
--- needs: prefix, now_ms, now, ms_text, count_every_ms, looked_up, free_next, wake_now, PARKED_KEYS
+-- needs: prefix, now_ms, now, ms_text, count_every_ms, looked_up, free_next, wake_now, count_of, PARKED_KEYS
 
 local PARKED_AT_ONCE = 2000
 local COUNTED = prefix .. 'parked:counted'
 
 -- Workers sweep each for itself, and that one of them counts is enough. A clock that was set back does not put it off.
 local function was_counted_lately()
-  local counted_ms = count_every_ms > 0 and tonumber(redis.call('GET', COUNTED) or '')
+  local counted = count_every_ms > 0 and redis.pcall('GET', COUNTED)
+  local counted_ms = type(counted) == 'string' and tonumber(counted)
   return counted_ms and counted_ms <= now_ms and now_ms < counted_ms + count_every_ms
 end
 
@@ -50,7 +51,7 @@ local function recount(active_keys)
   local keys, held = keys_in_use(active_keys)
   local counters = counters_of(keys)
   for i, key in ipairs(keys) do
-    local counted = tonumber(counters[i] or '') or 0
+    local counted = count_of(counters[i])
     if counted ~= held[key] and held[key] == 0 then
       redis.call('DEL', prefix .. 'conc:' .. key)
     elseif counted ~= held[key] then

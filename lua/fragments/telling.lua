@@ -3,10 +3,24 @@
 -- found here. Noted jobs are not pruned.
 -- needs: prefix, now
 
-local UNTOLD = prefix .. 'workflow:untold'
+local UNTOLD = prefix .. 'workflow:untold' -- zset
 
 local function note_end(id, workflow_id)
   if workflow_id and workflow_id ~= '' then
     redis.call('ZADD', UNTOLD, now, id)
+  end
+end
+
+local function forget_end(id)
+  redis.pcall('ZREM', UNTOLD, id)
+end
+
+-- Lists a job among the ended, and notes it: both, or neither and an error.
+local function list_ended(set_key, id, workflow_id)
+  note_end(id, workflow_id)
+  local listed = redis.pcall('ZADD', set_key, now, id)
+  if type(listed) == 'table' then
+    forget_end(id)
+    error(listed)
   end
 end

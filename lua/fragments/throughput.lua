@@ -1,4 +1,4 @@
--- One counter per minute and result, kept for a day.
+-- One counter per minute and result, kept for a day. One that cannot count does not stop what it counts.
 -- needs: prefix, now_ms
 
 local function count_finished(result, amount)
@@ -7,8 +7,7 @@ local function count_finished(result, amount)
   end
   local minute = string.format('%d0000', math.floor(now_ms / 60000) * 6)
   local counter = prefix .. 'metrics:' .. result .. ':' .. minute
-  local counted = amount == 1 and redis.call('INCR', counter) or redis.call('INCRBY', counter, amount)
-  if counted == amount then
+  if redis.pcall('INCRBY', counter, amount) == amount then
     redis.call('EXPIRE', counter, 86400)
   end
 end

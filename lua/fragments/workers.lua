@@ -3,8 +3,8 @@
 
 local WORKER_LIFETIME_MS = 30000
 local WORKERS_KEPT_MS = 60000 -- the keys of a task whose last worker died end by themselves
-local WORKER_BEATS = prefix .. 'workers:beats'
-local WORKERS_ABOUT = prefix .. 'workers:about'
+local WORKER_BEATS = prefix .. 'workers:beats' -- zset
+local WORKERS_ABOUT = prefix .. 'workers:about' -- hash
 
 local function oldest_beat()
   return ms_text(now_ms - WORKER_LIFETIME_MS)

@@ -10,14 +10,11 @@ from taskora.wire._keys import TaskKeys
 
 ABANDON_WORKFLOW = Script(
     name="abandon_workflow",
-    sha="c424d3291ed0a01c78284489840ecfff09f82ae0",
+    sha="bfcf1b05f2b961b70d05e52d6ac6737b35b07216",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local keep_ms = tonumber(ARGV[2])
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -56,15 +53,12 @@ def abandon_workflow(
 
 ADVANCE_WORKFLOW = Script(
     name="advance_workflow",
-    sha="fad23ca9596288eeb356cf812f00fbbad3b87c98",
+    sha="4812b1e551a8736d224b4847f254fdb4e13cd12c",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local keep_ms = tonumber(ARGV[2])
 local STEPS = 3
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -303,8 +297,9 @@ def advance_workflow(
 
 ANNOUNCE_WORKER = Script(
     name="announce_worker",
-    sha="4eefe176d62c7a244a73077de8a35f8854c9252c",
+    sha="ca7efbee227e3724fa550dd4a7b7c7ad30301ab5",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local worker_id = ARGV[2]
@@ -326,9 +321,6 @@ local WORKERS_ABOUT = prefix .. 'workers:about'
 local function oldest_beat()
   return ms_text(now_ms - WORKER_LIFETIME_MS)
 end
-local function live_workers()
-  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
-end
 if leaves == '1' then
   redis.call('ZREM', WORKER_BEATS, worker_id)
   redis.call('HDEL', WORKERS_ABOUT, worker_id)
@@ -343,6 +335,28 @@ end
 redis.call('PEXPIRE', WORKER_BEATS, WORKERS_KEPT_MS)
 redis.call('PEXPIRE', WORKERS_ABOUT, WORKERS_KEPT_MS)
 return redis.call('ZCARD', WORKER_BEATS)
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = { [prefix .. 'workers:about'] = 'hash', [prefix .. 'workers:beats'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -365,8 +379,9 @@ def announce_worker(
 
 CANCEL = Script(
     name="cancel",
-    sha="28f9a5ba8e3f57197c190d035f69a5d001de93be",
+    sha="ba3ae18af64b7878c15b649aa4f1c08c5df930eb",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -379,9 +394,6 @@ local given_now_ms = ARGV[1]
 local job_id = ARGV[2]
 local reason = ARGV[3]
 local resend = ARGV[4]
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -400,75 +412,49 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
 end
-local function push_new(job_id, priority, order_ms, lifo)
-  if not lifo then
-    push_ready(job_id, priority, order_ms)
-  elseif priority > 0 then
-    push_ready(job_id, priority, -order_ms)
-  else
-    redis.call('RPUSH', wait_key, job_id)
-  end
-end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
-end
-local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local NEWER = prefix .. 'parked:newer'
 local PARKED_KEYS = prefix .. 'parked:keys'
 local FREED = prefix .. 'parked:freed'
+local function of_key(key, reply)
+  if type(reply) == 'table' and reply.err then
+    error({ err = reply.err .. ': ' .. key })
+  end
+  return reply
+end
 local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
-local function slots_held(concurrency_key)
-  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
-  return type(held) == 'string' and tonumber(held) or 0
-end
-local function park(id, concurrency_key, priority, order_ms, was_freed)
-  local key = parked_key(concurrency_key)
-  local score = order_ms - priority * PRIORITY_WEIGHT
-  local has_priority = priority > 0
-  if not has_priority and was_freed then
-    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif not has_priority then
-    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
-  end
-  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
-    redis.call('INCR', PARKED_COUNT)
-  end
-  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
-end
 local function unpark(id, concurrency_key)
   local key = parked_key(concurrency_key)
-  if redis.call('ZREM', key, id) == 0 then
+  if of_key(key, redis.pcall('ZREM', key, id)) == 0 then
     return false
   end
-  if redis.call('DECR', PARKED_COUNT) <= 0 then
+  local left = redis.pcall('DECR', PARKED_COUNT)
+  if type(left) == 'number' and left <= 0 then
     redis.call('DEL', PARKED_COUNT)
   end
   if redis.call('EXISTS', key) == 0 then
-    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    redis.pcall('ZREM', PARKED_KEYS, concurrency_key)
   end
   return true
 end
-local function free_next(concurrency_key)
-  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
-  if not id or not unpark(id, concurrency_key) then
-    return false
-  end
+local function move_to_ready(id)
   local fields = fields_of(prefix .. id, 'priority', 'ts')
   local priority = tonumber(fields[1] or '0') or 0
   if priority > 0 then
@@ -476,24 +462,15 @@ local function free_next(concurrency_key)
   else
     redis.call('LPUSH', FREED, id)
   end
-  return true
+end
+local function free_next(concurrency_key)
+  local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)
+  return first[1] and pcall(move_to_ready, first[1]) and unpark(first[1], concurrency_key) or false
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
-end
-local function release_concurrency(concurrency_key)
-  if not concurrency_key or concurrency_key == '' then
-    return false
-  end
-  local counter = prefix .. 'conc:' .. concurrency_key
-  local left = redis.pcall('DECR', counter)
-  if type(left) ~= 'number' or left <= 0 then
-    redis.call('DEL', counter)
-  end
-  free_next(concurrency_key)
-  return true
 end
 local UNTOLD = prefix .. 'workflow:untold'
 local function note_end(id, workflow_id)
@@ -515,14 +492,32 @@ local function withdraw(job_id, concurrency_key)
     unpark(job_id, concurrency_key)
   end
 end
+local function end_cancelled(job_id, state, concurrency_key)
+  redis.pcall('ZREM', NEWER, job_id)
+  redis.call('ZADD', cancelled_key, now, job_id)
+  local is_withdrawn, why = true, nil
+  if state == 'waiting' then
+    is_withdrawn, why = pcall(withdraw, job_id, concurrency_key)
+  else
+    is_withdrawn, why = pcall(redis.call, 'ZREM', delayed_key, job_id)
+  end
+  if not is_withdrawn then
+    redis.call('ZREM', cancelled_key, job_id)
+    error(why)
+  end
+end
 local function cancel(job_id, reason)
   local job_key = prefix .. job_id
-  local state, dedup_key, concurrency_key = unpack(redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey'))
+  local fields = fields_of(job_key, 'state', 'dedupKey', 'concurrencyKey')
+  local state, dedup_key, concurrency_key = fields[1], fields[2], fields[3]
   if not state then
     return UNKNOWN
   end
   if FINAL[state] then
     return ENDED
+  end
+  if state ~= 'active' then
+    end_cancelled(job_id, state, concurrency_key)
   end
   if reason ~= '' then
     redis.call('HSET', job_key, 'cancelReason', reason)
@@ -532,14 +527,7 @@ local function cancel(job_id, reason)
     redis.call('PUBLISH', cancel_channel, job_id)
     return REQUESTED
   end
-  if state == 'waiting' then
-    withdraw(job_id, concurrency_key)
-  else
-    redis.call('ZREM', delayed_key, job_id)
-    redis.call('ZREM', NEWER, job_id)
-  end
   redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
-  redis.call('ZADD', cancelled_key, now, job_id)
   release_dedup(dedup_key, job_id)
   emit('cancelled', job_id, 'reason', reason)
   return CANCELLED
@@ -554,6 +542,28 @@ elseif reply == ENDED and resend == '1' then
   end
 end
 return reply
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[8]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'zset', [KEYS[6]] = 'stream', [prefix .. 'parked:count'] = 'string', [prefix .. 'parked:freed'] = 'list', [prefix .. 'parked:keys'] = 'zset', [prefix .. 'parked:newer'] = 'zset', [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -576,8 +586,9 @@ def cancel(
 
 CANCEL_STEPS = Script(
     name="cancel_steps",
-    sha="eb2e831a9a3da0fcf5a582ad4bff6e22979ddd3e",
+    sha="e10a902d139bda9dfbce1315912a323ea72d906e",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -590,9 +601,6 @@ local given_now_ms = ARGV[1]
 local reason = ARGV[2]
 local stopped_try = tonumber(ARGV[3])
 local JOB_IDS = 4
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -611,75 +619,49 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
 end
-local function push_new(job_id, priority, order_ms, lifo)
-  if not lifo then
-    push_ready(job_id, priority, order_ms)
-  elseif priority > 0 then
-    push_ready(job_id, priority, -order_ms)
-  else
-    redis.call('RPUSH', wait_key, job_id)
-  end
-end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
-end
-local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local NEWER = prefix .. 'parked:newer'
 local PARKED_KEYS = prefix .. 'parked:keys'
 local FREED = prefix .. 'parked:freed'
+local function of_key(key, reply)
+  if type(reply) == 'table' and reply.err then
+    error({ err = reply.err .. ': ' .. key })
+  end
+  return reply
+end
 local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
-local function slots_held(concurrency_key)
-  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
-  return type(held) == 'string' and tonumber(held) or 0
-end
-local function park(id, concurrency_key, priority, order_ms, was_freed)
-  local key = parked_key(concurrency_key)
-  local score = order_ms - priority * PRIORITY_WEIGHT
-  local has_priority = priority > 0
-  if not has_priority and was_freed then
-    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif not has_priority then
-    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
-  end
-  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
-    redis.call('INCR', PARKED_COUNT)
-  end
-  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
-end
 local function unpark(id, concurrency_key)
   local key = parked_key(concurrency_key)
-  if redis.call('ZREM', key, id) == 0 then
+  if of_key(key, redis.pcall('ZREM', key, id)) == 0 then
     return false
   end
-  if redis.call('DECR', PARKED_COUNT) <= 0 then
+  local left = redis.pcall('DECR', PARKED_COUNT)
+  if type(left) == 'number' and left <= 0 then
     redis.call('DEL', PARKED_COUNT)
   end
   if redis.call('EXISTS', key) == 0 then
-    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    redis.pcall('ZREM', PARKED_KEYS, concurrency_key)
   end
   return true
 end
-local function free_next(concurrency_key)
-  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
-  if not id or not unpark(id, concurrency_key) then
-    return false
-  end
+local function move_to_ready(id)
   local fields = fields_of(prefix .. id, 'priority', 'ts')
   local priority = tonumber(fields[1] or '0') or 0
   if priority > 0 then
@@ -687,24 +669,15 @@ local function free_next(concurrency_key)
   else
     redis.call('LPUSH', FREED, id)
   end
-  return true
+end
+local function free_next(concurrency_key)
+  local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)
+  return first[1] and pcall(move_to_ready, first[1]) and unpark(first[1], concurrency_key) or false
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.pcall('GET', dedup_key) == job_id then
     redis.call('DEL', dedup_key)
   end
-end
-local function release_concurrency(concurrency_key)
-  if not concurrency_key or concurrency_key == '' then
-    return false
-  end
-  local counter = prefix .. 'conc:' .. concurrency_key
-  local left = redis.pcall('DECR', counter)
-  if type(left) ~= 'number' or left <= 0 then
-    redis.call('DEL', counter)
-  end
-  free_next(concurrency_key)
-  return true
 end
 local UNKNOWN, CANCELLED, REQUESTED, ENDED = 0, 1, 2, 3
 local FINAL = { completed = true, failed = true, cancelled = true, expired = true }
@@ -720,14 +693,32 @@ local function withdraw(job_id, concurrency_key)
     unpark(job_id, concurrency_key)
   end
 end
+local function end_cancelled(job_id, state, concurrency_key)
+  redis.pcall('ZREM', NEWER, job_id)
+  redis.call('ZADD', cancelled_key, now, job_id)
+  local is_withdrawn, why = true, nil
+  if state == 'waiting' then
+    is_withdrawn, why = pcall(withdraw, job_id, concurrency_key)
+  else
+    is_withdrawn, why = pcall(redis.call, 'ZREM', delayed_key, job_id)
+  end
+  if not is_withdrawn then
+    redis.call('ZREM', cancelled_key, job_id)
+    error(why)
+  end
+end
 local function cancel(job_id, reason)
   local job_key = prefix .. job_id
-  local state, dedup_key, concurrency_key = unpack(redis.call('HMGET', job_key, 'state', 'dedupKey', 'concurrencyKey'))
+  local fields = fields_of(job_key, 'state', 'dedupKey', 'concurrencyKey')
+  local state, dedup_key, concurrency_key = fields[1], fields[2], fields[3]
   if not state then
     return UNKNOWN
   end
   if FINAL[state] then
     return ENDED
+  end
+  if state ~= 'active' then
+    end_cancelled(job_id, state, concurrency_key)
   end
   if reason ~= '' then
     redis.call('HSET', job_key, 'cancelReason', reason)
@@ -737,22 +728,15 @@ local function cancel(job_id, reason)
     redis.call('PUBLISH', cancel_channel, job_id)
     return REQUESTED
   end
-  if state == 'waiting' then
-    withdraw(job_id, concurrency_key)
-  else
-    redis.call('ZREM', delayed_key, job_id)
-    redis.call('ZREM', NEWER, job_id)
-  end
   redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
-  redis.call('ZADD', cancelled_key, now, job_id)
   release_dedup(dedup_key, job_id)
   emit('cancelled', job_id, 'reason', reason)
   return CANCELLED
 end
 local function prevent(job_id)
+  redis.call('ZADD', cancelled_key, now, job_id)
   redis.call('HSET', prefix .. job_id, 'ts', now, '_v', '1', 'attempt', '1', 'maxAttempts', '1', 'state', 'cancelled',
     'priority', '0', 'data', 'null', 'finishedOn', now, 'cancelReason', reason)
-  redis.call('ZADD', cancelled_key, now, job_id)
 end
 local function cancel_step(job_id)
   local found = fields_of(prefix .. job_id, 'py:try', 'state')
@@ -774,6 +758,28 @@ for i = JOB_IDS, #ARGV do
   replies[#replies + 1] = reply
 end
 return replies
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[8]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'zset', [KEYS[6]] = 'stream', [prefix .. 'parked:count'] = 'string', [prefix .. 'parked:freed'] = 'list', [prefix .. 'parked:keys'] = 'zset', [prefix .. 'parked:newer'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -799,8 +805,9 @@ def cancel_steps(
 
 CLAIM_DUE = Script(
     name="claim_due",
-    sha="14e03a3e9b7874de3fd099a444a66f8770221cae",
+    sha="f35514186852be0549e29e5fd21bcafdca10d139",
     text="""\
+local function transition()
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local lease_ms = tonumber(ARGV[2])
@@ -820,6 +827,27 @@ for i = 1, #due, 2 do
 end
 local following = redis.call('ZRANGE', schedules_next_key, 0, 0, 'WITHSCORES')
 return { now_ms, following[2] or '', due }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -841,8 +869,9 @@ def claim_due(
 
 COUNT_JOBS = Script(
     name="count_jobs",
-    sha="6abfc7618247ffe1d54f7fe860c5223372e6bee8",
+    sha="ba9762574fb4c769e216164014ca2e1e4512f2dc",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local active_key = KEYS[3]
@@ -933,6 +962,28 @@ return {
   workers,
   ready > 0 and limited_until() or -1,
 }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[9]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'list', [KEYS[4]] = 'zset', [KEYS[5]] = 'zset', [KEYS[6]] = 'zset', [KEYS[7]] = 'zset', [KEYS[8]] = 'zset', [prefix .. 'parked:newer'] = 'zset', [prefix .. 'workers:about'] = 'hash', [prefix .. 'workers:beats'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -952,8 +1003,9 @@ def count_jobs(
 
 COUNT_VERSIONS = Script(
     name="count_versions",
-    sha="0ff6094b6c83f0c3fe198f8d9ff0eab1bee4799c",
+    sha="e313c036274298ce6b641293502fab0457a2fbd8",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local active_key = KEYS[3]
@@ -1036,6 +1088,28 @@ while place <= #PLACES do
   place, after, scan = place + 1, 0, '0'
 end
 return { flat(waiting), flat(active), flat(delayed), { rest } }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[5]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'list', [KEYS[4]] = 'zset', [prefix .. 'parked:freed'] = 'list', [prefix .. 'parked:keys'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -1126,7 +1200,7 @@ def create_workflow(
 
 DESCRIBE_WORKFLOW = Script(
     name="describe_workflow",
-    sha="68b8e1548ac8b748e5de947d08560663af4114b6",
+    sha="ed04030297924f4b1371689e5cf533a864bd9629",
     text="""\
 local workflow_key = KEYS[1]
 local function fields_of(key, ...)
@@ -1142,79 +1216,6 @@ local function graph_nodes()
     nodes = known and type(graph) == 'table' and graph.nodes or {}
   end
   return nodes
-end
-local function numbers(text)
-  local found = {}
-  for number in string.gmatch(text, '%d+') do
-    found[#found + 1] = tonumber(number)
-  end
-  return found
-end
-local function texts(list)
-  local found = {}
-  for i, number in ipairs(list) do
-    found[i] = string.format('%d', number)
-  end
-  return found
-end
-local function followers_of(step)
-  if not followers then
-    followers = {}
-    for index, node in ipairs(graph_nodes()) do
-      for _, dep in ipairs(node.deps) do
-        followers[dep] = followers[dep] or {}
-        table.insert(followers[dep], index - 1)
-      end
-    end
-  end
-  return followers[step] or {}
-end
-local function plan_from_graph(step)
-  local node = graph_nodes()[step + 1]
-  if not node then
-    return false
-  end
-  local input = '-'
-  if type(node.data) ~= 'string' then
-    local deps = texts(node.deps)
-    input = #deps == 1 and deps[1] or '[' .. table.concat(deps, ',') .. ']'
-  end
-  return { job_id = node.jobId, version = string.format('%d', node._v), deps = node.deps, followers = followers_of(step),
-    input = input, task = node.taskName }
-end
-local function plan_from_line(line)
-  local job_id, version, deps, following, input, parent, task =
-    string.match(line, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.+)$')
-  return { job_id = job_id, version = version, deps = numbers(deps), followers = numbers(following), input = input,
-    parent = tonumber(parent), task = task }
-end
-local function plan_of(step)
-  local plan = plans[step]
-  if plan == nil then
-    local line = redis.call('HGET', workflow_key, 'py:plan:' .. step)
-    plan = line and plan_from_line(line) or plan_from_graph(step)
-    plans[step] = plan
-  end
-  return plan or nil
-end
-local function field_of(step, name)
-  return redis.call('HGET', workflow_key, 'n:' .. step .. ':' .. name)
-end
-local function terminals()
-  local line = redis.call('HGET', workflow_key, 'py:terminal')
-  if line then
-    return numbers(line)
-  end
-  local known, graph = pcall(cjson.decode, redis.call('HGET', workflow_key, 'graph') or '{}')
-  return known and type(graph) == 'table' and graph.terminal or {}
-end
-local function told_in()
-  local first = terminals()[1]
-  local plan = first and plan_of(first)
-  return plan and plan.task or ''
-end
-local function is_held(step, state)
-  return state == 'active' and redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1
 end
 local AT_ONCE = 1000
 local function graph_name()
@@ -1269,8 +1270,9 @@ def describe_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="0b049d61e1e093d337a30839253cb3e5ed47cfb9",
+    sha="f3df3d6c0b3f7d9218ede5024e58c74922449974",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -1314,11 +1316,14 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1333,10 +1338,10 @@ local function push_new(job_id, priority, order_ms, lifo)
   end
 end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local ready_ids = {}
 local any_ready = false
@@ -1425,6 +1430,28 @@ redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
 redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
 line_up_created()
 return created
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'stream' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -1454,8 +1481,9 @@ def dispatch_occurrences(
 
 DUE_WORKFLOWS = Script(
     name="due_workflows",
-    sha="6bbd9966ff26ed44f88ff4fbaa0c51d92aff0c75",
+    sha="72f6273680e81da57a28abc9290efc3e92b8cf0b",
     text="""\
+local function transition()
 local running_workflows_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local limit = tonumber(ARGV[2])
@@ -1476,6 +1504,27 @@ for _, id in ipairs(ids) do
   redis.call('ZADD', running_workflows_key, ms_text(again_at_ms), id)
 end
 return { again_at_ms, ids }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -1497,7 +1546,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="0b4947f6e48ca32f77f210b1b364906013c378cb",
+    sha="7bb3f30e9a09d2fe9f533ed5ad5d04a8bb8e2425",
     text="""\
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
@@ -1510,9 +1559,6 @@ local resend = ARGV[4]
 local has_terms = ARGV[5]
 local JOBS = 6
 local others
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -1528,10 +1574,10 @@ local function emit(name, job_id, ...)
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
 local SHORT, LONG = 64, 1024
-local made
+local others_made
 function others()
-if made then
-return made
+if others_made then
+return others_made
 end
 local prefix = KEYS[1]
 local version = ARGV[2]
@@ -1541,6 +1587,9 @@ local wait_key = prefix .. 'wait'
 local prioritized_key = prefix .. 'prioritized'
 local delayed_key = prefix .. 'delayed'
 local marker_key = prefix .. 'marker'
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -1553,11 +1602,14 @@ local function in_batches(items, command, key)
     end
   end
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1572,10 +1624,10 @@ local function push_new(job_id, priority, order_ms, lifo)
   end
 end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local ready_ids = {}
 local any_ready = false
@@ -1652,8 +1704,8 @@ local function create_with_terms(first, short, long)
   line_up_created()
   return taken
 end
-made = { in_batches = in_batches, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as, create_with_terms = create_with_terms }
-return made
+others_made = { ms_text = ms_text, in_batches = in_batches, score_of = score_of, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as, create_with_terms = create_with_terms }
+return others_made
 end
 local WIDTH = 2
 local taken = nil
@@ -1738,8 +1790,9 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="90d41cb872759a7cb0c946f3a008bbaa283f7b37",
+    sha="826390942551011ee40791a8d57388594bf9f533",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -1784,11 +1837,14 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -1803,10 +1859,10 @@ local function push_new(job_id, priority, order_ms, lifo)
   end
 end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local NEWER = prefix .. 'parked:newer'
 local ready_ids = {}
@@ -1994,6 +2050,28 @@ for i = JOBS, #ARGV, WIDTH do
 end
 line_up_created()
 return replies
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'stream', [prefix .. 'parked:newer'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -2020,8 +2098,9 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="de2e9553b5b3b6602140e8436f84049df4372d87",
+    sha="41317650aa98320fbbeb370cc3a515d17533b145",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -2061,11 +2140,14 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -2080,10 +2162,10 @@ local function push_new(job_id, priority, order_ms, lifo)
   end
 end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local ready_ids = {}
 local any_ready = false
@@ -2145,6 +2227,28 @@ for i = STEPS, #ARGV, 4 do
 end
 line_up_created()
 return flags
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'stream' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -2170,8 +2274,9 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="27d30069e69ed78870035ace1f40cd1f81bf7321",
+    sha="df3725e33b5bab5cd053577e1f7aec049e9e21c1",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
 local prioritized_key = prefix .. 'prioritized'
@@ -2187,27 +2292,50 @@ local lease_ms = ARGV[3]
 local slots = tonumber(ARGV[4])
 local on_expire = ARGV[5]
 local resend = ARGV[6]
-local max_version = tonumber(ARGV[7])
+local max_version = ARGV[7]
 local limits = ARGV[8]
 local OUTCOMES = 9
 if tonumber(lease_ms) < 1 then
   return redis.error_reply('ERR lease_ms must be at least 1')
 end
-local others
-local seldom
-local moved_delayed = false
-local paced_until = nil
-local leaving = {}
-local completed = {}
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
+local others, setbacks, seldom, failing
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
   now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
 local now_ms = tonumber(now)
+local call, try, given = redis.call, redis.pcall, ARGV
+local reply = { now_ms, -1, '', '' }
+local started = {}
+local state = { now = now, now_ms = now_ms, reply = reply, started = started }
+local others_made
+function others()
+if others_made then
+return others_made
+end
+local prefix = KEYS[1]
+local token = ARGV[2]
+local lease_ms = ARGV[3]
+local resend = ARGV[6]
+local max_version = ARGV[7]
+local limits = ARGV[8]
+local prioritized_key = prefix .. 'prioritized'
+local active_key = prefix .. 'active'
+local completed_key = prefix .. 'completed'
+local failed_key = prefix .. 'failed'
+local cancelled_key = prefix .. 'cancelled'
+local stalled_key = prefix .. 'stalled'
+local events_key = prefix .. 'events'
+local OUTCOMES = 9
+local now = state.now
+local now_ms = state.now_ms
+local reply = state.reply
+local started = state.started
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 local function in_batches(items, command, key)
   local BATCH = 1000
   local count = #items
@@ -2220,21 +2348,6 @@ local function in_batches(items, command, key)
     end
   end
 end
-local function fields_of(key, ...)
-  local values = redis.pcall('HMGET', key, ...)
-  return values.err and {} or values
-end
-local is_trimmed = false
-local function emit(name, job_id, ...)
-  if is_trimmed then
-    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
-  end
-  is_trimmed = true
-  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
-end
-local NEWER = prefix .. 'parked:newer'
-local PARKED_KEYS = prefix .. 'parked:keys'
-local FREED = prefix .. 'parked:freed'
 local function looked_up(names, command, key)
   local BATCH = 1000
   local found = {}
@@ -2251,163 +2364,217 @@ local function looked_up(names, command, key)
   end
   return found
 end
+local is_trimmed = false
+local function emit(name, job_id, ...)
+  if is_trimmed then
+    return redis.pcall('XADD', events_key, '*', 'event', name, 'jobId', job_id, ...)
+  end
+  is_trimmed = true
+  return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
+end
 local function count_finished(result, amount)
   if amount == 0 then
     return
   end
   local minute = string.format('%d0000', math.floor(now_ms / 60000) * 6)
   local counter = prefix .. 'metrics:' .. result .. ':' .. minute
-  local counted = amount == 1 and redis.call('INCR', counter) or redis.call('INCRBY', counter, amount)
-  if counted == amount then
+  if redis.pcall('INCRBY', counter, amount) == amount then
     redis.call('EXPIRE', counter, 86400)
   end
 end
+local function count_of(text)
+  return text and #text <= 15 and string.find(text, '^%d+$') and tonumber(text) or 0
+end
+local function count_text(text)
+  return string.format('%d', count_of(text))
+end
+local PLAIN_FIELDS, PLAIN, GONE = 8, {}, {}
+local ENDS = { completed = completed_key, failed = failed_key, cancelled = cancelled_key }
+local ending = { completed = {}, failed = {}, cancelled = {} }
+local leaving = {}
+local function judge(outcome, holder)
+  local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = '0', '1', '2', '3'
+  if leaving[outcome.id] or holder ~= outcome.token then
+    return resend == '1' and REPEATED or LOST
+  end
+  if outcome.is_plain and redis.pcall('HLEN', outcome.job_key) == PLAIN_FIELDS then
+    return SETTLED, PLAIN
+  end
+  local fields = fields_of(outcome.job_key, 'attempt', 'cancelledAt', 'state', 'concurrencyKey', 'dedupKey', '_wf')
+  if not fields[3] then
+    return LOST, GONE
+  end
+  if fields[2] and not ENDS[outcome.kind] then
+    return CANCEL_REQUESTED
+  end
+  return SETTLED, fields
+end
+local function read_outcomes()
+  local outcomes, locks, statuses = {}, {}, {}
+  for i = OUTCOMES, #ARGV, 3 do
+    local kind, delay_ms, token = string.match(ARGV[i], '^(%l*) ?(%d*)%+(.*)$')
+    local n, id, job_key = #outcomes + 1, ARGV[i + 1], prefix .. ARGV[i + 1]
+    locks[n] = job_key .. ':lock'
+    outcomes[n] = {
+      kind = kind == '' and 'completed' or kind, is_plain = kind == '', delay_ms = tonumber(delay_ms or '') or 0,
+      token = token, id = id, payload = ARGV[i + 2], job_key = job_key, lock_key = locks[n],
+    }
+  end
+  local holders = looked_up(locks, 'MGET')
+  for n = 1, #outcomes do
+    local outcome = outcomes[n]
+    statuses[n], outcome.fields = judge(outcome, holders[n])
+    if outcome.fields then
+      leaving[outcome.id] = true
+      leaving[#leaving + 1] = outcome.id
+    end
+  end
+  return outcomes, table.concat(statuses)
+end
+local function correct_active(oldest, ids)
+  local SHORT_SEARCH = 128
+  local is_leaving, staying = {}, {}
+  for i = 1, #ids do
+    is_leaving[ids[i]] = true
+  end
+  for i = #oldest, 1, -1 do
+    if is_leaving[oldest[i]] then
+      is_leaving[oldest[i]] = nil
+    else
+      staying[#staying + 1] = oldest[i]
+    end
+  end
+  in_batches(staying, 'RPUSH', active_key)
+  local running = next(is_leaving) and redis.call('LLEN', active_key)
+  for i = 1, #ids do
+    if is_leaving[ids[i]] then
+      local is_among_oldest = running <= SHORT_SEARCH
+        or redis.call('LPOS', active_key, ids[i], 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
+      redis.call('LREM', active_key, is_among_oldest and '-1' or '1', ids[i])
+    end
+  end
+end
+local function find_place(outcome)
+  local fields, together = outcome.fields, ending[outcome.kind]
+  if fields == GONE then
+    return
+  end
+  if not together then
+    setbacks().queue_again(outcome.id, outcome.kind, outcome.delay_ms)
+  else
+    if fields[6] then
+      seldom().note_end(outcome.id, fields[6])
+    end
+    together[#together + 1] = outcome
+  end
+end
+local function list_together(kind)
+  local outcomes, scored = ending[kind], {}
+  if #outcomes == 0 then
+    return
+  end
+  for n = 1, #outcomes do
+    scored[2 * n - 1], scored[2 * n] = now, outcomes[n].id
+  end
+  local is_listed, why = pcall(in_batches, scored, 'ZADD', ENDS[kind])
+  if not is_listed then
+    failing().refuse(outcomes, why)
+  elseif kind ~= 'cancelled' then
+    count_finished(kind, #outcomes)
+  end
+end
+local function settle(outcome)
+  local id, job_key, fields, kind = outcome.id, outcome.job_key, outcome.fields, outcome.kind
+  if fields[4] then
+    setbacks().give_slot_back(fields[4])
+  end
+  if kind ~= 'completed' then
+    return setbacks().end_without_result(kind, id, job_key, fields, outcome.payload, outcome.delay_ms)
+  end
+  redis.call('HSET', job_key, 'state', 'completed', 'finishedOn', now, 'result', outcome.payload)
+  if fields[5] or fields[6] then
+    setbacks().let_go(id, fields[5], fields[6], outcome.token)
+  end
+  emit('completed', id, 'attempt', fields == PLAIN and '1' or count_text(fields[1]))
+end
+local function settle_all()
+  local outcomes, statuses = read_outcomes()
+  if #leaving == 0 then
+    return statuses
+  end
+  correct_active(redis.call('RPOP', active_key, #leaving) or {}, leaving)
+  for n = 1, #outcomes do
+    if outcomes[n].fields then
+      local is_placed, why = pcall(find_place, outcomes[n])
+      if not is_placed then
+        failing().refuse({ outcomes[n] }, why)
+      end
+    end
+  end
+  for kind in pairs(ENDS) do
+    list_together(kind)
+  end
+  local locks, ids = {}, {}
+  for n = 1, #outcomes do
+    local fields = outcomes[n].fields
+    if fields then
+      locks[#locks + 1], ids[#ids + 1] = outcomes[n].lock_key, outcomes[n].id
+      if fields ~= GONE then
+        settle(outcomes[n])
+      end
+    end
+  end
+  in_batches(locks, 'DEL')
+  pcall(in_batches, ids, 'SREM', stalled_key)
+  if #ids < #leaving then
+    failing().tell_refusal()
+  end
+  return statuses
+end
 local HEAD = 4
-local reply = { now_ms, -1, '', '' }
-local links = nil
-local started = {}
-local function start(id, job_key, fields, told, before)
-  redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+local function add_link(id, workflow_id)
+  local links = state.links or {}
+  local n = #links
+  links[n + 1], links[n + 2] = (#reply - HEAD) / 5 - 1, workflow_id
+  links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
+  state.links = links
+end
+local function start(id, job_key, fields, before)
+  local attempt, n = count_text(fields[3]), #reply
+  redis.call('PSETEX', job_key .. ':lock', lease_ms, token)
   if before then
     redis.call('HSET', job_key, 'state', 'active', 'processedOn', now, 'py:before', before)
   else
     redis.call('HSET', job_key, 'state', 'active', 'processedOn', now)
   end
-  emit('active', id, 'attempt', fields[3] or '0')
+  emit('active', id, 'attempt', attempt)
   started[#started + 1] = id
-  local n = #reply
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] =
-    id, fields[1] or '', fields[2] or '0', told, fields[4] or '0'
+    id, fields[1] or '', fields[2] or '0', attempt, fields[4] or '0'
 end
-local function try_start(id)
-  local PLAIN_FIELDS = 7
-  local job_key = prefix .. id
-  if limits == '' and redis.pcall('HLEN', job_key) == PLAIN_FIELDS then
-    local fields = redis.call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'state', 'priority', 'maxAttempts')
-    if fields[1] and fields[2] and fields[3] == '1' and fields[4] and fields[5] == 'waiting' and fields[6] and fields[7]
-      and (tonumber(fields[2]) or 0) <= max_version then
-      return start(id, job_key, fields, '')
-    end
-  end
-  others().try_start_other(id, job_key)
-end
-local function claim_from(source, slots)
-  local tries = slots + 1000
-  while #started < slots and tries > 0 do
-    local count = math.min(slots - #started, tries)
-    count = count == 1 and '1' or count
-    local ids
-    if source == prioritized_key then
-      ids = others().pop_prioritized(count)
-    else
-      ids = redis.call('RPOP', source, count)
-    end
-    if not ids then
-      return
-    end
-    tries = tries - #ids
-    for i = 1, #ids do
-      try_start(ids[i])
-    end
-  end
-end
-local made
-function others()
-if made then
-return made
-end
-local prefix = KEYS[1]
-local token = ARGV[2]
-local lease_ms = ARGV[3]
-local resend = ARGV[6]
-local max_version = tonumber(ARGV[7])
-local limits = ARGV[8]
-local prioritized_key = prefix .. 'prioritized'
-local active_key = prefix .. 'active'
-local stalled_key = prefix .. 'stalled'
-local LOST, SETTLED, CANCEL_REQUESTED, REPEATED = '0', '1', '2', '3'
-local GONE = {}
-local function read_ending(ending)
-  local kind, delay_ms, token = string.match(ending, '^(%l*) ?(%d*)%+(.*)$')
-  return kind == '' and 'completed' or kind, delay_ms, token
-end
-local function judge(ending, id, holder)
-  local kind, _, token = read_ending(ending)
-  if leaving[id] or holder ~= token then
-    return resend == '1' and REPEATED or LOST
-  end
-  local fields = fields_of(prefix .. id, 'attempt', 'cancelledAt', 'state', 'concurrencyKey', 'dedupKey', '_wf')
-  if not fields[3] then
-    return LOST, GONE
-  end
-  if fields[2] and (kind == 'retrying' or kind == 'released' or kind == 'declined') then
-    return CANCEL_REQUESTED
-  end
-  return SETTLED, fields
-end
-local function remove_running(id, running)
-  local SHORT_SEARCH = 128
-  local is_among_oldest = running <= SHORT_SEARCH
-    or redis.call('LPOS', active_key, id, 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
-  redis.call('LREM', active_key, is_among_oldest and '-1' or '1', id)
-end
-local function correct_active(oldest)
-  local staying = {}
-  for i = #oldest, 1, -1 do
-    if leaving[oldest[i]] == nil then
-      staying[#staying + 1] = oldest[i]
-    end
-  end
-  in_batches(staying, 'RPUSH', active_key)
-  local running = redis.call('LLEN', active_key)
-  for i = 1, #leaving do
-    if leaving[leaving[i]] then
-      remove_running(leaving[i], running)
-    end
-  end
-end
-local function settle(ending, id, payload, fields)
-  local job_key = prefix .. id
-  local kind, delay_ms, token = read_ending(ending)
-  if fields[4] then
-    seldom().give_slot_back(fields[4])
-  end
-  if kind ~= 'completed' then
-    return seldom().end_without_result(kind, id, job_key, fields, payload, tonumber(delay_ms))
-  end
-  redis.call('HSET', job_key, 'state', 'completed', 'finishedOn', now, 'result', payload)
-  completed[#completed + 1] = now
-  completed[#completed + 1] = id
-  if fields[5] or fields[6] then
-    seldom().let_go(id, fields[5], fields[6], token)
-  end
-  emit('completed', id, 'attempt', fields[1] or '0')
-end
-local function add_link(id, workflow_id)
-  links = links or {}
-  local n = #links
-  links[n + 1], links[n + 2] = (#reply - HEAD) / 5 - 1, workflow_id
-  links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
-end
-local function attempt_of(fields)
-  return fields[3] ~= '' and fields[3] or '0'
-end
-local function try_start_other(id, job_key)
+local function try_start(id, job_key)
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
     'collectKey', 'state', '_wf', 'processedOn')
-  local asks_nothing = fields[8] == 'waiting' and limits == '' and not (fields[5] or fields[6] or fields[7])
-    and (tonumber(fields[2] or '0') or 0) <= max_version
+  local is_in_time = not fields[5] or now_ms < (tonumber(fields[5]) or 0)
+  local asks_nothing = fields[8] == 'waiting' and limits == '' and is_in_time and not (fields[6] or fields[7])
+    and (tonumber(fields[2] or '0') or 0) <= tonumber(max_version)
   if not (asks_nothing or seldom().may_start(id, job_key, fields)) then
     return
   end
   local expire_at, processed_on = fields[5], fields[10]
   local before = (expire_at or processed_on) and (processed_on or '') .. ',' .. (expire_at or '')
-  start(id, job_key, fields, attempt_of(fields), before)
+  start(id, job_key, fields, before)
   if expire_at then
     redis.call('HDEL', job_key, 'expireAt')
   end
   if fields[9] then
     add_link(id, fields[9])
+  end
+end
+local function start_or_set_aside(id, job_key, source)
+  local is_done, why = pcall(try_start, id, job_key)
+  if not is_done then
+    failing().set_aside(id, source, why)
   end
 end
 local function pop_prioritized(count)
@@ -2416,57 +2583,38 @@ local function pop_prioritized(count)
   for i = 1, #scored, 2 do
     ids[#ids + 1] = scored[i]
   end
-  return #ids > 0 and ids or nil
+  return ids
 end
-local function reclaim_own()
-  local active = redis.call('LRANGE', active_key, 0, -1)
-  for i = #active, 1, -1 do
-    local id = active[i]
-    local job_key = prefix .. id
-    if redis.call('GET', job_key .. ':lock') == token then
-      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
-      redis.call('SREM', stalled_key, id)
-      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', attempt_of(fields), fields[4] or '0' }) do
-        reply[#reply + 1] = value
-      end
-      if fields[5] then
-        add_link(id, fields[5])
-      end
-    end
-  end
+others_made = { fields_of = fields_of, in_batches = in_batches, looked_up = looked_up, emit = emit, count_finished = count_finished, count_of = count_of, count_text = count_text, judge = judge, read_outcomes = read_outcomes, correct_active = correct_active, find_place = find_place, list_together = list_together, settle = settle, settle_all = settle_all, add_link = add_link, start = start, try_start = try_start, start_or_set_aside = start_or_set_aside, pop_prioritized = pop_prioritized }
+return others_made
 end
-made = { read_ending = read_ending, judge = judge, remove_running = remove_running, correct_active = correct_active, settle = settle, add_link = add_link, attempt_of = attempt_of, try_start_other = try_start_other, pop_prioritized = pop_prioritized, reclaim_own = reclaim_own }
-return made
-end
-local made
-function seldom()
-if made then
-return made
+local setbacks_made
+function setbacks()
+if setbacks_made then
+return setbacks_made
 end
 local prefix = KEYS[1]
-local token = ARGV[2]
-local slots = tonumber(ARGV[4])
-local on_expire = ARGV[5]
-local max_version = tonumber(ARGV[7])
-local limits = ARGV[8]
 local wait_key = prefix .. 'wait'
 local prioritized_key = prefix .. 'prioritized'
-local active_key = prefix .. 'active'
 local delayed_key = prefix .. 'delayed'
-local failed_key = prefix .. 'failed'
-local cancelled_key = prefix .. 'cancelled'
-local expired_key = prefix .. 'expired'
 local marker_key = prefix .. 'marker'
-local singleton, rate_max, rate_window_ms, key_limit, default_ttl_ms, rate_key =
-  string.match(limits, '^([01]) (%d+) (%d+) (%d+) (%d+) (.*)$')
-rate_max, rate_window_ms = tonumber(rate_max or '0'), tonumber(rate_window_ms or '0')
-key_limit, default_ttl_ms = tonumber(key_limit or '0'), tonumber(default_ttl_ms or '0')
-local PRIORITY_WEIGHT = 1e13
+local now = state.now
+local now_ms = state.now_ms
+local fields_of = others().fields_of
+local emit = others().emit
+local count_of = others().count_of
+local count_text = others().count_text
+local function ms_text(ms)
+  return string.format('%.0f', ms)
+end
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
@@ -2481,10 +2629,118 @@ local function push_new(job_id, priority, order_ms, lifo)
   end
 end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+end
+local function let_go(id, dedup_key, workflow_id, settled_by)
+  if dedup_key then
+    seldom().release_dedup(dedup_key, id)
+  end
+  if workflow_id and settled_by then
+    redis.call('HSET', prefix .. id, 'py:settledBy', settled_by)
+  end
+end
+local function give_slot_back(concurrency_key)
+  if concurrency_key and seldom().release_concurrency(concurrency_key) then
+    wake_now()
+  end
+end
+local function queue_again(id, kind, delay_ms)
+  if kind == 'retrying' or delay_ms > 0 then
+    redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
+  else
+    local fields = fields_of(prefix .. id, 'priority', 'ts')
+    local priority = tonumber(fields[1] or '0') or 0
+    push_new(id, priority, tonumber(fields[2] or now) or now_ms, kind == 'declined' and not (priority > 0))
+  end
+end
+local function retry_later(id, job_key, attempt, error_text, delay_ms)
+  local next_attempt = string.format('%d', attempt + 1)
+  local due = now_ms + delay_ms
+  redis.call('HSET', job_key, 'state', 'retrying', 'attempt', next_attempt, 'error', error_text)
+  wake_at(due)
+  emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
+end
+local function undo_start(job_key)
+  local before = fields_of(job_key, 'py:before')[1] or ''
+  local processed_on, expire_at = string.match(before, '^(%d*),(%d*)$')
+  redis.call('HDEL', job_key, 'processedOn', 'py:before')
+  if (processed_on or '') ~= '' then
+    redis.call('HSET', job_key, 'processedOn', processed_on)
+  end
+  if (expire_at or '') ~= '' then
+    redis.call('HSET', job_key, 'expireAt', expire_at)
+  end
+end
+local function give_back(id, job_key, delay_ms)
+  if delay_ms > 0 then
+    redis.call('HSET', job_key, 'state', 'delayed')
+    wake_at(now_ms + delay_ms)
+  else
+    redis.call('HSET', job_key, 'state', 'waiting')
+    wake_now()
+    emit('waiting', id)
+  end
+end
+local function end_without_result(kind, id, job_key, fields, payload, delay_ms)
+  if kind == 'retrying' then
+    retry_later(id, job_key, count_of(fields[1]), payload, delay_ms)
+  elseif kind == 'failed' then
+    redis.call('HSET', job_key, 'state', 'failed', 'finishedOn', now, 'error', payload)
+    let_go(id, fields[5], fields[6])
+    emit('failed', id, 'attempt', count_text(fields[1]), 'error', payload)
+  elseif kind == 'cancelled' then
+    redis.call('HSET', job_key, 'state', 'cancelled', 'finishedOn', now)
+    let_go(id, fields[5], fields[6])
+    emit('cancelled', id, 'reason', fields_of(job_key, 'cancelReason')[1] or '')
+  else
+    if kind == 'declined' then
+      undo_start(job_key)
+    end
+    give_back(id, job_key, delay_ms)
+  end
+end
+setbacks_made = { ms_text = ms_text, score_of = score_of, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, let_go = let_go, give_slot_back = give_slot_back, queue_again = queue_again, retry_later = retry_later, undo_start = undo_start, give_back = give_back, end_without_result = end_without_result }
+return setbacks_made
+end
+local seldom_made
+function seldom()
+if seldom_made then
+return seldom_made
+end
+local prefix = KEYS[1]
+local token = ARGV[2]
+local slots = tonumber(ARGV[4])
+local on_expire = ARGV[5]
+local max_version = ARGV[7]
+local limits = ARGV[8]
+local active_key = prefix .. 'active'
+local delayed_key = prefix .. 'delayed'
+local expired_key = prefix .. 'expired'
+local now = state.now
+local now_ms = state.now_ms
+local reply = state.reply
+local started = state.started
+local fields_of = others().fields_of
+local emit = others().emit
+local count_of = others().count_of
+local ms_text = setbacks().ms_text
+local score_of = setbacks().score_of
+local push_ready = setbacks().push_ready
+local singleton, rate_max, rate_window_ms, key_limit, default_ttl_ms, rate_key =
+  string.match(limits, '^([01]) (%d+) (%d+) (%d+) (%d+) (.*)$')
+rate_max, rate_window_ms = tonumber(rate_max or '0'), tonumber(rate_window_ms or '0')
+key_limit, default_ttl_ms = tonumber(key_limit or '0'), tonumber(default_ttl_ms or '0')
+local NEWER = prefix .. 'parked:newer'
+local PARKED_KEYS = prefix .. 'parked:keys'
+local FREED = prefix .. 'parked:freed'
+local function of_key(key, reply)
+  if type(reply) == 'table' and reply.err then
+    error({ err = reply.err .. ': ' .. key })
+  end
+  return reply
 end
 local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
@@ -2492,42 +2748,44 @@ local function parked_key(concurrency_key)
 end
 local function slots_held(concurrency_key)
   local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
-  return type(held) == 'string' and tonumber(held) or 0
+  return type(held) == 'string' and count_of(held) or 0
+end
+local function score_among_parked(key, priority, order_ms, was_freed)
+  if priority > 0 then
+    return score_of(priority, order_ms)
+  end
+  local score
+  if was_freed then
+    local first = of_key(key, redis.pcall('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES'))[2]
+    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
+  else
+    local last = of_key(key, redis.pcall('ZRANGE', key, -1, -1, 'WITHSCORES'))[2]
+    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
+  end
+  return string.format('%.17g', score)
 end
 local function park(id, concurrency_key, priority, order_ms, was_freed)
   local key = parked_key(concurrency_key)
-  local score = order_ms - priority * PRIORITY_WEIGHT
-  local has_priority = priority > 0
-  if not has_priority and was_freed then
-    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif not has_priority then
-    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
-  end
-  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
-    redis.call('INCR', PARKED_COUNT)
-  end
   redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
+  if of_key(key, redis.pcall('ZADD', key, score_among_parked(key, priority, order_ms, was_freed), id)) == 1 then
+    redis.pcall('INCR', PARKED_COUNT)
+  end
 end
 local function unpark(id, concurrency_key)
   local key = parked_key(concurrency_key)
-  if redis.call('ZREM', key, id) == 0 then
+  if of_key(key, redis.pcall('ZREM', key, id)) == 0 then
     return false
   end
-  if redis.call('DECR', PARKED_COUNT) <= 0 then
+  local left = redis.pcall('DECR', PARKED_COUNT)
+  if type(left) == 'number' and left <= 0 then
     redis.call('DEL', PARKED_COUNT)
   end
   if redis.call('EXISTS', key) == 0 then
-    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    redis.pcall('ZREM', PARKED_KEYS, concurrency_key)
   end
   return true
 end
-local function free_next(concurrency_key)
-  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
-  if not id or not unpark(id, concurrency_key) then
-    return false
-  end
+local function move_to_ready(id)
   local fields = fields_of(prefix .. id, 'priority', 'ts')
   local priority = tonumber(fields[1] or '0') or 0
   if priority > 0 then
@@ -2535,7 +2793,10 @@ local function free_next(concurrency_key)
   else
     redis.call('LPUSH', FREED, id)
   end
-  return true
+end
+local function free_next(concurrency_key)
+  local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)
+  return first[1] and pcall(move_to_ready, first[1]) and unpark(first[1], concurrency_key) or false
 end
 local RECHECKED_KEYS = 3
 local FREED_AT_ONCE = 100
@@ -2561,7 +2822,7 @@ local function recheck_parked()
     return
   end
   for _, concurrency_key in ipairs(next_keys()) do
-    local first = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
+    local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
     local fields = first and fields_of(prefix .. first, 'concurrencyLimit', 'py:defaultLimit') or {}
     local limit = limit_of(fields[1], fields[2])
     local free = limit > 0 and limit - slots_held(concurrency_key) or 1
@@ -2598,82 +2859,16 @@ local function note_end(id, workflow_id)
     redis.call('ZADD', UNTOLD, now, id)
   end
 end
-local ended = { [failed_key] = {}, [cancelled_key] = {} }
-local function let_go(id, dedup_key, workflow_id, settled_by)
-  release_dedup(dedup_key, id)
+local function forget_end(id)
+  redis.pcall('ZREM', UNTOLD, id)
+end
+local function list_ended(set_key, id, workflow_id)
   note_end(id, workflow_id)
-  if workflow_id and settled_by then
-    redis.call('HSET', prefix .. id, 'py:settledBy', settled_by)
+  local listed = redis.pcall('ZADD', set_key, now, id)
+  if type(listed) == 'table' then
+    forget_end(id)
+    error(listed)
   end
-end
-local function give_slot_back(concurrency_key)
-  if release_concurrency(concurrency_key) then
-    wake_now()
-  end
-end
-local function retry_later(id, job_key, attempt, error_text, delay_ms)
-  local next_attempt = string.format('%d', attempt + 1)
-  local due = now_ms + delay_ms
-  redis.call('HSET', job_key, 'state', 'retrying', 'attempt', next_attempt, 'error', error_text)
-  redis.call('ZADD', delayed_key, ms_text(due), id)
-  wake_at(due)
-  emit('retrying', id, 'attempt', next_attempt, 'nextAttemptAt', ms_text(due), 'error', error_text)
-end
-local function undo_start(job_key)
-  local before = fields_of(job_key, 'py:before')[1] or ''
-  local processed_on, expire_at = string.match(before, '^(%d*),(%d*)$')
-  redis.call('HDEL', job_key, 'processedOn', 'py:before')
-  if (processed_on or '') ~= '' then
-    redis.call('HSET', job_key, 'processedOn', processed_on)
-  end
-  if (expire_at or '') ~= '' then
-    redis.call('HSET', job_key, 'expireAt', expire_at)
-  end
-end
-local function give_back(id, job_key, delay_ms, is_unseen)
-  if delay_ms > 0 then
-    redis.call('HSET', job_key, 'state', 'delayed')
-    redis.call('ZADD', delayed_key, ms_text(now_ms + delay_ms), id)
-    wake_at(now_ms + delay_ms)
-  else
-    local fields = fields_of(job_key, 'priority', 'ts')
-    local priority = tonumber(fields[1] or '0') or 0
-    redis.call('HSET', job_key, 'state', 'waiting')
-    push_new(id, priority, tonumber(fields[2] or now) or now_ms, is_unseen and not (priority > 0))
-    wake_now()
-    emit('waiting', id)
-  end
-end
-local function finish(id, job_key, state, set_key, fields, ...)
-  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
-  local entries = ended[set_key]
-  entries[#entries + 1] = now
-  entries[#entries + 1] = id
-  let_go(id, fields[5], fields[6])
-end
-local function end_without_result(kind, id, job_key, fields, payload, delay_ms)
-  local attempt = tonumber(fields[1] or '0') or 0
-  if kind == 'retrying' then
-    retry_later(id, job_key, attempt, payload, delay_ms)
-  elseif kind == 'failed' then
-    finish(id, job_key, 'failed', failed_key, fields, 'error', payload)
-    emit('failed', id, 'attempt', string.format('%d', attempt), 'error', payload)
-  elseif kind == 'cancelled' then
-    finish(id, job_key, 'cancelled', cancelled_key, fields)
-    emit('cancelled', id, 'reason', fields_of(job_key, 'cancelReason')[1] or '')
-  else
-    local is_unseen = kind == 'declined'
-    if is_unseen then
-      undo_start(job_key)
-    end
-    give_back(id, job_key, delay_ms, is_unseen)
-  end
-end
-local function flush_setbacks()
-  for set_key, entries in pairs(ended) do
-    in_batches(entries, 'ZADD', set_key)
-  end
-  count_finished('failed', #ended[failed_key] / 2)
 end
 local function collect_keys(collect_key)
   local base = prefix .. 'collect:' .. collect_key
@@ -2714,25 +2909,24 @@ local function is_expired(job_key, expire_at, ts)
   if not dispatched or now_ms < dispatched + default_ttl_ms then
     return false
   end
-  local exempt = redis.call('HMGET', job_key, 'processedOn', 'collectKey')
+  local exempt = fields_of(job_key, 'processedOn', 'collectKey')
   return not exempt[1] and not exempt[2]
 end
 local function discard(id, job_key)
   local remains = prefix .. 'gone:' .. id
-  redis.call('DEL', job_key, job_key .. ':logs')
   redis.call('HSET', remains, 'state', 'expired', 'finishedOn', now)
+  redis.call('DEL', job_key, job_key .. ':logs')
   redis.call('PEXPIRE', remains, REMAINS_MS)
 end
 local function expire(id, job_key, dedup_key)
   local workflow_id = fields_of(job_key, '_wf')[1]
-  release_dedup(dedup_key, id)
   if on_expire == 'discard' and not workflow_id then
     discard(id, job_key)
   else
+    list_ended(expired_key, id, workflow_id)
     redis.call('HSET', job_key, 'state', 'expired', 'finishedOn', now)
-    redis.call('ZADD', expired_key, now, id)
-    note_end(id, workflow_id)
   end
+  release_dedup(dedup_key, id)
   emit('expired', id)
 end
 local NEWER_PARK_MS = 30000
@@ -2750,10 +2944,10 @@ local function takes_slot(concurrency_key, limit)
   return true
 end
 local function leave_for_newer(id, job_key, job_version)
-  redis.call('HSET', job_key, 'state', 'delayed')
   redis.call('ZADD', delayed_key, ms_text(now_ms + NEWER_PARK_MS), id)
-  redis.call('ZADD', NEWER, job_version, id)
-  moved_delayed = true
+  redis.pcall('ZADD', NEWER, job_version, id)
+  redis.call('HSET', job_key, 'state', 'delayed')
+  state.moved_delayed = true
 end
 local function pass_on(concurrency_key, key_fields)
   if key_fields and slots_held(concurrency_key) < limit_of(key_fields[1], key_fields[2]) then
@@ -2777,7 +2971,7 @@ local function may_start(id, job_key, fields)
   elseif is_expired(job_key, fields[5], fields[4]) then
     expire(id, job_key, fields_of(job_key, 'dedupKey')[1])
     pass_on(fields[6], key_fields)
-  elseif job_version > max_version then
+  elseif job_version > tonumber(max_version) then
     leave_for_newer(id, job_key, job_version)
     pass_on(fields[6], key_fields)
   elseif key_fields and not takes_slot(fields[6], limit_of(key_fields[1], key_fields[2])) then
@@ -2792,43 +2986,57 @@ local function may_start(id, job_key, fields)
   end
   return false
 end
-local function claim_freed(slots)
+local function try_freed()
   freed_and_blocked = {}
-  claim_from(FREED, slots)
-  for i = #freed_and_blocked, 1, -1 do
-    local id, concurrency_key, priority, order_ms = unpack(freed_and_blocked[i])
-    park(id, concurrency_key, priority, order_ms, true)
-  end
-  freed_and_blocked = nil
 end
-local PROMOTE_LIMIT = 100
-local function promote_due()
-  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
-  redis.call('ZREM', delayed_key, unpack(due))
-  redis.call('ZREM', NEWER, unpack(due))
-  for _, id in ipairs(due) do
-    local job_key = prefix .. id
-    local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
-    if is_expired(job_key, fields[1], fields[3]) then
-      expire(id, job_key, fields[5])
-    elseif fields[4] or fields[3] then
-      redis.call('HSET', job_key, 'state', 'waiting')
-      push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
-      emit('promoted', id)
+local function park_again()
+  local places = freed_and_blocked
+  freed_and_blocked = nil
+  for i = #places, 1, -1 do
+    local id, concurrency_key, priority, order_ms = unpack(places[i])
+    local is_parked, failure = pcall(park, id, concurrency_key, priority, order_ms, true)
+    if not is_parked then
+      failing().set_aside(id, FREED, failure)
     end
   end
 end
-local function take_newer()
-  local ids = redis.call('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
-  if #ids == 0 then
-    return
+local PROMOTE_LIMIT = 100
+local function promote(id)
+  local job_key = prefix .. id
+  local fields = fields_of(job_key, 'expireAt', 'priority', 'ts', '_v', 'dedupKey')
+  if is_expired(job_key, fields[1], fields[3]) then
+    expire(id, job_key, fields[5])
+  elseif fields[4] or fields[3] then
+    push_ready(id, tonumber(fields[2] or '0') or 0, tonumber(fields[3] or now) or now_ms)
+    redis.call('HSET', job_key, 'state', 'waiting')
+    emit('promoted', id)
   end
-  redis.call('ZREM', NEWER, unpack(ids))
-  for _, id in ipairs(ids) do
-    if redis.call('ZREM', delayed_key, id) == 1 then
+end
+local function promote_due()
+  state.moved_delayed = true
+  local due = redis.call('ZRANGE', delayed_key, '-inf', now, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  redis.pcall('ZREM', NEWER, unpack(due))
+  for i = 1, #due do
+    local is_done, failure = pcall(promote, due[i])
+    if not is_done then
+      if i > 1 then
+        redis.call('ZREM', delayed_key, unpack(due, 1, i - 1))
+      end
+      error(failure)
+    end
+  end
+  redis.call('ZREM', delayed_key, unpack(due))
+end
+local function take_newer()
+  local ids = redis.pcall('ZRANGE', NEWER, '-inf', max_version, 'BYSCORE', 'LIMIT', 0, PROMOTE_LIMIT)
+  for i = 1, #ids do
+    local id = ids[i]
+    redis.call('ZREM', NEWER, id)
+    if redis.call('ZSCORE', delayed_key, id) then
       local fields = fields_of(prefix .. id, 'priority', 'ts')
-      redis.call('HSET', prefix .. id, 'state', 'waiting')
       push_ready(id, tonumber(fields[1] or '0') or 0, tonumber(fields[2] or now) or now_ms)
+      redis.call('ZREM', delayed_key, id)
+      redis.call('HSET', prefix .. id, 'state', 'waiting')
     end
   end
 end
@@ -2845,7 +3053,7 @@ local function paced(slots)
   if singleton == '1' then
     slots = math.min(slots, 1)
     if slots > 0 and anything_runs() then
-      paced_until = now_ms + 1000
+      state.paced_until = ms_text(now_ms + 1000)
       return 0
     end
   end
@@ -2853,8 +3061,9 @@ local function paced(slots)
     redis.call('ZREMRANGEBYSCORE', RATE, '-inf', ms_text(now_ms - rate_window_ms))
     slots = math.min(slots, rate_max - redis.call('ZCARD', RATE))
     if slots <= 0 then
-      paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
+      local paced_until = tonumber(redis.call('ZRANGE', RATE, 0, 0, 'WITHSCORES')[2]) + rate_window_ms
       redis.call('SET', prefix .. 'parked:until', ms_text(paced_until), 'PX', ms_text(math.max(1, paced_until - now_ms)))
+      state.paced_until = ms_text(paced_until)
       return 0
     end
   end
@@ -2869,107 +3078,288 @@ local function count_starts()
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-made = { push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, parked_key = parked_key, slots_held = slots_held, park = park, unpark = unpark, free_next = free_next, limit_of = limit_of, next_keys = next_keys, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, let_go = let_go, give_slot_back = give_slot_back, retry_later = retry_later, undo_start = undo_start, give_back = give_back, finish = finish, end_without_result = end_without_result, flush_setbacks = flush_setbacks, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, claim_freed = claim_freed, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
-return made
+seldom_made = { of_key = of_key, parked_key = parked_key, slots_held = slots_held, score_among_parked = score_among_parked, park = park, unpark = unpark, move_to_ready = move_to_ready, free_next = free_next, limit_of = limit_of, next_keys = next_keys, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, forget_end = forget_end, list_ended = list_ended, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, try_freed = try_freed, park_again = park_again, promote = promote, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
+return seldom_made
 end
-local statuses = {}
-if #ARGV >= OUTCOMES then
-  local SETTLED, PLAIN, PLAIN_FIELDS = '1', {}, 8
-  local lock_keys, records, settled_locks = {}, {}, {}
-  for i = OUTCOMES, #ARGV, 3 do
-    lock_keys[#lock_keys + 1] = prefix .. ARGV[i + 1] .. ':lock'
-  end
-  local holders = looked_up(lock_keys, 'MGET')
-  for n = 1, #holders do
-    local i = OUTCOMES + 3 * (n - 1)
-    local id, holder, status, record = ARGV[i + 1], holders[n], SETTLED, PLAIN
-    local is_plain = holder and ARGV[i] == '+' .. holder and not leaving[id]
-      and redis.pcall('HLEN', prefix .. id) == PLAIN_FIELDS
-    if not is_plain then
-      status, record = others().judge(ARGV[i], id, holder)
+local failing_made
+function failing()
+if failing_made then
+return failing_made
+end
+local prefix = KEYS[1]
+local token = ARGV[2]
+local lease_ms = ARGV[3]
+local slots = tonumber(ARGV[4])
+local prioritized_key = prefix .. 'prioritized'
+local active_key = prefix .. 'active'
+local stalled_key = prefix .. 'stalled'
+local reply = state.reply
+local started = state.started
+local fields_of = others().fields_of
+local in_batches = others().in_batches
+local count_text = others().count_text
+local add_link = others().add_link
+local start = others().start
+local queue_again = setbacks().queue_again
+local undo_start = setbacks().undo_start
+local release_concurrency = seldom().release_concurrency
+local forget_end = seldom().forget_end
+local function reclaim_own(slots)
+  local before = #reply
+  local active = redis.call('LRANGE', active_key, 0, -1)
+  for i = #active, 1, -1 do
+    local id = active[i]
+    local job_key = prefix .. id
+    if redis.pcall('GET', job_key .. ':lock') == token then
+      redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
+      redis.pcall('SREM', stalled_key, id)
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', count_text(fields[3]), fields[4] or '0' }) do
+        reply[#reply + 1] = value
+      end
+      if fields[5] then
+        add_link(id, fields[5])
+      end
     end
-    statuses[n], records[n] = status, record
-    if record then
-      leaving[id] = true
-      leaving[#leaving + 1] = id
-      settled_locks[#settled_locks + 1] = lock_keys[n]
+  end
+  return slots - (#reply - before) / 5
+end
+local refusal = nil
+local aside = {}
+local function return_to_active(ids)
+  for i = #ids, 1, -1 do
+    redis.call('RPUSH', active_key, ids[i])
+  end
+end
+local function refuse(outcomes, why)
+  local ids = {}
+  for n = 1, #outcomes do
+    if outcomes[n].fields[6] then
+      seldom().forget_end(outcomes[n].id)
+    end
+    outcomes[n].fields = nil
+    ids[n] = outcomes[n].id
+  end
+  return_to_active(ids)
+  refusal = refusal or why
+end
+local function tell_refusal()
+  error(refusal)
+end
+local function set_aside(id, source, why)
+  aside[#aside + 1], aside[#aside + 2] = id, source
+  state.has_failed = true
+  refusal = refusal or why
+end
+local function put_back(has_told)
+  for n = #aside - 1, 1, -2 do
+    if aside[n + 1] == prioritized_key then
+      setbacks().queue_again(aside[n], 'declined', 0)
+    else
+      redis.call('RPUSH', aside[n + 1], aside[n])
     end
   end
-  if #leaving > 0 then
-    local oldest, found = redis.call('RPOP', active_key, #leaving == 1 and '1' or #leaving) or {}, 0
+  if refusal and not has_told then
+    error(refusal)
+  end
+end
+local function undo_claims(why)
+  for n = #started, 1, -1 do
+    local id, job_key = started[n], prefix .. started[n]
+    setbacks().queue_again(id, 'declined', 0)
+    seldom().release_concurrency(fields_of(job_key, 'concurrencyKey')[1])
+    setbacks().undo_start(job_key)
+    redis.call('HSET', job_key, 'state', 'waiting')
+    redis.call('DEL', job_key .. ':lock')
+  end
+  put_back(true)
+  error(why)
+end
+local function list_many(ids)
+  local is_listed, why = pcall(in_batches, ids, 'LPUSH', active_key)
+  return is_listed or why
+end
+failing_made = { reclaim_own = reclaim_own, return_to_active = return_to_active, refuse = refuse, tell_refusal = tell_refusal, set_aside = set_aside, put_back = put_back, undo_claims = undo_claims, list_many = list_many }
+return failing_made
+end
+if #given >= OUTCOMES then
+  local MOST, PLAIN_FIELDS = 1000, 8
+  local count, n = (#given - OUTCOMES + 1) / 3, 0
+  local ids, job_keys, lock_keys, completed, place_of = {}, {}, {}, {}, {}
+  local all_plain = count <= MOST
+  if all_plain then
+    for i = OUTCOMES + 1, #given, 3 do
+      n = n + 1
+      ids[n], job_keys[n] = given[i], prefix .. given[i]
+      lock_keys[n] = job_keys[n] .. ':lock'
+    end
+    local holders, holder, ending = call('MGET', unpack(lock_keys)), nil, nil
+    for i = 1, count do
+      if holders[i] ~= holder then
+        holder = holders[i]
+        ending = holder and '+' .. holder
+      end
+      local id = ids[i]
+      if given[OUTCOMES + 3 * i - 3] ~= ending or place_of[id] or try('HLEN', job_keys[i]) ~= PLAIN_FIELDS then
+        all_plain = false
+        break
+      end
+      place_of[id] = i
+      completed[2 * i - 1], completed[2 * i] = now, id
+    end
+  end
+  if all_plain then
+    local oldest, found = call('RPOP', active_key, count == 1 and '1' or count) or {}, 0
     for i = 1, #oldest do
-      if leaving[oldest[i]] then
-        leaving[oldest[i]] = false
+      if place_of[oldest[i]] then
         found = found + 1
       end
     end
-    if found < #leaving then
-      others().correct_active(oldest)
+    if found < count then
+      others().correct_active(oldest, ids)
     end
-    for n = 1, #holders do
-      local i = OUTCOMES + 3 * (n - 1)
-      if records[n] == PLAIN then
-        redis.call('HSET', prefix .. ARGV[i + 1], 'state', 'completed', 'finishedOn', now, 'result', ARGV[i + 2])
-        completed[#completed + 1] = now
-        completed[#completed + 1] = ARGV[i + 1]
-        emit('completed', ARGV[i + 1], 'attempt', '1')
-      elseif records[n] and statuses[n] == SETTLED then
-        others().settle(ARGV[i], ARGV[i + 1], ARGV[i + 2], records[n])
-      end
+    local listed = try('ZADD', completed_key, unpack(completed))
+    if listed ~= count and type(listed) == 'table' then
+      failing().return_to_active(ids)
+      error(listed)
     end
-    in_batches(settled_locks, 'DEL')
-    in_batches(leaving, 'SREM', stalled_key)
-    in_batches(completed, 'ZADD', completed_key)
-    count_finished('completed', #completed / 2)
-    if #completed < 2 * #leaving then
-      seldom().flush_setbacks()
+    for i = 1, count do
+      call('HSET', job_keys[i], 'state', 'completed', 'finishedOn', now, 'result', given[OUTCOMES + 3 * i - 1])
+      try('XADD', events_key, '*', 'event', 'completed', 'jobId', ids[i], 'attempt', '1')
     end
+    call('DEL', unpack(lock_keys))
+    try('SREM', stalled_key, unpack(ids))
+    local counter = prefix .. 'metrics:completed:' .. string.format('%d0000', math.floor(now_ms / 60000) * 6)
+    if (count == 1 and try('INCR', counter) or try('INCRBY', counter, count)) == count then
+      call('EXPIRE', counter, '86400')
+    end
+    reply[3] = string.rep('1', count)
+  else
+    reply[3] = others().settle_all()
   end
 end
-local is_simple = redis.call('EXISTS', delayed_key, prioritized_key, FREED, PARKED_KEYS, NEWER) == 0
+local PARKED_KEYS, FREED, NEWER = prefix .. 'parked:keys', prefix .. 'parked:freed', prefix .. 'parked:newer'
+local is_simple = call('EXISTS', delayed_key, prioritized_key, FREED, PARKED_KEYS, NEWER) == 0
 local parks = false
 local first_due = {}
 if not is_simple then
-  first_due = redis.call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
   if first_due[2] and tonumber(first_due[2]) <= now_ms then
     seldom().promote_due()
-    moved_delayed = true
   end
-  parks = redis.call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
+  parks = call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
   if parks then
     seldom().take_newer()
     seldom().recheck_parked()
   end
 end
 if resend == '1' then
-  others().reclaim_own()
-  slots = slots - (#reply - HEAD) / 5
+  slots = failing().reclaim_own(slots)
 end
 if limits ~= '' then
   slots = seldom().paced(slots)
 end
-if not is_simple then
-  claim_from(prioritized_key, slots)
+local PLAIN_FIELDS, MORE_TRIES = 7, 1000
+local sources = is_simple and { wait_key } or { prioritized_key, parks and FREED or wait_key, parks and wait_key or nil }
+local all_plain, is_empty, is_trimmed = true, false, false
+local count, size = 0, #reply
+for s = 1, #sources do
+  local source, tries = sources[s], slots + MORE_TRIES
+  is_empty = false
+  if source == FREED then
+    seldom().try_freed()
+  end
+  while count < slots and tries > 0 and not is_empty do
+    local wanted, ids = slots - count, nil
+    if wanted > tries then
+      wanted = tries
+    end
+    if source == prioritized_key then
+      ids = others().pop_prioritized(wanted)
+    else
+      ids = call('RPOP', source, wanted == 1 and '1' or wanted) or {}
+    end
+    tries = tries - #ids
+    is_empty = #ids == 0 or #ids < wanted and source == wait_key
+    for i = 1, #ids do
+      local id = ids[i]
+      local job_key, fields = prefix .. id, nil
+      if limits == '' and try('HLEN', job_key) == PLAIN_FIELDS then
+        fields = call('HMGET', job_key, 'data', '_v', 'attempt', 'ts', 'state', 'priority', 'maxAttempts')
+      end
+      if fields and fields[1] and fields[2] and fields[3] == '1' and fields[4] and fields[5] == 'waiting' and fields[6]
+        and fields[7] and (fields[2] == max_version or (tonumber(fields[2]) or 0) <= tonumber(max_version)) then
+        call('PSETEX', job_key .. ':lock', lease_ms, token)
+        call('HSET', job_key, 'state', 'active', 'processedOn', now)
+        if is_trimmed then
+          try('XADD', events_key, '*', 'event', 'active', 'jobId', id, 'attempt', '1')
+        else
+          is_trimmed = true
+          try('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', 'active', 'jobId', id, 'attempt', '1')
+        end
+        count = count + 1
+        started[count] = id
+        reply[size + 1], reply[size + 2], reply[size + 3] = id, fields[1], fields[2]
+        reply[size + 4], reply[size + 5] = '', fields[4]
+        size = size + 5
+      else
+        all_plain = false
+        others().start_or_set_aside(id, job_key, source)
+        count, size = #started, #reply
+      end
+    end
+  end
+  if source == FREED then
+    seldom().park_again()
+  end
 end
-if parks then
-  seldom().claim_freed(slots)
+if count > 0 then
+  local MOST = 4000
+  local listed = count <= MOST and try('LPUSH', active_key, unpack(started)) or failing().list_many(started)
+  if type(listed) == 'table' then
+    failing().undo_claims(listed)
+  end
 end
-claim_from(wait_key, slots)
-in_batches(started, 'LPUSH', active_key)
+if state.has_failed then
+  failing().put_back(count > 0 or reply[3] ~= '')
+end
 if limits ~= '' then
   seldom().count_starts()
 end
-if parks or moved_delayed then
-  first_due = redis.call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+if parks or state.moved_delayed then
+  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
 end
-local due_ms = first_due[2] and tonumber(first_due[2]) or -1
-if redis.call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
-  redis.call('ZADD', marker_key, paced_until and ms_text(paced_until) or '0', '0')
-elseif due_ms >= 0 then
-  redis.call('ZADD', marker_key, ms_text(due_ms), '0')
+reply[2] = first_due[2] and tonumber(first_due[2]) or -1
+local is_drained = is_simple and all_plain and is_empty
+if not is_drained and call('EXISTS', wait_key, prioritized_key, FREED) > 0 then
+  try('ZADD', marker_key, state.paced_until or '0', '0')
+elseif reply[2] >= 0 then
+  try('ZADD', marker_key, string.format('%.0f', reply[2]), '0')
 end
-reply[2], reply[3], reply[4] = due_ms, table.concat(statuses), links or ''
+reply[4] = state.links or ''
 return reply
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = { [prefix .. 'wait'] = 'list', [prefix .. 'prioritized'] = 'zset', [prefix .. 'active'] = 'list', [prefix .. 'delayed'] = 'zset', [prefix .. 'completed'] = 'zset', [prefix .. 'failed'] = 'zset', [prefix .. 'cancelled'] = 'zset', [prefix .. 'expired'] = 'zset', [prefix .. 'stalled'] = 'set', [prefix .. 'marker'] = 'zset', [prefix .. 'events'] = 'stream', [prefix .. 'parked:count'] = 'string', [prefix .. 'parked:freed'] = 'list', [prefix .. 'parked:keys'] = 'zset', [prefix .. 'parked:newer'] = 'zset', [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3000,7 +3390,7 @@ def exchange(
 
 EXTEND_LEASES = Script(
     name="extend_leases",
-    sha="4ef0fcda88e95f0cb7cd8bb8751fd756f8480fe7",
+    sha="3682dda311f9acf8326fb84cfa7b6f44584eb770",
     text="""\
 local stalled_key = KEYS[1]
 local prefix = KEYS[2]
@@ -3011,10 +3401,10 @@ for i = LEASES, #ARGV, 2 do
   local job_key = prefix .. ARGV[i]
   local lock_key = job_key .. ':lock'
   local state = 0
-  if redis.call('GET', lock_key) == ARGV[i + 1] then
+  if redis.pcall('GET', lock_key) == ARGV[i + 1] then
     redis.call('PEXPIRE', lock_key, lease_ms)
-    redis.call('SREM', stalled_key, ARGV[i])
-    state = redis.call('HEXISTS', job_key, 'cancelledAt') == 1 and -1 or 1
+    redis.pcall('SREM', stalled_key, ARGV[i])
+    state = redis.pcall('HEXISTS', job_key, 'cancelledAt') == 1 and -1 or 1
   end
   states[#states + 1] = state
 end
@@ -3042,8 +3432,9 @@ def extend_leases(
 
 FILE_WORKFLOW = Script(
     name="file_workflow",
-    sha="38f86abec6f1ff38edc241a1b270fdcaa79297a5",
+    sha="133954bc737fb3747c29d0d8186e477681aa1e83",
     text="""\
+local function transition()
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
 local workflow_tries_key = KEYS[3]
@@ -3070,16 +3461,37 @@ local announced = tonumber(redis.call('HGET', workflow_tries_key, workflow_id) o
 if ended_try >= 0 and announced > ended_try then
   return 0
 end
-if announced > 0 then
-  redis.call('HDEL', workflow_tries_key, workflow_id)
-end
-redis.call('ZREM', running_workflows_key, workflow_id)
 if listed == '1' then
   redis.call('ZADD', ended_workflows_key, 'NX', now, workflow_id)
+end
+redis.call('ZREM', running_workflows_key, workflow_id)
+if announced > 0 then
+  redis.call('HDEL', workflow_tries_key, workflow_id)
 end
 redis.call('ZREMRANGEBYSCORE', ended_workflows_key, '-inf', ms_text(now_ms - keep_ms))
 redis.call('ZREMRANGEBYRANK', ended_workflows_key, 0, -max_items - 1)
 return 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset', [KEYS[2]] = 'zset', [KEYS[3]] = 'hash' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3107,8 +3519,9 @@ def file_workflow(
 
 FORGET_UNTOLD = Script(
     name="forget_untold",
-    sha="3e45108f763275a4853ce1f36b43b7ba90a7a74a",
+    sha="fa5a960740547893ca8ee96d8106b08f8141528c",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local JOB_IDS = 1
 local forgotten = 0
@@ -3116,6 +3529,28 @@ for i = JOB_IDS, #ARGV do
   forgotten = forgotten + redis.call('ZREM', prefix .. 'workflow:untold', ARGV[i])
 end
 return forgotten
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = {  }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3138,16 +3573,14 @@ def forget_untold(
 
 HANDSHAKE = Script(
     name="handshake",
-    sha="5c85f685fd28dc1e9649ba8afd47965a851919ef",
+    sha="b171aee6a418d439b14b45c5a79d4bab1d6cbeb0",
     text="""\
+local function transition()
 local meta_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local wire_version = ARGV[2]
 local min_compat = ARGV[3]
 local written_by = ARGV[4]
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -3167,6 +3600,27 @@ for i = 1, 4 do
   stored[i] = stored[i] or ''
 end
 return stored
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'hash' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3243,8 +3697,9 @@ def lead(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="a2586e6c7832de5c60bc5fca4e31bfd53644ee25",
+    sha="1352565e0d3e5be170a198d8844f325b08a39af1",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local active_key = KEYS[3]
@@ -3409,6 +3864,28 @@ for _, id in ipairs(ids) do
   end
 end
 return { rows, rest }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'list', [KEYS[4]] = 'zset', [KEYS[5]] = 'zset', [prefix .. 'parked:newer'] = 'zset', [prefix .. 'workers:about'] = 'hash', [prefix .. 'workers:beats'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3465,8 +3942,9 @@ def list_workflows(
 
 POSTPONE_UNTOLD = Script(
     name="postpone_untold",
-    sha="fe6fcf1d75485c81d3d6143a7c6f197337becfbc",
+    sha="f33efa702f58dbec5e1a39c066fc6b57ee6f9feb",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local shortest_ms = tonumber(ARGV[2])
@@ -3487,11 +3965,6 @@ local function fields_of(key, ...)
   return values.err and {} or values
 end
 local UNTOLD = prefix .. 'workflow:untold'
-local function note_end(id, workflow_id)
-  if workflow_id and workflow_id ~= '' then
-    redis.call('ZADD', UNTOLD, now, id)
-  end
-end
 local given_up = {}
 for i = JOB_IDS, #ARGV do
   local id = ARGV[i]
@@ -3510,6 +3983,28 @@ for i = JOB_IDS, #ARGV do
   end
 end
 return given_up
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = { [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3536,8 +4031,9 @@ def postpone_untold(
 
 PRUNE = Script(
     name="prune",
-    sha="8524ce658be22c478c92030ec303eee28dde0a49",
+    sha="afe97bcc578a905bf0b60e4f2922e7bf890f6cc1",
     text="""\
+local function transition()
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
 local given_now_ms = ARGV[1]
@@ -3556,11 +4052,6 @@ if now == '' then
 end
 local now_ms = tonumber(now)
 local UNTOLD = prefix .. 'workflow:untold'
-local function note_end(id, workflow_id)
-  if workflow_id and workflow_id ~= '' then
-    redis.call('ZADD', UNTOLD, now, id)
-  end
-end
 local function count_due()
   local due = 0
   if max_age_ms >= 0 then
@@ -3586,6 +4077,28 @@ for _, id in ipairs(ids) do
 end
 local has_more = #ids > 0 and last < due - 1
 return { removed, has_more and cursor + #ids - removed or -1 }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[2]
+local kinds = { [KEYS[1]] = 'zset', [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3611,8 +4124,9 @@ def prune(
 
 PUSH_COLLECT = Script(
     name="push_collect",
-    sha="be65f8a2b185cce6f90da2081cf4e23a21b2801e",
+    sha="07a8fd2d9c605343d8b68e7d6a81116eac204f3e",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local delayed_key = KEYS[3]
@@ -3651,31 +4165,31 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
 end
-local function push_new(job_id, priority, order_ms, lifo)
-  if not lifo then
-    push_ready(job_id, priority, order_ms)
-  elseif priority > 0 then
-    push_ready(job_id, priority, -order_ms)
-  else
-    redis.call('RPUSH', wait_key, job_id)
-  end
-end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
 end
 local NEWER = prefix .. 'parked:newer'
+local function of_key(key, reply)
+  if type(reply) == 'table' and reply.err then
+    error({ err = reply.err .. ': ' .. key })
+  end
+  return reply
+end
 local function collect_keys(collect_key)
   local base = prefix .. 'collect:' .. collect_key
   return base .. ':items', base .. ':meta', base .. ':job'
@@ -3701,23 +4215,44 @@ local function is_due(id)
   return fields[1] and fields[2] == 'waiting'
 end
 local items_key, meta_key, pending_key = collect_keys(collect_key)
-local pending = redis.call('GET', pending_key)
+local pending = of_key(pending_key, redis.pcall('GET', pending_key))
 if redis.call('EXISTS', prefix .. job_id) == 1 or (resend == '1' and recall(job_id)) then
-  return { 3, tonumber(redis.call('HGET', meta_key, 'count') or '0') }
+  return { 3, tonumber(of_key(meta_key, redis.pcall('HGET', meta_key, 'count')) or '0') }
 end
-if redis.call('LLEN', items_key) >= max_items then
+if of_key(items_key, redis.pcall('LLEN', items_key)) >= max_items then
   return { 2, max_items }
 end
-redis.call('RPUSH', items_key, item)
-local count = redis.call('HINCRBY', meta_key, 'count', 1)
+local count = of_key(meta_key, redis.pcall('HINCRBY', meta_key, 'count', 1))
 redis.call('HSETNX', meta_key, 'firstAt', now)
+local is_full = max_size > 0 and count >= max_size
+local function due_of_batch()
+  local due = now_ms + collect_ms
+  local first_ms = max_wait_ms > 0 and tonumber(redis.call('HGET', meta_key, 'firstAt'))
+  return first_ms and math.min(due, first_ms + max_wait_ms) or due
+end
+local function find_place()
+  local waits = pending and redis.call('ZSCORE', delayed_key, pending)
+  if is_full then
+    push_ready(job_id, 0, now_ms)
+  elseif waits or not is_due(pending) then
+    redis.call('ZADD', delayed_key, ms_text(due_of_batch()), job_id)
+  end
+  return waits
+end
+local has_place, waits = pcall(find_place)
+if not has_place then
+  if redis.call('HINCRBY', meta_key, 'count', -1) <= 0 then
+    redis.call('DEL', meta_key)
+  end
+  error(waits)
+end
+redis.call('RPUSH', items_key, item)
 redis.call('HSET', meta_key, 'lastAt', now)
 remember(job_id, '1')
-local is_full = max_size > 0 and count >= max_size
-local waits = pending and redis.call('ZREM', delayed_key, pending) == 1
 if waits then
+  redis.call('ZREM', delayed_key, pending)
   redis.call('DEL', prefix .. pending)
-  redis.call('ZREM', NEWER, pending)
+  redis.pcall('ZREM', NEWER, pending)
 elseif is_due(pending) and not is_full then
   return { 0, count }
 end
@@ -3725,21 +4260,37 @@ local record = { 'ts', now, '_v', version, 'attempt', '1', 'maxAttempts', max_at
 if is_full then
   redis.call('HSET', prefix .. job_id, 'state', 'waiting', 'priority', '0', 'data', take_items(collect_key),
     unpack(record))
-  push_ready(job_id, 0, now_ms)
   wake_now()
   emit('waiting', job_id)
   return { 1, count }
 end
-local due = now_ms + collect_ms
-if max_wait_ms > 0 then
-  due = math.min(due, tonumber(redis.call('HGET', meta_key, 'firstAt')) + max_wait_ms)
-end
 redis.call('HSET', prefix .. job_id, 'state', 'delayed', 'collectKey', collect_key, 'data', '[]', unpack(record))
-redis.call('ZADD', delayed_key, ms_text(due), job_id)
-wake_at(due)
+wake_at(due_of_batch())
 redis.call('SET', pending_key, job_id, 'PX', ms_text(math.max(1, 2 * math.max(collect_ms, max_wait_ms))))
 emit('collect', job_id, 'count', string.format('%d', count), 'key', collect_key)
 return { 0, count }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'stream', [prefix .. 'parked:newer'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -3769,22 +4320,13 @@ def push_collect(
 
 READ_COLLECT = Script(
     name="read_collect",
-    sha="0831eac4c79ca237d1e877bc73247967f3fdeaca",
+    sha="9c2e8ef0b28cd6b6c14d511674182f7aa413a5ed",
     text="""\
 local prefix = KEYS[1]
 local collect_key = ARGV[1]
 local function collect_keys(collect_key)
   local base = prefix .. 'collect:' .. collect_key
   return base .. ':items', base .. ':meta', base .. ':job'
-end
-local function take_items(collect_key)
-  local items_key, meta_key, pending_key = collect_keys(collect_key)
-  local items = redis.call('LRANGE', items_key, 0, -1)
-  redis.call('DEL', items_key, meta_key, pending_key)
-  if #items == 0 then
-    return nil
-  end
-  return '[' .. table.concat(items, ',') .. ']'
 end
 local items_key, meta_key = collect_keys(collect_key)
 return { redis.call('LRANGE', items_key, 0, -1), redis.call('HMGET', meta_key, 'count', 'firstAt', 'lastAt') }
@@ -3807,14 +4349,12 @@ def read_collect(
 
 READ_DUE = Script(
     name="read_due",
-    sha="ab71da0a3c16016c23e10d768e9745cf08ed0604",
+    sha="493a18d637f1cca49e98fb1bf7d04a11d7f18c17",
     text="""\
+local function transition()
 local schedules_next_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local NAMES = 2
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -3828,6 +4368,27 @@ for i = NAMES, #ARGV do
 end
 local earliest = redis.call('ZRANGE', schedules_next_key, 0, 0, 'WITHSCORES')
 return { now_ms, earliest[2] or '', found }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4063,8 +4624,9 @@ def read_schedules(
 
 READ_UNTOLD = Script(
     name="read_untold",
-    sha="83029bd49a494f1ac91ad963649dfc2a12fdcf40",
+    sha="9369e55a748f34602260c05854a12e21c7deb734",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local min_age_ms = tonumber(ARGV[2])
@@ -4083,11 +4645,6 @@ local function fields_of(key, ...)
   return values.err and {} or values
 end
 local UNTOLD = prefix .. 'workflow:untold'
-local function note_end(id, workflow_id)
-  if workflow_id and workflow_id ~= '' then
-    redis.call('ZADD', UNTOLD, now, id)
-  end
-end
 local rows = {}
 for _, id in ipairs(redis.call('ZRANGE', UNTOLD, '-inf', ms_text(now_ms - min_age_ms), 'BYSCORE', 'LIMIT', 0, limit)) do
   local row = fields_of(prefix .. id, '_wf', '_wfNode', 'state', 'result', 'error', 'cancelReason',
@@ -4099,6 +4656,28 @@ for _, id in ipairs(redis.call('ZRANGE', UNTOLD, '-inf', ms_text(now_ms - min_ag
   rows[#rows + 1] = row
 end
 return rows
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = { [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4120,7 +4699,7 @@ def read_untold(
 
 READ_WORKERS = Script(
     name="read_workers",
-    sha="af51d9b0aec3fd7e6e0f5d05e2c4f61ce9087be6",
+    sha="fe6ad034544ca61c10d92b9578ea61cab830ff04",
     text="""\
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -4139,9 +4718,6 @@ local WORKER_BEATS = prefix .. 'workers:beats'
 local WORKERS_ABOUT = prefix .. 'workers:about'
 local function oldest_beat()
   return ms_text(now_ms - WORKER_LIFETIME_MS)
-end
-local function live_workers()
-  return redis.call('ZCOUNT', WORKER_BEATS, oldest_beat(), '+inf')
 end
 local rows = {}
 for _, id in ipairs(redis.call('ZRANGE', WORKER_BEATS, oldest_beat(), '+inf', 'BYSCORE')) do
@@ -4168,14 +4744,11 @@ def read_workers(
 
 READ_WORKFLOW = Script(
     name="read_workflow",
-    sha="94b790e52f855f05f5bb26e67acd66fedf293843",
+    sha="1667ae2a9683cff897e0817e42979f42d5e31b03",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
 local FIELDS = 2
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -4213,8 +4786,9 @@ def read_workflow(
 
 RECOVER_STALLED = Script(
     name="recover_stalled",
-    sha="1df09b3eb922f9ad3ee6eca89e0ba76d3ec536d0",
+    sha="98d146f463e47f20d707213cedf6b3f9886713c6",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local active_key = KEYS[3]
@@ -4269,6 +4843,9 @@ local function fields_of(key, ...)
   local values = redis.pcall('HMGET', key, ...)
   return values.err and {} or values
 end
+local function count_of(text)
+  return text and #text <= 15 and string.find(text, '^%d+$') and tonumber(text) or 0
+end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
@@ -4277,74 +4854,48 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
 end
-local function push_new(job_id, priority, order_ms, lifo)
-  if not lifo then
-    push_ready(job_id, priority, order_ms)
-  elseif priority > 0 then
-    push_ready(job_id, priority, -order_ms)
-  else
-    redis.call('RPUSH', wait_key, job_id)
-  end
-end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
-end
-local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local PARKED_KEYS = prefix .. 'parked:keys'
 local FREED = prefix .. 'parked:freed'
+local function of_key(key, reply)
+  if type(reply) == 'table' and reply.err then
+    error({ err = reply.err .. ': ' .. key })
+  end
+  return reply
+end
 local PARKED_COUNT = prefix .. 'parked:count'
 local function parked_key(concurrency_key)
   return prefix .. 'parked:key:' .. concurrency_key
 end
-local function slots_held(concurrency_key)
-  local held = redis.pcall('GET', prefix .. 'conc:' .. concurrency_key)
-  return type(held) == 'string' and tonumber(held) or 0
-end
-local function park(id, concurrency_key, priority, order_ms, was_freed)
-  local key = parked_key(concurrency_key)
-  local score = order_ms - priority * PRIORITY_WEIGHT
-  local has_priority = priority > 0
-  if not has_priority and was_freed then
-    local first = redis.call('ZRANGE', key, '0', '+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
-    score = math.max(0, math.min(now_ms, first and tonumber(first) - 1 or now_ms))
-  elseif not has_priority then
-    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]
-    score = math.max(now_ms, last and tonumber(last) + 1 or 0)
-  end
-  if redis.call('ZADD', key, string.format('%.17g', score == score and score or 0), id) == 1 then
-    redis.call('INCR', PARKED_COUNT)
-  end
-  redis.call('ZADD', PARKED_KEYS, 'NX', now, concurrency_key)
-end
 local function unpark(id, concurrency_key)
   local key = parked_key(concurrency_key)
-  if redis.call('ZREM', key, id) == 0 then
+  if of_key(key, redis.pcall('ZREM', key, id)) == 0 then
     return false
   end
-  if redis.call('DECR', PARKED_COUNT) <= 0 then
+  local left = redis.pcall('DECR', PARKED_COUNT)
+  if type(left) == 'number' and left <= 0 then
     redis.call('DEL', PARKED_COUNT)
   end
   if redis.call('EXISTS', key) == 0 then
-    redis.call('ZREM', PARKED_KEYS, concurrency_key)
+    redis.pcall('ZREM', PARKED_KEYS, concurrency_key)
   end
   return true
 end
-local function free_next(concurrency_key)
-  local id = redis.call('ZRANGE', parked_key(concurrency_key), 0, 0)[1]
-  if not id or not unpark(id, concurrency_key) then
-    return false
-  end
+local function move_to_ready(id)
   local fields = fields_of(prefix .. id, 'priority', 'ts')
   local priority = tonumber(fields[1] or '0') or 0
   if priority > 0 then
@@ -4352,7 +4903,10 @@ local function free_next(concurrency_key)
   else
     redis.call('LPUSH', FREED, id)
   end
-  return true
+end
+local function free_next(concurrency_key)
+  local first = redis.pcall('ZRANGE', parked_key(concurrency_key), 0, 0)
+  return first[1] and pcall(move_to_ready, first[1]) and unpark(first[1], concurrency_key) or false
 end
 local function release_dedup(dedup_key, job_id)
   if dedup_key and redis.pcall('GET', dedup_key) == job_id then
@@ -4377,8 +4931,7 @@ local function count_finished(result, amount)
   end
   local minute = string.format('%d0000', math.floor(now_ms / 60000) * 6)
   local counter = prefix .. 'metrics:' .. result .. ':' .. minute
-  local counted = amount == 1 and redis.call('INCR', counter) or redis.call('INCRBY', counter, amount)
-  if counted == amount then
+  if redis.pcall('INCRBY', counter, amount) == amount then
     redis.call('EXPIRE', counter, 86400)
   end
 end
@@ -4388,55 +4941,62 @@ local function note_end(id, workflow_id)
     redis.call('ZADD', UNTOLD, now, id)
   end
 end
+local function forget_end(id)
+  redis.pcall('ZREM', UNTOLD, id)
+end
+local function list_ended(set_key, id, workflow_id)
+  note_end(id, workflow_id)
+  local listed = redis.pcall('ZADD', set_key, now, id)
+  if type(listed) == 'table' then
+    forget_end(id)
+    error(listed)
+  end
+end
 local ERROR_TEXT = 'Job stalled and exceeded max stalled count'
 local recovered, failed, cancelled = {}, {}, {}
-local function finish(id, job_key, state, set_key, fields)
-  redis.call('HSET', job_key, 'state', state, 'finishedOn', now)
-  redis.call('ZADD', set_key, now, id)
+local function end_as(state, set_key, id, job_key, fields, ...)
+  list_ended(set_key, id, fields[9])
+  redis.call('HSET', job_key, 'state', state, 'finishedOn', now, ...)
   release_dedup(fields[3], id)
-  note_end(id, fields[9])
+end
+local function cancel(id, job_key, fields)
+  end_as('cancelled', cancelled_key, id, job_key, fields)
+  emit('cancelled', id, 'reason', fields[7] or '')
+  cancelled[#cancelled + 1] = id
 end
 local function fail(id, job_key, fields, count)
-  finish(id, job_key, 'failed', failed_key, fields)
-  redis.call('HSET', job_key, 'error', ERROR_TEXT)
+  end_as('failed', failed_key, id, job_key, fields, 'error', ERROR_TEXT, 'stalledCount', count)
   emit('stalled', id, 'count', count, 'action', 'failed')
   emit('failed', id, 'attempt', fields[6] or '0', 'error', ERROR_TEXT)
   failed[#failed + 1] = id
 end
 local function requeue(id, job_key, fields, count)
-  redis.call('HSET', job_key, 'state', 'waiting')
   push_ready(id, tonumber(fields[4] or '0') or 0, tonumber(fields[5] or now) or now_ms)
+  redis.call('HSET', job_key, 'state', 'waiting', 'stalledCount', count)
   wake_now()
   emit('stalled', id, 'count', count, 'action', 'recovered')
   recovered[#recovered + 1] = id
 end
 local function recover(id)
   local job_key = prefix .. id
-  redis.call('LREM', active_key, -1, id)
   redis.call('SREM', stalled_key, id)
   local fields = fields_of(job_key, 'cancelledAt', 'concurrencyKey', 'dedupKey', 'priority', 'ts',
-    'attempt', 'cancelReason', 'state', '_wf')
+    'attempt', 'cancelReason', 'state', '_wf', 'stalledCount')
+  local count = count_of(fields[10]) + 1
   if not fields[8] then
+    redis.call('LREM', active_key, -1, id)
     return
-  end
-  if release_concurrency(fields[2]) then
-    wake_now()
   end
   if fields[1] then
-    finish(id, job_key, 'cancelled', cancelled_key, fields)
-    emit('cancelled', id, 'reason', fields[7] or '')
-    cancelled[#cancelled + 1] = id
-    return
-  end
-  local count = redis.pcall('HINCRBY', job_key, 'stalledCount', 1)
-  if type(count) ~= 'number' then
-    count = 1
-    redis.call('HSET', job_key, 'stalledCount', '1')
-  end
-  if count > max_count then
-    fail(id, job_key, fields, tostring(count))
+    cancel(id, job_key, fields)
+  elseif count > max_count then
+    fail(id, job_key, fields, string.format('%d', count))
   else
-    requeue(id, job_key, fields, tostring(count))
+    requeue(id, job_key, fields, string.format('%d', count))
+  end
+  redis.call('LREM', active_key, -1, id)
+  if release_concurrency(fields[2]) then
+    wake_now()
   end
 end
 local function without_lease(ids)
@@ -4501,7 +5061,8 @@ end
 local PARKED_AT_ONCE = 2000
 local COUNTED = prefix .. 'parked:counted'
 local function was_counted_lately()
-  local counted_ms = count_every_ms > 0 and tonumber(redis.call('GET', COUNTED) or '')
+  local counted = count_every_ms > 0 and redis.pcall('GET', COUNTED)
+  local counted_ms = type(counted) == 'string' and tonumber(counted)
   return counted_ms and counted_ms <= now_ms and now_ms < counted_ms + count_every_ms
 end
 local function keys_in_use(active_keys)
@@ -4538,7 +5099,7 @@ local function recount(active_keys)
   local keys, held = keys_in_use(active_keys)
   local counters = counters_of(keys)
   for i, key in ipairs(keys) do
-    local counted = tonumber(counters[i] or '') or 0
+    local counted = count_of(counters[i])
     if counted ~= held[key] and held[key] == 0 then
       redis.call('DEL', prefix .. 'conc:' .. key)
     elseif counted ~= held[key] then
@@ -4595,6 +5156,28 @@ else
   next_cursor = recount_from(cursor)
 end
 return { recovered, failed, cancelled, { next_cursor and string.format('%d', next_cursor) } }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[9]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'list', [KEYS[4]] = 'zset', [KEYS[5]] = 'zset', [KEYS[6]] = 'set', [KEYS[7]] = 'zset', [KEYS[8]] = 'stream', [prefix .. 'parked:count'] = 'string', [prefix .. 'parked:freed'] = 'list', [prefix .. 'parked:keys'] = 'zset', [prefix .. 'parked:learnt'] = 'hash', [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4617,8 +5200,9 @@ def recover_stalled(
 
 REMEMBER_WORKFLOW = Script(
     name="remember_workflow",
-    sha="d6547dd58871588263ce449f1ec12455f9ff713a",
+    sha="daebca47af765709a7442ade3812f3b960958fea",
     text="""\
+local function transition()
 local running_workflows_key = KEYS[1]
 local ended_workflows_key = KEYS[2]
 local workflow_tries_key = KEYS[3]
@@ -4642,6 +5226,27 @@ if announced_try > 0 and announced_try > (tonumber(redis.call('HGET', workflow_t
   redis.call('HSET', workflow_tries_key, workflow_id, string.format('%d', announced_try))
 end
 return 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset', [KEYS[2]] = 'zset', [KEYS[3]] = 'hash' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4666,8 +5271,9 @@ def remember_workflow(
 
 REMOVE_FINISHED = Script(
     name="remove_finished",
-    sha="43c53ff34809eafaaa6c5098f6e99c681d8d3411",
+    sha="d6838c825211d106c63b27669e60988ebd87e4e0",
     text="""\
+local function transition()
 local finished_key = KEYS[1]
 local prefix = KEYS[2]
 local job_id = ARGV[1]
@@ -4692,6 +5298,28 @@ if request ~= '' then
   remember(request, '1')
 end
 return 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[2]
+local kinds = { [KEYS[1]] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4714,8 +5342,9 @@ def remove_finished(
 
 REPORT = Script(
     name="report",
-    sha="86b219d6ffe72544c742ffb98524035fb4699959",
+    sha="a91f0cd9f8bd022e643cf5ee5a0ce2bd06d690b7",
     text="""\
+local function transition()
 local events_key = KEYS[1]
 local prefix = KEYS[2]
 local ENTRIES = 1
@@ -4729,24 +5358,52 @@ local function emit(name, job_id, ...)
 end
 local LOG_LIMIT = 10000
 local function write(kind, id, job_key, payload)
+  local reply
   if kind == 'progress' then
-    redis.call('HSET', job_key, 'progress', payload)
+    reply = redis.pcall('HSET', job_key, 'progress', payload)
     emit('progress', id, 'value', payload)
   else
-    redis.call('RPUSH', job_key .. ':logs', payload)
-    redis.call('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    reply = redis.pcall('RPUSH', job_key .. ':logs', payload)
+    redis.pcall('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
   end
+  return type(reply) == 'table' and reply
 end
 local written = {}
+local refusal = nil
 for i = ENTRIES, #ARGV, 4 do
   local job_key = prefix .. ARGV[i + 1]
-  local held = redis.call('GET', job_key .. ':lock') == ARGV[i + 2]
+  local held = redis.pcall('GET', job_key .. ':lock') == ARGV[i + 2]
   if held then
-    write(ARGV[i], ARGV[i + 1], job_key, ARGV[i + 3])
+    refusal = write(ARGV[i], ARGV[i + 1], job_key, ARGV[i + 3]) or refusal
   end
   written[#written + 1] = held and 1 or 0
 end
+if refusal then
+  error(refusal)
+end
 return written
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[2]
+local kinds = { [KEYS[1]] = 'stream' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4769,8 +5426,9 @@ def report(
 
 RESERVE_START = Script(
     name="reserve_start",
-    sha="ad86a6afa5c53cd6a27ec34c0f4206f38b063724",
+    sha="957b505934a358dc15c431b51591d2e96cad9df2",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local given_now_ms = ARGV[1]
 local rate_key = ARGV[2]
@@ -4801,6 +5459,28 @@ end
 redis.call('ZADD', starts, ms_text(start_ms), start_id)
 redis.call('PEXPIRE', starts, ms_text(start_ms - now_ms + rate_window_ms + 60000))
 return start_ms - now_ms
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = {  }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -4824,8 +5504,9 @@ def reserve_start(
 
 RETRY_DEAD = Script(
     name="retry_dead",
-    sha="b9beb46bbc593106c71b03d870f59f7ad904fd40",
+    sha="1d22b3501345462dd4560b075250d1904b5665a0",
     text="""\
+local function transition()
 local wait_key = KEYS[1]
 local prioritized_key = KEYS[2]
 local failed_key = KEYS[3]
@@ -4839,15 +5520,16 @@ local workflow_try = tonumber(ARGV[4])
 local request = ARGV[5]
 local resend = ARGV[6]
 local JOB_IDS = 7
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
   now = time[1] .. string.sub('00000' .. time[2], -6, -4)
 end
 local now_ms = tonumber(now)
+local function fields_of(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  return values.err and {} or values
+end
 local is_trimmed = false
 local function emit(name, job_id, ...)
   if is_trimmed then
@@ -4856,36 +5538,22 @@ local function emit(name, job_id, ...)
   is_trimmed = true
   return redis.pcall('XADD', events_key, 'MAXLEN', '~', '10000', '*', 'event', name, 'jobId', job_id, ...)
 end
-local PRIORITY_WEIGHT = 1e13
+local function score_of(priority, order_ms)
+  local PRIORITY_WEIGHT = 1e13
+  local score = order_ms - priority * PRIORITY_WEIGHT
+  return string.format('%.17g', score == score and score or 0)
+end
 local function push_ready(job_id, priority, order_ms)
   if priority > 0 then
-    local score = order_ms - priority * PRIORITY_WEIGHT
-    redis.call('ZADD', prioritized_key, string.format('%.17g', score == score and score or 0), job_id)
+    redis.call('ZADD', prioritized_key, score_of(priority, order_ms), job_id)
   else
     redis.call('LPUSH', wait_key, job_id)
   end
 end
-local function push_new(job_id, priority, order_ms, lifo)
-  if not lifo then
-    push_ready(job_id, priority, order_ms)
-  elseif priority > 0 then
-    push_ready(job_id, priority, -order_ms)
-  else
-    redis.call('RPUSH', wait_key, job_id)
-  end
-end
 local function wake_now()
-  redis.call('ZADD', marker_key, '0', '0')
-end
-local function wake_at(due_ms)
-  redis.call('ZADD', marker_key, 'LT', string.format('%.0f', due_ms), '0')
+  redis.pcall('ZADD', marker_key, '0', '0')
 end
 local UNTOLD = prefix .. 'workflow:untold'
-local function note_end(id, workflow_id)
-  if workflow_id and workflow_id ~= '' then
-    redis.call('ZADD', UNTOLD, now, id)
-  end
-end
 local REMEMBER_MS = 60000
 local function remember(id, answer)
   redis.call('SET', prefix .. 'sent:' .. id, answer, 'PX', REMEMBER_MS)
@@ -4916,34 +5584,77 @@ end
 local function is_due(lived_in)
   return workflow_try <= 0 or (tonumber(lived_in or '0') or 0) < workflow_try
 end
+local refusal = nil
+local function revive(id, fields)
+  local ended_ms = not refusal and redis.call('ZSCORE', failed_key, id)
+  local size = redis.pcall('HLEN', prefix .. id)
+  if not ended_ms or type(size) == 'table' then
+    return false
+  end
+  redis.call('ZREM', failed_key, id)
+  if size == 0 then
+    return false
+  end
+  local is_ready, why = pcall(push_ready, id, tonumber(fields[3] or '0') or 0, now_ms)
+  if not is_ready then
+    redis.call('ZADD', failed_key, ended_ms, id)
+    refusal = why
+  end
+  return is_ready
+end
 local revived, steps = {}, {}
 for _, id in ipairs(ids) do
   local job_key = prefix .. id
-  local link, lived_in = unpack(redis.call('HMGET', job_key, '_wf', 'py:try'))
+  local fields = fields_of(job_key, '_wf', 'py:try', 'priority')
+  local link, lived_in = fields[1], fields[2]
   if workflow_try < 0 and link and link ~= '' then
     if redis.call('ZSCORE', failed_key, id) then
       steps[#steps + 1] = id
     end
-  elseif is_due(lived_in) and redis.call('ZREM', failed_key, id) == 1 and redis.call('EXISTS', job_key) == 1 then
+  elseif is_due(lived_in) and revive(id, fields) then
     redis.call('HDEL', job_key, 'error', 'finishedOn', 'result', 'cancelledAt', 'cancelReason', 'stalledCount',
       'expireAt')
     redis.call('HSET', job_key, 'state', 'waiting', 'attempt', '1', 'ts', now)
     if workflow_try > 0 then
       redis.call('HSET', job_key, 'py:try', string.format('%d', workflow_try))
     end
-    push_ready(id, tonumber(redis.call('HGET', job_key, 'priority') or '0') or 0, now_ms)
     emit('waiting', id)
-    redis.call('ZREM', UNTOLD, id)
+    redis.pcall('ZREM', UNTOLD, id)
     revived[#revived + 1] = id
   end
 end
 if #revived > 0 then
   wake_now()
 end
+if refusal then
+  error(refusal)
+end
 if request ~= '' then
   remember(request, table.concat(revived, ' ') .. '|' .. table.concat(steps, ' '))
 end
 return { revived, steps }
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[6]
+local kinds = { [KEYS[1]] = 'list', [KEYS[2]] = 'zset', [KEYS[3]] = 'zset', [KEYS[4]] = 'zset', [KEYS[5]] = 'stream', [prefix .. 'workflow:untold'] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -5097,8 +5808,9 @@ def scan_tasks(
 
 SET_DUE = Script(
     name="set_due",
-    sha="809b9027bf4d4b8c2a8c0ad105f0d8395d7ed7da",
+    sha="405284210144bfba5f4278b7009dfe10c1e1801f",
     text="""\
+local function transition()
 local schedules_next_key = KEYS[1]
 local name = ARGV[1]
 local expected = ARGV[2]
@@ -5116,6 +5828,27 @@ else
   redis.call('ZADD', schedules_next_key, due_ms, name)
 end
 return 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'zset' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -5164,7 +5897,7 @@ def step_down(
 
 STOP_WORKFLOW = Script(
     name="stop_workflow",
-    sha="1547b6c73a235aba2b9489288446c12f5d86d653",
+    sha="d37635ad4295b4407764fe511345c3a6d02a44c5",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -5176,9 +5909,6 @@ local message = ARGV[6]
 local meant_try = tonumber(ARGV[7])
 local job_try = tonumber(ARGV[8])
 local closes = ARGV[9]
-local function ms_text(ms)
-  return string.format('%.0f', ms)
-end
 local now = given_now_ms
 if now == '' then
   local time = redis.call('TIME')
@@ -5358,8 +6088,9 @@ def stop_workflow(
 
 TELL_WORKFLOW_END = Script(
     name="tell_workflow_end",
-    sha="1ed430c1b28db93873643367d05360cc406fdee7",
+    sha="3e8c6071439ea6c538f1dd8a99c0dc3b1ea22d82",
     text="""\
+local function transition()
 local events_key = KEYS[1]
 local workflow_id = ARGV[1]
 local state = ARGV[2]
@@ -5373,6 +6104,27 @@ local function emit(name, job_id, ...)
 end
 local told = emit('workflow', workflow_id, 'state', state)
 return type(told) == 'table' and told or 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'stream' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -5437,8 +6189,9 @@ def withdraw_claim(
 
 WRITE_SCHEDULE = Script(
     name="write_schedule",
-    sha="74a5abe19df6f230d43b3764caa809c2d2b9061b",
+    sha="5452ae32792a381a9b7cab62abf0617933f69635",
     text="""\
+local function transition()
 local schedules_key = KEYS[1]
 local name = ARGV[1]
 local expected = ARGV[2]
@@ -5456,6 +6209,27 @@ else
   redis.call('HSET', schedules_key, name, record)
 end
 return 1
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local kinds = { [KEYS[1]] = 'hash' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
