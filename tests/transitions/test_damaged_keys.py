@@ -197,7 +197,8 @@ def work_off(task: RawTask) -> None:
 
 
 def ids_of(dump: Dump, names: Sequence[str]) -> set[str]:
-    return {job_id for name in names for job_id in dump.get(name, [])}  # type: ignore[misc]  # lists and sorted sets
+    places: list[Any] = [dump.get(name, []) for name in names]
+    return {job_id for place in places for job_id in place}
 
 
 def faults_of(task: RawTask, name: str, damaged: str) -> list[str]:
