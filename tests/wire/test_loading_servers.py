@@ -84,6 +84,7 @@ def slow(start_server: StartServer, server_kind: str) -> Iterator[Server]:
     if start_server(server_kind).version.startswith("6."):  # which skips where there is none, too
         pytest.skip("Redis 6.2 cannot be told to answer while it reads little data")
     options = (*servers.for_debugging(server_kind), "--loading-process-events-interval-bytes", "1024")
+    options += ("--rdbcompression", "no")  # one key shall be one interval
     with servers.running(server_kind, *options) as server:
         with server.client() as client:
             client.mset({f"key-{number}": "x" * 1100 for number in range(100)})
@@ -100,8 +101,9 @@ def loading(server: Server) -> Generator[None]:
             client.execute_command("DEBUG", "RELOAD")
 
     thread = threading.Thread(target=reload)
-    thread.start()
     with server.client() as client:
+        client.ping()  # connecting takes several of the moments in which the server listens
+        thread.start()
 
         def has_begun() -> bool:
             about: Any = client.info("persistence")
