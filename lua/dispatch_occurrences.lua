@@ -65,9 +65,11 @@ for _, i in ipairs(new) do
     create(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), 0, tonumber(ARGV[i + 3]), false, NONE)
     created = created + 1
   end
+end
+line_up_created()
+for _, i in ipairs(new) do
   redis.call('LPUSH', dispatched_key, ARGV[i])
 end
 redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
 redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
-line_up_created()
 return created

@@ -6,6 +6,7 @@
 --
 -- returns: list[int]  nothing if all jobs were created; else one flag per job, in order: 1 created, 0 the id was taken
 -- emits: waiting or delayed, one per created job
+--@diagnosed
 local prefix = KEYS[1]                           -- prefix  every key of the task starts with it
 local wait_key = prefix .. 'wait'                -- list    ready ids, newest left
 local prioritized_key = prefix .. 'prioritized'  -- zset    ready ids with a priority
@@ -75,12 +76,11 @@ else
     end
   end
   if count > 0 then
-    if count <= 1000 then
-      call('LPUSH', wait_key, unpack(ids))
-    else
-      others().in_batches(ids, 'LPUSH', wait_key)
+    local listed = count <= 1000 and attempt('LPUSH', wait_key, unpack(ids)) or others().list_many(ids)
+    if type(listed) == 'table' then
+      others().undo_created(ids, listed)
     end
-    call('ZADD', marker_key, '0', '0')
+    attempt('ZADD', marker_key, '0', '0')
   end
 end
 

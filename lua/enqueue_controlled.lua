@@ -64,12 +64,13 @@ local function throttle(job)
   if accepted >= job.amount then
     return { THROTTLED, job.id }
   end
+  local admitted = admit(job) -- first, since it may fail
   if accepted == 0 then
     redis.call('SET', counter, '1', 'PX', ms_text(job.period_ms))
   else
     redis.call('INCR', counter)
   end
-  return admit(job)
+  return admitted
 end
 
 local CONTROLS = {

@@ -34,8 +34,9 @@ local function deduplicate_for(job)
   if owner then
     return { DUPLICATE, owner }
   end
+  local admitted = admit(job) -- first, since it may fail
   redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
-  return admit(job)
+  return admitted
 end
 
 -- The job that waits carries this payload now, with its time to live; `py:carries` says whose it is.

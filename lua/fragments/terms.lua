@@ -1,5 +1,19 @@
 -- Jobs that ask for more than to be run, each in one text: empty, or 'delay_ms priority ttl_ms'.
--- needs: prefix, resend, create, line_up_created
+-- needs: prefix, wait_key, resend, in_batches, create, line_up_created
+
+-- Jobs that cannot line up have not been created.
+local function undo_created(ids, why)
+  for i = 1, #ids do
+    redis.call('DEL', prefix .. ids[i])
+  end
+  error(why)
+end
+
+-- More than one command takes. Like that command, it tells its error.
+local function list_many(ids)
+  local are_listed, why = pcall(in_batches, ids, 'LPUSH', wait_key)
+  return are_listed or why
+end
 
 -- `data` is false for a job whose record is there.
 local function create_as(id, data, terms)

@@ -15,9 +15,14 @@ from taskora.wire import (
     NEWEST,
     Cancel,
     CancelSteps,
+    DispatchOccurrences,
+    Enqueue,
+    EnqueueSteps,
     Exchange,
     ExtendLeases,
     Lease,
+    NewJob,
+    Occurrence,
     Operation,
     Outcome,
     OutcomeKind,
@@ -27,6 +32,7 @@ from taskora.wire import (
     Report,
     ReportEntry,
     RetryDead,
+    StepJob,
 )
 from tests.transitions.exchanges import (
     CANCELLED,
@@ -106,6 +112,7 @@ GONE: Final[Mapping[str, set[str]]] = {
     "collect": {"gathering"},
     "collect-full": {"gathering"},
 }
+NEW: Final = ("new-1", "new-2", "new-3", "new-4")
 # Hints: what cannot be written here is left out.
 HINTS: Final = {"events", "marker", "parked:count", "parked:newer", "conc:org"}
 
@@ -150,6 +157,33 @@ OPERATIONS: Final[dict[str, Operation[Any]]] = {
     ),
     "collect-full": PushCollect(
         task="t", version=1, max_attempts=1, job_id="batch", key="c", item=b"2", delay_ms=500, max_size=2, max_items=9
+    ),
+    "enqueue": Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id=name, data=b"1") for name in NEW]),
+    "enqueue-terms": Enqueue(
+        task="t",
+        version=1,
+        max_attempts=1,
+        jobs=[
+            NewJob(job_id="new-1", data=b"1", ttl_ms=9_000_000),
+            NewJob(job_id="new-2", data=b"1", delay_ms=5),
+            NewJob(job_id="new-3", data=b"1", delay_ms=5),
+            NewJob(job_id="new-4", data=b"1", priority=5),
+        ],
+    ),
+    "enqueue-steps": EnqueueSteps(
+        task="t",
+        version=1,
+        steps=[StepJob(workflow_id="w", step=9, task="t", job_id=name, version=1, data=b"1") for name in NEW],
+    ),
+    "dispatch": DispatchOccurrences(
+        task="t",
+        schedule="nightly",
+        version=1,
+        max_attempts=1,
+        claimed_until_ms=LATER,
+        overlap=True,
+        last_job_id="",
+        jobs=[Occurrence(job_id=name, data=b"1", delay_ms=n % 2, ttl_ms=0) for n, name in enumerate(NEW)],
     ),
     "retry": RetryDead(task="t", job_ids=("dead",)),
     "retry-oldest": RetryDead(task="t", limit=5),
@@ -224,6 +258,8 @@ def lost(task: RawTask, name: str) -> list[str]:
     dump = task.dump()
     found, gone = ids_of(dump, ENDS), GONE.get(name, set[str]())
     hanging = [f"{job_id} hangs" for job_id in ids_of(dump, PLACES)]
+    if name.startswith(("enqueue", "dispatch")):
+        hanging += [f"{job_id} is not there" for job_id in NEW if job_id not in found]
     return hanging + [f"{job_id} is lost" for job_id in sorted(JOBS - gone - found)]
 
 

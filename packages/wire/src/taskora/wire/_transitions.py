@@ -1270,7 +1270,7 @@ def describe_workflow(
 
 DISPATCH_OCCURRENCES = Script(
     name="dispatch_occurrences",
-    sha="f3df3d6c0b3f7d9218ede5024e58c74922449974",
+    sha="6af12f49c5164672784eb217b32b3257dd39d137",
     text="""\
 local function transition()
 local wait_key = KEYS[1]
@@ -1358,7 +1358,42 @@ local function more_fields(extra, delay_ms, ttl_ms)
   end
   return fields
 end
+local function line_up_created()
+  local are_listed, why = pcall(in_batches, ready_ids, 'LPUSH', wait_key)
+  if not are_listed then
+    for i = 1, #ready_ids do
+      redis.call('DEL', prefix .. ready_ids[i])
+    end
+    error(why)
+  end
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local function place_created(id, delay_ms, priority, lifo)
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    earliest_due = math.min(due, earliest_due or due)
+    return false
+  end
+  if priority > 0 or lifo then
+    push_new(id, priority, now_ms, lifo)
+  else
+    ready_ids[#ready_ids + 1] = id
+  end
+  any_ready = true
+  return true
+end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local is_placed, is_ready = pcall(place_created, id, delay_ms, priority, lifo)
+  if not is_placed then
+    redis.call('DEL', prefix .. id)
+    line_up_created()
+    error(is_ready)
+  end
   if data then
     if delay_ms > 0 or ttl_ms > 0 then
       extra = more_fields(extra, delay_ms, ttl_ms)
@@ -1367,30 +1402,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
       'state', delay_ms > 0 and 'delayed' or 'waiting',
       'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  if delay_ms > 0 then
-    local due = now_ms + delay_ms
-    redis.call('ZADD', delayed_key, ms_text(due), id)
-    if not earliest_due or due < earliest_due then
-      earliest_due = due
-    end
-    emit('delayed', id)
-  else
-    if priority > 0 or lifo then
-      push_new(id, priority, now_ms, lifo)
-    else
-      ready_ids[#ready_ids + 1] = id
-    end
-    any_ready = true
-    emit('waiting', id)
-  end
-end
-local function line_up_created()
-  in_batches(ready_ids, 'LPUSH', wait_key)
-  if any_ready then
-    wake_now()
-  elseif earliest_due then
-    wake_at(earliest_due)
-  end
+  emit(is_ready and 'waiting' or 'delayed', id)
 end
 local function withdrawn_key(schedule, claimed_until_ms)
   return prefix .. 'occurrences:' .. schedule .. ':withdrawn:' .. ms_text(claimed_until_ms)
@@ -1424,11 +1436,13 @@ for _, i in ipairs(new) do
     create(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), 0, tonumber(ARGV[i + 3]), false, NONE)
     created = created + 1
   end
+end
+line_up_created()
+for _, i in ipairs(new) do
   redis.call('LPUSH', dispatched_key, ARGV[i])
 end
 redis.call('LTRIM', dispatched_key, 0, REMEMBERED - 1)
 redis.call('PEXPIRE', dispatched_key, REMEMBER_MS)
-line_up_created()
 return created
 end
 local is_done, reply = pcall(transition)
@@ -1546,8 +1560,9 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="7bb3f30e9a09d2fe9f533ed5ad5d04a8bb8e2425",
+    sha="bc7f09804b840a9d116b5f98f5e636c2753d928b",
     text="""\
+local function transition()
 local prefix = KEYS[1]
 local wait_key = prefix .. 'wait'
 local marker_key = prefix .. 'marker'
@@ -1644,7 +1659,42 @@ local function more_fields(extra, delay_ms, ttl_ms)
   end
   return fields
 end
+local function line_up_created()
+  local are_listed, why = pcall(in_batches, ready_ids, 'LPUSH', wait_key)
+  if not are_listed then
+    for i = 1, #ready_ids do
+      redis.call('DEL', prefix .. ready_ids[i])
+    end
+    error(why)
+  end
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local function place_created(id, delay_ms, priority, lifo)
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    earliest_due = math.min(due, earliest_due or due)
+    return false
+  end
+  if priority > 0 or lifo then
+    push_new(id, priority, now_ms, lifo)
+  else
+    ready_ids[#ready_ids + 1] = id
+  end
+  any_ready = true
+  return true
+end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local is_placed, is_ready = pcall(place_created, id, delay_ms, priority, lifo)
+  if not is_placed then
+    redis.call('DEL', prefix .. id)
+    line_up_created()
+    error(is_ready)
+  end
   if data then
     if delay_ms > 0 or ttl_ms > 0 then
       extra = more_fields(extra, delay_ms, ttl_ms)
@@ -1653,30 +1703,17 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
       'state', delay_ms > 0 and 'delayed' or 'waiting',
       'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  if delay_ms > 0 then
-    local due = now_ms + delay_ms
-    redis.call('ZADD', delayed_key, ms_text(due), id)
-    if not earliest_due or due < earliest_due then
-      earliest_due = due
-    end
-    emit('delayed', id)
-  else
-    if priority > 0 or lifo then
-      push_new(id, priority, now_ms, lifo)
-    else
-      ready_ids[#ready_ids + 1] = id
-    end
-    any_ready = true
-    emit('waiting', id)
-  end
+  emit(is_ready and 'waiting' or 'delayed', id)
 end
-local function line_up_created()
-  in_batches(ready_ids, 'LPUSH', wait_key)
-  if any_ready then
-    wake_now()
-  elseif earliest_due then
-    wake_at(earliest_due)
+local function undo_created(ids, why)
+  for i = 1, #ids do
+    redis.call('DEL', prefix .. ids[i])
   end
+  error(why)
+end
+local function list_many(ids)
+  local are_listed, why = pcall(in_batches, ids, 'LPUSH', wait_key)
+  return are_listed or why
 end
 local function create_as(id, data, terms)
   local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
@@ -1704,7 +1741,7 @@ local function create_with_terms(first, short, long)
   line_up_created()
   return taken
 end
-others_made = { ms_text = ms_text, in_batches = in_batches, score_of = score_of, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, create = create, line_up_created = line_up_created, create_as = create_as, create_with_terms = create_with_terms }
+others_made = { ms_text = ms_text, in_batches = in_batches, score_of = score_of, push_ready = push_ready, push_new = push_new, wake_now = wake_now, wake_at = wake_at, more_fields = more_fields, line_up_created = line_up_created, place_created = place_created, create = create, undo_created = undo_created, list_many = list_many, create_as = create_as, create_with_terms = create_with_terms }
 return others_made
 end
 local WIDTH = 2
@@ -1748,12 +1785,11 @@ else
     end
   end
   if count > 0 then
-    if count <= 1000 then
-      call('LPUSH', wait_key, unpack(ids))
-    else
-      others().in_batches(ids, 'LPUSH', wait_key)
+    local listed = count <= 1000 and attempt('LPUSH', wait_key, unpack(ids)) or others().list_many(ids)
+    if type(listed) == 'table' then
+      others().undo_created(ids, listed)
     end
-    call('ZADD', marker_key, '0', '0')
+    attempt('ZADD', marker_key, '0', '0')
   end
 end
 local flags = {}
@@ -1763,6 +1799,28 @@ if taken then
   end
 end
 return flags
+end
+local is_done, reply = pcall(transition)
+if is_done then
+  return reply
+end
+local prefix = KEYS[1]
+local kinds = { [prefix .. 'wait'] = 'list', [prefix .. 'prioritized'] = 'zset', [prefix .. 'delayed'] = 'zset', [prefix .. 'marker'] = 'zset', [prefix .. 'events'] = 'stream' }
+local wrong = {}
+for key, kind in pairs(kinds) do
+  local found = redis.pcall('TYPE', key).ok
+  if found and found ~= 'none' and found ~= kind then
+    wrong[#wrong + 1] = key .. ' is a ' .. found .. ' and must be a ' .. kind
+  end
+end
+local message = type(reply) == 'table' and reply.err or tostring(reply)
+if #wrong > 0 then
+  table.sort(wrong)
+  message = 'WRONGTYPE ' .. table.concat(wrong, ', ')
+elseif not string.find(message, '^%u+ ') then
+  message = 'ERR ' .. message
+end
+return redis.error_reply(message)
 """,
 )
 
@@ -1790,7 +1848,7 @@ def enqueue(
 
 ENQUEUE_CONTROLLED = Script(
     name="enqueue_controlled",
-    sha="826390942551011ee40791a8d57388594bf9f533",
+    sha="d28f6ccac902eaef4a1caf391de860f04b4cb0f2",
     text="""\
 local function transition()
 local wait_key = KEYS[1]
@@ -1880,7 +1938,42 @@ local function more_fields(extra, delay_ms, ttl_ms)
   end
   return fields
 end
+local function line_up_created()
+  local are_listed, why = pcall(in_batches, ready_ids, 'LPUSH', wait_key)
+  if not are_listed then
+    for i = 1, #ready_ids do
+      redis.call('DEL', prefix .. ready_ids[i])
+    end
+    error(why)
+  end
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local function place_created(id, delay_ms, priority, lifo)
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    earliest_due = math.min(due, earliest_due or due)
+    return false
+  end
+  if priority > 0 or lifo then
+    push_new(id, priority, now_ms, lifo)
+  else
+    ready_ids[#ready_ids + 1] = id
+  end
+  any_ready = true
+  return true
+end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local is_placed, is_ready = pcall(place_created, id, delay_ms, priority, lifo)
+  if not is_placed then
+    redis.call('DEL', prefix .. id)
+    line_up_created()
+    error(is_ready)
+  end
   if data then
     if delay_ms > 0 or ttl_ms > 0 then
       extra = more_fields(extra, delay_ms, ttl_ms)
@@ -1889,30 +1982,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
       'state', delay_ms > 0 and 'delayed' or 'waiting',
       'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  if delay_ms > 0 then
-    local due = now_ms + delay_ms
-    redis.call('ZADD', delayed_key, ms_text(due), id)
-    if not earliest_due or due < earliest_due then
-      earliest_due = due
-    end
-    emit('delayed', id)
-  else
-    if priority > 0 or lifo then
-      push_new(id, priority, now_ms, lifo)
-    else
-      ready_ids[#ready_ids + 1] = id
-    end
-    any_ready = true
-    emit('waiting', id)
-  end
-end
-local function line_up_created()
-  in_batches(ready_ids, 'LPUSH', wait_key)
-  if any_ready then
-    wake_now()
-  elseif earliest_due then
-    wake_at(earliest_due)
-  end
+  emit(is_ready and 'waiting' or 'delayed', id)
 end
 local REMEMBER_MS = 60000
 local function remember(id, answer)
@@ -1953,8 +2023,9 @@ local function deduplicate_for(job)
   if owner then
     return { DUPLICATE, owner }
   end
+  local admitted = admit(job)
   redis.call('SET', dedup_key, job.id, 'PX', ms_text(job.period_ms))
-  return admit(job)
+  return admitted
 end
 local function give_payload(job, owner)
   redis.call('HSET', prefix .. owner, 'data', job.data, '_v', version, 'py:carries', job.id)
@@ -2004,12 +2075,13 @@ local function throttle(job)
   if accepted >= job.amount then
     return { THROTTLED, job.id }
   end
+  local admitted = admit(job)
   if accepted == 0 then
     redis.call('SET', counter, '1', 'PX', ms_text(job.period_ms))
   else
     redis.call('INCR', counter)
   end
-  return admit(job)
+  return admitted
 end
 local CONTROLS = {
   debounce = debounce,
@@ -2098,7 +2170,7 @@ def enqueue_controlled(
 
 ENQUEUE_STEPS = Script(
     name="enqueue_steps",
-    sha="41317650aa98320fbbeb370cc3a515d17533b145",
+    sha="402a9ab5e7b17d6198571b488a0d012a5fdb9971",
     text="""\
 local function transition()
 local wait_key = KEYS[1]
@@ -2182,7 +2254,42 @@ local function more_fields(extra, delay_ms, ttl_ms)
   end
   return fields
 end
+local function line_up_created()
+  local are_listed, why = pcall(in_batches, ready_ids, 'LPUSH', wait_key)
+  if not are_listed then
+    for i = 1, #ready_ids do
+      redis.call('DEL', prefix .. ready_ids[i])
+    end
+    error(why)
+  end
+  if any_ready then
+    wake_now()
+  elseif earliest_due then
+    wake_at(earliest_due)
+  end
+end
+local function place_created(id, delay_ms, priority, lifo)
+  if delay_ms > 0 then
+    local due = now_ms + delay_ms
+    redis.call('ZADD', delayed_key, ms_text(due), id)
+    earliest_due = math.min(due, earliest_due or due)
+    return false
+  end
+  if priority > 0 or lifo then
+    push_new(id, priority, now_ms, lifo)
+  else
+    ready_ids[#ready_ids + 1] = id
+  end
+  any_ready = true
+  return true
+end
 local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
+  local is_placed, is_ready = pcall(place_created, id, delay_ms, priority, lifo)
+  if not is_placed then
+    redis.call('DEL', prefix .. id)
+    line_up_created()
+    error(is_ready)
+  end
   if data then
     if delay_ms > 0 or ttl_ms > 0 then
       extra = more_fields(extra, delay_ms, ttl_ms)
@@ -2191,30 +2298,7 @@ local function create(id, data, delay_ms, priority, ttl_ms, lifo, extra)
       'state', delay_ms > 0 and 'delayed' or 'waiting',
       'priority', priority == 0 and '0' or string.format('%d', priority), 'data', data, unpack(extra))
   end
-  if delay_ms > 0 then
-    local due = now_ms + delay_ms
-    redis.call('ZADD', delayed_key, ms_text(due), id)
-    if not earliest_due or due < earliest_due then
-      earliest_due = due
-    end
-    emit('delayed', id)
-  else
-    if priority > 0 or lifo then
-      push_new(id, priority, now_ms, lifo)
-    else
-      ready_ids[#ready_ids + 1] = id
-    end
-    any_ready = true
-    emit('waiting', id)
-  end
-end
-local function line_up_created()
-  in_batches(ready_ids, 'LPUSH', wait_key)
-  if any_ready then
-    wake_now()
-  elseif earliest_due then
-    wake_at(earliest_due)
-  end
+  emit(is_ready and 'waiting' or 'delayed', id)
 end
 local flags = {}
 for i = STEPS, #ARGV, 4 do
