@@ -143,3 +143,12 @@ IN_ORDER = list("abfgcdehijk")
 def test_pages_go_on_among_freed_and_parked_jobs(task: RawTask, size: int) -> None:
     task.seed(PARKED)
     assert pages(task, JobState.WAITING, size=size) == [IN_ORDER[n : n + size] for n in range(0, 11, size)]
+
+
+@pytest.mark.parametrize("state", [JobState.WAITING, JobState.ACTIVE, JobState.DELAYED, JobState.COMPLETED])
+def test_what_is_no_record_is_left_out_and_hides_no_other(task: RawTask, state: JobState) -> None:
+    lists: Dump = {"active": ["j1", "odd"], "wait": ["j1", "odd"]}
+    place = "wait" if state is JobState.WAITING else state.value
+    task.orphans.add("odd")
+    task.seed({"odd": "no record", "j1": job(state.value), place: lists.get(place, Scores({"odd": 1, "j1": 2}))})
+    assert listed(task, state) == ["j1"]

@@ -53,7 +53,7 @@ def abandon_workflow(
 
 ADVANCE_WORKFLOW = Script(
     name="advance_workflow",
-    sha="4812b1e551a8736d224b4847f254fdb4e13cd12c",
+    sha="e41cd4c37bfb2f8b1e4e42db82e6c95c0db7c824",
     text="""\
 local workflow_key = KEYS[1]
 local given_now_ms = ARGV[1]
@@ -152,6 +152,32 @@ end
 local function is_held(step, state)
   return state == 'active' and redis.call('HEXISTS', workflow_key, 'n:' .. step .. ':result') == 1
 end
+local function drop(steps)
+  local line = redis.call('HGET', workflow_key, 'py:dropped') or ''
+  for _, index in ipairs(steps) do
+    redis.call('HSET', workflow_key, 'n:' .. index .. ':state', 'cancelled')
+    line = (line == '' and '' or line .. ',') .. index
+  end
+  redis.call('HSET', workflow_key, 'py:dropped', line)
+end
+local function choose_plan(step, settled_by)
+  local planned = redis.call('HGET', workflow_key, 'py:planned:' .. step)
+  if not planned then
+    return
+  end
+  for token, first, last, outputs in string.gmatch(planned, '(%S+) (%d+) (%d+) (%S+);') do
+    if token == settled_by then
+      redis.call('HSET', workflow_key, 'py:spawned:' .. step, outputs)
+    else
+      local others = {}
+      for index = tonumber(first), tonumber(last) do
+        others[#others + 1] = string.format('%d', index)
+      end
+      drop(others)
+    end
+  end
+  redis.call('HDEL', workflow_key, 'py:planned:' .. step)
+end
 local state = fields_of(workflow_key, 'state')[1]
 if state ~= 'running' then
   return { state or '', state and told_in() or '', {} }
@@ -194,32 +220,6 @@ end
 local function all_spawned_completed(step)
   local spawned = redis.call('HGET', workflow_key, 'py:spawned:' .. step)
   return not spawned or all_completed(numbers(spawned))
-end
-local function drop(steps)
-  local line = redis.call('HGET', workflow_key, 'py:dropped') or ''
-  for _, index in ipairs(steps) do
-    redis.call('HSET', workflow_key, 'n:' .. index .. ':state', 'cancelled')
-    line = (line == '' and '' or line .. ',') .. index
-  end
-  redis.call('HSET', workflow_key, 'py:dropped', line)
-end
-local function choose_plan(step, settled_by)
-  local planned = redis.call('HGET', workflow_key, 'py:planned:' .. step)
-  if not planned then
-    return
-  end
-  for token, first, last, outputs in string.gmatch(planned, '(%S+) (%d+) (%d+) (%S+);') do
-    if token == settled_by then
-      redis.call('HSET', workflow_key, 'py:spawned:' .. step, outputs)
-    else
-      local others = {}
-      for index = tonumber(first), tonumber(last) do
-        others[#others + 1] = string.format('%d', index)
-      end
-      drop(others)
-    end
-  end
-  redis.call('HDEL', workflow_key, 'py:planned:' .. step)
 end
 local function complete(step, result, again)
   local plan = plan_of(step)
@@ -3781,7 +3781,7 @@ def lead(
 
 LIST_JOBS = Script(
     name="list_jobs",
-    sha="1352565e0d3e5be170a198d8844f325b08a39af1",
+    sha="df9fea7ded5eef3e1bfe833b87d296eaeee0ef45",
     text="""\
 local function transition()
 local wait_key = KEYS[1]
@@ -3908,7 +3908,7 @@ local function delayed_ids()
   for first = after, after + LOOKED_AT_ONCE - 1, PAGE do
     local page = redis.call('ZRANGE', delayed_key, first, first + PAGE - 1)
     for _, id in ipairs(page) do
-      if redis.call('HGET', prefix .. id, 'state') ~= state then
+      if redis.pcall('HGET', prefix .. id, 'state') ~= state then
       elseif skipped < offset then
         skipped = skipped + 1
       else
@@ -3939,7 +3939,7 @@ else
 end
 local rows = {}
 for _, id in ipairs(ids) do
-  local row = redis.call('HGETALL', prefix .. id)
+  local row = redis.pcall('HGETALL', prefix .. id)
   if #row > 0 then
     local reason = reason_of_record(id, row)
     table.insert(row, 1, id)
