@@ -35,6 +35,7 @@ if #given >= OUTCOMES then
     local oldest, found = call('RPOP', active_key, count == 1 and '1' or count) or {}, 0
     for i = 1, #oldest do
       if place_of[oldest[i]] then
+        place_of[oldest[i]] = nil -- other programs may have listed it twice
         found = found + 1
       end
     end

@@ -59,21 +59,23 @@ end
 -- thousands of the latter would cost more than everything else.
 local function correct_active(oldest, ids)
   local SHORT_SEARCH = 128
-  local is_leaving, staying = {}, {}
+  local is_listed, missing, staying = {}, #ids, {}
   for i = 1, #ids do
-    is_leaving[ids[i]] = true
+    is_listed[ids[i]] = true
   end
   for i = #oldest, 1, -1 do
-    if is_leaving[oldest[i]] then
-      is_leaving[oldest[i]] = nil
-    else
-      staying[#staying + 1] = oldest[i]
+    local id = oldest[i]
+    if is_listed[id] == nil then
+      staying[#staying + 1] = id
+    elseif is_listed[id] then -- else it was listed twice, by another program
+      is_listed[id] = false
+      missing = missing - 1
     end
   end
   in_batches(staying, 'RPUSH', active_key)
-  local running = next(is_leaving) and redis.call('LLEN', active_key)
+  local running = missing > 0 and redis.call('LLEN', active_key)
   for i = 1, #ids do
-    if is_leaving[ids[i]] then
+    if is_listed[ids[i]] then
       local is_among_oldest = running <= SHORT_SEARCH
         or redis.call('LPOS', active_key, ids[i], 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
       redis.call('LREM', active_key, is_among_oldest and '-1' or '1', ids[i])

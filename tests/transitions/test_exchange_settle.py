@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskora.wire import OutcomeKind
+from taskora.wire import Outcome, OutcomeKind
 from tests.transitions.exchanges import (
     CANCELLED,
     COMPLETED,
@@ -282,3 +282,17 @@ def test_a_record_that_names_something_else_as_its_deduplication_key_ends_with_i
     assert reply.settlements == SETTLED * 2
     assert (task.read("active"), task.read("wait")) == (None, ["j3"])
     assert (task.read("completed"), task.read("failed")) == (Scores({"j1": NOW}), Scores({"j2": NOW}))
+
+
+@pytest.mark.parametrize("kind", [COMPLETED, FAILED])
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_job_that_is_listed_twice_among_the_active_does_not_keep_another_there(
+    task: RawTask, kind: OutcomeKind, plain: bool
+) -> None:
+    names = ("j1", "j2")
+    task.seed({name: job("active", processedOn=NOW - 100) for name in names})
+    task.seed({f"{name}:lock": TOKEN for name in names})
+    task.seed({"active": ["j2", "other", "j1", "j1"]})
+    outcomes = [Outcome(kind=kind, job_id=name, token=TOKEN, payload=b"1", plain=plain) for name in names]
+    assert task.run(exchange(*outcomes)).settlements == SETTLED * 2
+    assert task.read("active") == ["other"]

@@ -2358,7 +2358,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="df3725e33b5bab5cd053577e1f7aec049e9e21c1",
+    sha="d24b085760fa28ce30690e24f5301a3d20a697cf",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -2517,21 +2517,23 @@ local function read_outcomes()
 end
 local function correct_active(oldest, ids)
   local SHORT_SEARCH = 128
-  local is_leaving, staying = {}, {}
+  local is_listed, missing, staying = {}, #ids, {}
   for i = 1, #ids do
-    is_leaving[ids[i]] = true
+    is_listed[ids[i]] = true
   end
   for i = #oldest, 1, -1 do
-    if is_leaving[oldest[i]] then
-      is_leaving[oldest[i]] = nil
-    else
-      staying[#staying + 1] = oldest[i]
+    local id = oldest[i]
+    if is_listed[id] == nil then
+      staying[#staying + 1] = id
+    elseif is_listed[id] then
+      is_listed[id] = false
+      missing = missing - 1
     end
   end
   in_batches(staying, 'RPUSH', active_key)
-  local running = next(is_leaving) and redis.call('LLEN', active_key)
+  local running = missing > 0 and redis.call('LLEN', active_key)
   for i = 1, #ids do
-    if is_leaving[ids[i]] then
+    if is_listed[ids[i]] then
       local is_among_oldest = running <= SHORT_SEARCH
         or redis.call('LPOS', active_key, ids[i], 'RANK', -1, 'MAXLEN', SHORT_SEARCH)
       redis.call('LREM', active_key, is_among_oldest and '-1' or '1', ids[i])
@@ -3296,6 +3298,7 @@ if #given >= OUTCOMES then
     local oldest, found = call('RPOP', active_key, count == 1 and '1' or count) or {}, 0
     for i = 1, #oldest do
       if place_of[oldest[i]] then
+        place_of[oldest[i]] = nil
         found = found + 1
       end
     end
