@@ -31,6 +31,8 @@ from tests.servers import Server
 
 SECRET = "hunter2-s3cret"
 COUNT = CountJobs(task="t")
+ENQUEUE = Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id="j1", data=b"1")])
+CLAIM = Exchange(task="t", token="tok", lease_ms=30_000, slots=1, outcomes=[])
 Run = Callable[[str, Operation[Any]], Any]
 
 
@@ -145,8 +147,7 @@ def test_a_server_without_memory_refuses_new_jobs(
 ) -> None:
     run(server.url, COUNT)
     configure("maxmemory", 1)
-    operation = Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id="j1", data=b"1")])
-    message = error_of(run, server.url, operation)
+    message = error_of(run, server.url, ENQUEUE)
     assert message.startswith("the server is out of memory (OutOfMemoryError: ")
     assert message.endswith("free memory or raise maxmemory, nothing was written")
 
@@ -202,6 +203,26 @@ def test_an_error_within_a_script_of_redis_6_is_that_of_newer_servers(
     error = error_of_words(f"{code}Error running script (call to f_{'0a' * 20}): @user_script:1: {said}")
     assert type(error) is kind
     assert str(error) == f"{words} script: {'0a' * 20}, on @user_script:1."
+
+
+def test_an_error_that_a_script_of_redis_6_tells_itself_is_that_of_newer_servers() -> None:
+    error = error_of_words("ERR @user_script: 12: -READONLY You can't write.")
+    assert type(error) is ReadOnlyError
+    assert str(error) == "You can't write. script: @user_script:12."
+
+
+def test_a_replica_is_no_server_to_claim_from(run: Run, server: Server) -> None:
+    run(server.url, ENQUEUE)
+    with server.client() as client:
+        untyped: Any = client
+        untyped.execute_command("REPLICAOF", "127.0.0.1", "1")
+        try:
+            message = error_of(run, server.url, CLAIM)
+        finally:
+            untyped.execute_command("REPLICAOF", "NO", "ONE")
+    assert message.startswith(
+        "the server cannot be reached (ReadOnlyError: You can't write against a read only replica."
+    )
 
 
 @pytest.mark.parametrize("opener", [open_backend, open_sync_backend])

@@ -142,9 +142,9 @@ _BY_WORDS: Final[Mapping[str, Callable[[str], RedisError]]] = {
 
 # What follows is quoted from the request, and may be a password or a payload.
 _QUOTATION: Final = ", with args beginning with"
-# Redis 6.2 wraps what went wrong within a script, newer servers append where that was.
+# Redis 6.2 wraps what went wrong within a script, once or twice; newer servers append where that was.
 _WRAPPED: Final = re.compile(
-    r"(?:ERR )?Error running script \(call to f_(?P<sha>\w+)\): @user_script:(?P<line>\d+): "
+    r"(?:ERR )?(?:Error running script \(call to f_(?P<sha>\w+)\): )?@user_script: ?(?P<line>\d+): "
     r"(?:@user_script: \d+: )?-?(?P<said>.*)"
 )
 
@@ -166,4 +166,7 @@ def error_of(words: str) -> RedisError:
 
 def _unwrapped(words: str) -> str:
     found = _WRAPPED.fullmatch(words)
-    return words if found is None else f"{found['said']} script: {found['sha']}, on @user_script:{found['line']}."
+    if found is None:
+        return words
+    script = f" script: {found['sha']}, on" if found["sha"] else " script:"
+    return f"{found['said']}{script} @user_script:{found['line']}."
