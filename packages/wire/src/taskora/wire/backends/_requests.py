@@ -24,7 +24,7 @@ CONNECT_TIMEOUT: Final = 5.0
 REPLY_TIMEOUT: Final = 10.0
 # A blocked read must outlast its block time, or a quiet server would look like a dead one.
 BLOCK_MARGIN: Final = 5.0
-# A timeout of 0 would block for ever, and so would one of 1: servers before Redis 7.0.8 round it down.
+# A timeout of 0 would block for ever, and so would one of 1: Redis 6.2 rounds it down.
 _SHORTEST_BLOCK_MS: Final = 2.0
 _RETRY_PAUSES: Final = (0.0, 0.1, 0.4)
 # One more try is for a connection that broke while nobody used it.
