@@ -77,7 +77,7 @@ else
   end
   if count > 0 then
     local listed = count <= 1000 and attempt('LPUSH', wait_key, unpack(ids)) or others().list_many(ids)
-    if type(listed) == 'table' then
+    if type(listed) ~= 'number' then
       others().undo_created(ids, listed)
     end
     attempt('ZADD', marker_key, '0', '0')

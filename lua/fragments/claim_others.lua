@@ -55,10 +55,10 @@ local function start_or_set_aside(id, job_key, source)
   end
 end
 
--- Highest priority first.
+-- Highest priority first; or the error, if there is one.
 local function pop_prioritized(count)
-  local scored = redis.call('ZPOPMIN', prioritized_key, count)
-  local ids = {}
+  local scored = redis.pcall('ZPOPMIN', prioritized_key, count)
+  local ids = { err = scored.err }
   for i = 1, #scored, 2 do
     ids[#ids + 1] = scored[i]
   end

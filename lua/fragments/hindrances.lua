@@ -5,6 +5,15 @@
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
 
+-- What prepares a claim holds up nothing if it fails: returns what it returns, or nothing.
+local function unless_damaged(work, ...)
+  local is_done, result = pcall(work, ...)
+  if is_done then
+    return result
+  end
+  failing().pass_over(result)
+end
+
 local freed_and_blocked = nil -- a list, while freed jobs are tried
 
 local function takes_slot(concurrency_key, limit)

@@ -29,10 +29,15 @@ local function tell_refusal()
   error(refusal)
 end
 
-local function set_aside(id, source, why)
-  aside[#aside + 1], aside[#aside + 2] = id, source
+-- A place is damaged. What stands there stays, and holds up neither those of other places nor what this call tells.
+local function pass_over(why)
   state.has_failed = true
   refusal = refusal or why
+end
+
+local function set_aside(id, source, why)
+  aside[#aside + 1], aside[#aside + 2] = id, source
+  pass_over(why)
 end
 
 -- Jobs that were set aside go back to where they were taken from. They do not hold up those that could start; but a call
@@ -67,5 +72,5 @@ end
 -- More than one command takes. Like that command, it tells its error.
 local function list_many(ids)
   local is_listed, why = pcall(in_batches, ids, 'LPUSH', active_key)
-  return is_listed or why
+  return is_listed and #ids or why
 end

@@ -8,24 +8,26 @@ local is_simple = call('EXISTS', delayed_key, prioritized_key, FREED, PARKED_KEY
 local parks = false
 local first_due = {}
 if not is_simple then
-  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
-  if first_due[2] and tonumber(first_due[2]) <= now_ms then
-    seldom().promote_due()
+  first_due = try('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  if first_due.err then
+    failing().pass_over(first_due)
+  elseif first_due[2] and tonumber(first_due[2]) <= now_ms then
+    seldom().unless_damaged(seldom().promote_due)
   end
   parks = call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
   if parks then
-    seldom().take_newer()
-    seldom().recheck_parked()
+    seldom().unless_damaged(seldom().take_newer)
+    seldom().unless_damaged(seldom().recheck_parked)
   end
 end
 if resend == '1' then
   slots = failing().reclaim_own(slots)
 end
 if limits ~= '' then
-  slots = seldom().paced(slots)
+  slots = seldom().unless_damaged(seldom().paced, slots) or 0
 end
 
-local PLAIN_FIELDS, MORE_TRIES = 7, 1000
+local HEAD, PLAIN_FIELDS, MORE_TRIES = 4, 7, 1000
 -- Priorities are strict: the prioritized set is emptied first, highest priority first; then those come that were freed.
 local sources = is_simple and { wait_key } or { prioritized_key, parks and FREED or wait_key, parks and wait_key or nil }
 local all_plain, is_empty, is_trimmed = true, false, false
@@ -45,7 +47,10 @@ for s = 1, #sources do
     if source == prioritized_key then
       ids = others().pop_prioritized(wanted)
     else
-      ids = call('RPOP', source, wanted == 1 and '1' or wanted) or {}
+      ids = try('RPOP', source, wanted == 1 and '1' or wanted) or {}
+    end
+    if ids.err then
+      failing().pass_over(ids)
     end
     tries = tries - #ids
     is_empty = #ids == 0 or #ids < wanted and source == wait_key -- nothing joins the list meanwhile
@@ -86,19 +91,19 @@ end
 if count > 0 then
   local MOST = 4000
   local listed = count <= MOST and try('LPUSH', active_key, unpack(started)) or failing().list_many(started)
-  if type(listed) == 'table' then
+  if type(listed) ~= 'number' then
     failing().undo_claims(listed)
   end
 end
 if state.has_failed then
-  failing().put_back(count > 0 or reply[3] ~= '')
+  failing().put_back(size > HEAD or reply[3] ~= '')
 end
 if limits ~= '' then
   seldom().count_starts()
 end
 
 if parks or state.moved_delayed then
-  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  first_due = try('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
 end
 reply[2] = first_due[2] and tonumber(first_due[2]) or -1
 local is_drained = is_simple and all_plain and is_empty

@@ -12,7 +12,7 @@ end
 -- More than one command takes. Like that command, it tells its error.
 local function list_many(ids)
   local are_listed, why = pcall(in_batches, ids, 'LPUSH', wait_key)
-  return are_listed or why
+  return are_listed and #ids or why
 end
 
 -- `data` is false for a job whose record is there.

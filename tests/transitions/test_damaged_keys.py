@@ -34,6 +34,7 @@ from taskora.wire import (
     RetryDead,
     StepJob,
 )
+from tests.transitions.damage import Damage
 from tests.transitions.exchanges import (
     CANCELLED,
     COMPLETED,
@@ -189,28 +190,6 @@ OPERATIONS: Final[dict[str, Operation[Any]]] = {
     "retry-oldest": RetryDead(task="t", limit=5),
     "prune": Prune(task="t", state=JobState.COMPLETED, max_age_ms=0, max_items=-1, spared_ms=0, limit=10),
 }
-
-
-class Damage:
-    """One key that holds something else for a while."""
-
-    def __init__(self, task: RawTask, name: str) -> None:
-        self._client: Any = task.client
-        self._key = BASE + name
-        self._had_value = bool(self._client.exists(self._key))
-        is_text = self._had_value and self._client.type(self._key) == b"string"
-        if self._had_value:
-            self._client.rename(self._key, "kept")
-        if is_text:
-            self._client.rpush(self._key, "damaged")
-        else:
-            self._client.set(self._key, "damaged")
-
-    def mend(self) -> None:
-        """Everything is as if the key had not been touched meanwhile."""
-        self._client.delete(self._key)
-        if self._had_value:
-            self._client.rename("kept", self._key)
 
 
 def again(operation: Operation[Any]) -> Operation[Any]:

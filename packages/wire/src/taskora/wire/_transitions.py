@@ -1560,7 +1560,7 @@ def due_workflows(
 
 ENQUEUE = Script(
     name="enqueue",
-    sha="bc7f09804b840a9d116b5f98f5e636c2753d928b",
+    sha="01f0806ff604572d80de06d017bbe8ee3dfd2419",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -1713,7 +1713,7 @@ local function undo_created(ids, why)
 end
 local function list_many(ids)
   local are_listed, why = pcall(in_batches, ids, 'LPUSH', wait_key)
-  return are_listed or why
+  return are_listed and #ids or why
 end
 local function create_as(id, data, terms)
   local delay_ms, priority, ttl_ms = string.match(terms, '^(%d+) (-?%d+) (%d+)$')
@@ -1786,7 +1786,7 @@ else
   end
   if count > 0 then
     local listed = count <= 1000 and attempt('LPUSH', wait_key, unpack(ids)) or others().list_many(ids)
-    if type(listed) == 'table' then
+    if type(listed) ~= 'number' then
       others().undo_created(ids, listed)
     end
     attempt('ZADD', marker_key, '0', '0')
@@ -2358,7 +2358,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="d24b085760fa28ce30690e24f5301a3d20a697cf",
+    sha="f1774d9db1968e8b7c34fa2ad1cb0c7babd41933",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -2664,8 +2664,8 @@ local function start_or_set_aside(id, job_key, source)
   end
 end
 local function pop_prioritized(count)
-  local scored = redis.call('ZPOPMIN', prioritized_key, count)
-  local ids = {}
+  local scored = redis.pcall('ZPOPMIN', prioritized_key, count)
+  local ids = { err = scored.err }
   for i = 1, #scored, 2 do
     ids[#ids + 1] = scored[i]
   end
@@ -3017,6 +3017,13 @@ local function expire(id, job_key, dedup_key)
 end
 local NEWER_PARK_MS = 30000
 local ENDED = { completed = true, failed = true, cancelled = true, expired = true }
+local function unless_damaged(work, ...)
+  local is_done, result = pcall(work, ...)
+  if is_done then
+    return result
+  end
+  failing().pass_over(result)
+end
 local freed_and_blocked = nil
 local function takes_slot(concurrency_key, limit)
   if limit <= 0 then
@@ -3164,7 +3171,7 @@ local function count_starts()
   end
   redis.call('PEXPIRE', RATE, rate_window_ms)
 end
-seldom_made = { of_key = of_key, parked_key = parked_key, slots_held = slots_held, score_among_parked = score_among_parked, park = park, unpark = unpark, move_to_ready = move_to_ready, free_next = free_next, limit_of = limit_of, next_keys = next_keys, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, forget_end = forget_end, list_ended = list_ended, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, try_freed = try_freed, park_again = park_again, promote = promote, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
+seldom_made = { of_key = of_key, parked_key = parked_key, slots_held = slots_held, score_among_parked = score_among_parked, park = park, unpark = unpark, move_to_ready = move_to_ready, free_next = free_next, limit_of = limit_of, next_keys = next_keys, recheck_parked = recheck_parked, release_dedup = release_dedup, release_concurrency = release_concurrency, note_end = note_end, forget_end = forget_end, list_ended = list_ended, collect_keys = collect_keys, take_items = take_items, drain = drain, is_expired = is_expired, discard = discard, expire = expire, unless_damaged = unless_damaged, takes_slot = takes_slot, leave_for_newer = leave_for_newer, pass_on = pass_on, key_fields_of = key_fields_of, may_start = may_start, try_freed = try_freed, park_again = park_again, promote = promote, promote_due = promote_due, take_newer = take_newer, anything_runs = anything_runs, paced = paced, count_starts = count_starts }
 return seldom_made
 end
 local failing_made
@@ -3232,10 +3239,13 @@ end
 local function tell_refusal()
   error(refusal)
 end
-local function set_aside(id, source, why)
-  aside[#aside + 1], aside[#aside + 2] = id, source
+local function pass_over(why)
   state.has_failed = true
   refusal = refusal or why
+end
+local function set_aside(id, source, why)
+  aside[#aside + 1], aside[#aside + 2] = id, source
+  pass_over(why)
 end
 local function put_back(has_told)
   for n = #aside - 1, 1, -2 do
@@ -3263,9 +3273,9 @@ local function undo_claims(why)
 end
 local function list_many(ids)
   local is_listed, why = pcall(in_batches, ids, 'LPUSH', active_key)
-  return is_listed or why
+  return is_listed and #ids or why
 end
-failing_made = { reclaim_own = reclaim_own, return_to_active = return_to_active, refuse = refuse, tell_refusal = tell_refusal, set_aside = set_aside, put_back = put_back, undo_claims = undo_claims, list_many = list_many }
+failing_made = { reclaim_own = reclaim_own, return_to_active = return_to_active, refuse = refuse, tell_refusal = tell_refusal, pass_over = pass_over, set_aside = set_aside, put_back = put_back, undo_claims = undo_claims, list_many = list_many }
 return failing_made
 end
 if #given >= OUTCOMES then
@@ -3330,23 +3340,25 @@ local is_simple = call('EXISTS', delayed_key, prioritized_key, FREED, PARKED_KEY
 local parks = false
 local first_due = {}
 if not is_simple then
-  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
-  if first_due[2] and tonumber(first_due[2]) <= now_ms then
-    seldom().promote_due()
+  first_due = try('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  if first_due.err then
+    failing().pass_over(first_due)
+  elseif first_due[2] and tonumber(first_due[2]) <= now_ms then
+    seldom().unless_damaged(seldom().promote_due)
   end
   parks = call('EXISTS', FREED, PARKED_KEYS, NEWER) > 0
   if parks then
-    seldom().take_newer()
-    seldom().recheck_parked()
+    seldom().unless_damaged(seldom().take_newer)
+    seldom().unless_damaged(seldom().recheck_parked)
   end
 end
 if resend == '1' then
   slots = failing().reclaim_own(slots)
 end
 if limits ~= '' then
-  slots = seldom().paced(slots)
+  slots = seldom().unless_damaged(seldom().paced, slots) or 0
 end
-local PLAIN_FIELDS, MORE_TRIES = 7, 1000
+local HEAD, PLAIN_FIELDS, MORE_TRIES = 4, 7, 1000
 local sources = is_simple and { wait_key } or { prioritized_key, parks and FREED or wait_key, parks and wait_key or nil }
 local all_plain, is_empty, is_trimmed = true, false, false
 local count, size = 0, #reply
@@ -3364,7 +3376,10 @@ for s = 1, #sources do
     if source == prioritized_key then
       ids = others().pop_prioritized(wanted)
     else
-      ids = call('RPOP', source, wanted == 1 and '1' or wanted) or {}
+      ids = try('RPOP', source, wanted == 1 and '1' or wanted) or {}
+    end
+    if ids.err then
+      failing().pass_over(ids)
     end
     tries = tries - #ids
     is_empty = #ids == 0 or #ids < wanted and source == wait_key
@@ -3403,18 +3418,18 @@ end
 if count > 0 then
   local MOST = 4000
   local listed = count <= MOST and try('LPUSH', active_key, unpack(started)) or failing().list_many(started)
-  if type(listed) == 'table' then
+  if type(listed) ~= 'number' then
     failing().undo_claims(listed)
   end
 end
 if state.has_failed then
-  failing().put_back(count > 0 or reply[3] ~= '')
+  failing().put_back(size > HEAD or reply[3] ~= '')
 end
 if limits ~= '' then
   seldom().count_starts()
 end
 if parks or state.moved_delayed then
-  first_due = call('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
+  first_due = try('ZRANGE', delayed_key, '0', '0', 'WITHSCORES')
 end
 reply[2] = first_due[2] and tonumber(first_due[2]) or -1
 local is_drained = is_simple and all_plain and is_empty
