@@ -20,7 +20,14 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @FILES
 def test_a_file_is_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE_LINES or _only_lists_names(path, text)
+
+
+def _only_lists_names(path: Path, text: str) -> bool:
+    """Whether a file says what a package has, and does nothing: another test compares it, and nobody reads it whole."""
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+    return path.name == "__init__.py" and not any(isinstance(node, definitions) for node in ast.walk(ast.parse(text)))
 
 
 @FILES

@@ -11,7 +11,7 @@ from taskora.contracts import BackendError, define_task
 from taskora.producer import AsyncProducer
 from taskora.wire import Exchange, Operation
 from taskora.wire.backends import open_backend
-from taskora.worker import Worker, _lane, _outbox
+from taskora.worker import Worker, _ended, _lane
 from tests.polling import aeventually
 
 large = define_task("large", input=int, output=str)
@@ -24,7 +24,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_large_results_leave_in_parts(memory: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_outbox, "MOST_BYTES", 1000)
+    monkeypatch.setattr(_ended, "MOST_BYTES", 1000)
     sizes: list[int] = []
 
     def note(operation: Operation[Any]) -> None:

@@ -73,7 +73,7 @@ class AsyncSession:
         self._serializer: Final = serializer
         backend = open_backend(target, prefix=prefix)
         self._outlet = Outlet(backend, owns_backend=backend is not target)
-        self._diverted: Outlet | None = None  # the outlet that comes back when the diversion ends
+        self._set_aside: Outlet | None = None  # the outlet that comes back when a diversion ends
         self._closed = False
 
     @property
@@ -86,20 +86,20 @@ class AsyncSession:
 
         Waits and loops over events that are under way stay where they are. A second diversion replaces the first.
         """
-        self._diverted = self._diverted or self._outlet
+        self._set_aside = self._set_aside or self._outlet
         self._outlet = Outlet(backend, owns_backend=False)
 
     def restore(self) -> Outlet | None:
         """Ends the diversion; returns its outlet, which is the caller's to close."""
-        if self._diverted is None:
+        if self._set_aside is None:
             return None
-        outlet, self._outlet, self._diverted = self._outlet, self._diverted, None
+        outlet, self._outlet, self._set_aside = self._outlet, self._set_aside, None
         return outlet
 
     @property
     def closed(self) -> bool:
         """Whether `close` was called. A diversion is open all the same: it ends by `restore`."""
-        return self._closed and self._diverted is None
+        return self._closed and self._set_aside is None
 
     def check_open(self) -> None:
         """Does nothing while the producer is open.
@@ -203,7 +203,7 @@ class AsyncSession:
 
     async def close_feed(self, feed: EventFeed) -> None:
         """Takes a feed back that nobody reads any more."""
-        for outlet in (self._outlet, self._diverted):
+        for outlet in (self._outlet, self._set_aside):
             if outlet is not None:
                 outlet.feeds.discard(feed)
         await feed.close()
@@ -213,4 +213,4 @@ class AsyncSession:
         if self._closed:
             return
         self._closed = True
-        await (self._diverted or self._outlet).close()
+        await (self._set_aside or self._outlet).close()

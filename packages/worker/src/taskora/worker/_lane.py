@@ -17,9 +17,9 @@ from taskora.contracts import BackendError
 from taskora.wire import Backend, Exchange, Exchanged, Outcome, OutcomeKind, Settlement, pause_after, random_id
 from taskora.worker._attempt import Attempt
 from taskora.worker._claim_sizes import LARGEST_CLAIM, ClaimSizes
+from taskora.worker._ended import MOST_OUTCOMES, Ended, EndedAttempts
 from taskora.worker._executor import Executor
 from taskora.worker._implementation import Implementation
-from taskora.worker._outbox import MOST_OUTCOMES, Ended, Outbox
 from taskora.worker._patience import patience_ms
 from taskora.worker._prefetch import Prefetch
 from taskora.worker._roles import end
@@ -73,7 +73,7 @@ class Lane:
         self._lease_ms: Final = lease_ms
         self._on_failure: Final = on_failure
         self._on_trouble: Final = on_trouble
-        self._ended: Final = Outbox()
+        self._ended: Final = EndedAttempts()
         self._trips: Final[list[RoundTrip]] = []
         self._unsent: Final[list[RoundTrip]] = []  # given up by a lane that stops, unless the other one gets through
         self._sizes: Final = ClaimSizes(implementation.concurrency + self._prefetch.most)

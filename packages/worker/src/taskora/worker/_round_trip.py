@@ -3,13 +3,13 @@
 from typing import Final
 
 from taskora.wire import Exchange
-from taskora.worker._outbox import Ended
+from taskora.worker._ended import Ended
 
 
 class RoundTrip:
     """What is asked, and the attempts that it settles: none of them is in another one.
 
-    `number` grows with each request of the lane. `is_careful` is what the outbox was when it gave the attempts out.
+    `number` grows with each request of the lane. `is_careful` is what `EndedAttempts` was when it gave them out.
     """
 
     __slots__ = ("batch", "has_failed", "is_careful", "number", "operation")

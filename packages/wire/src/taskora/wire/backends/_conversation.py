@@ -49,7 +49,7 @@ class Conversation(asyncio.Protocol):
         self._asked: Final[deque[tuple[asyncio.Future[Any], float, int]]] = deque()
         self._bytes_asked = 0
         self._held: Final[deque[tuple[asyncio.Future[Any], bytes, float]]] = deque()  # there is no room for these yet
-        self._outbox: list[bytes] = []
+        self._unwritten: list[bytes] = []
         self._paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._overdue: asyncio.Future[Any] | None = None
@@ -118,18 +118,18 @@ class Conversation(asyncio.Protocol):
         if not self._asked:
             self._transport.write(packed)  # nobody to share a packet with
         else:
-            if not self._outbox:
+            if not self._unwritten:
                 self._loop.call_soon(self._flush)
-            self._outbox.append(packed)
+            self._unwritten.append(packed)
         self._asked.append((reply, deadline, len(packed)))
         self._bytes_asked += len(packed)
         if self._timer is None:
             self._timer = self._loop.call_at(deadline, self._look)
 
     def _flush(self) -> None:
-        outbox, self._outbox = self._outbox, []
+        unwritten, self._unwritten = self._unwritten, []
         if self._ended is None:
-            self._transport.write(b"".join(outbox))
+            self._transport.write(b"".join(unwritten))
 
     def _send_held(self) -> None:
         """Sends what was held, the oldest first, as far as there is room."""
@@ -206,7 +206,7 @@ class Conversation(asyncio.Protocol):
         self._connection.abort()
         if self._timer is not None:
             self._timer.cancel()
-        self._outbox.clear()
+        self._unwritten.clear()
         replies = [entry[0] for entry in (*self._asked, *self._held)]
         self._asked.clear()
         self._held.clear()

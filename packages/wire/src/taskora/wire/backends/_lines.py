@@ -16,7 +16,7 @@ _UNBLOCK_PAUSE: Final = 0.001
 
 
 class Lines(AsyncConnections):
-    """A pool that carries what blocks as `Multiplexer` carries the rest. What it lends are plain connections.
+    """A pool that carries what blocks as `Multiplexer` carries the rest. Plain connections are borrowed as ever.
 
     A caller who is cancelled while it waits for a wake-up token is let go by the server, and a token that was taken
     meanwhile is put back. `commands` are those of the same server.

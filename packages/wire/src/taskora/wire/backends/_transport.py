@@ -1,4 +1,4 @@
-"""How commands of an asyncio backend travel: over one shared connection, or over a pool of redis-py's."""
+"""How commands of an asyncio backend travel: over one shared connection, or over a pool."""
 
 import importlib.util
 from collections.abc import Awaitable, Callable

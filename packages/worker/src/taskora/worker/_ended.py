@@ -1,4 +1,4 @@
-"""Outcomes of one lane on their way to the storage."""
+"""Attempts of one lane whose outcomes are on their way to the storage."""
 
 from typing import Final, TypeAlias
 
@@ -14,8 +14,8 @@ _MOST_REFUSALS: Final = 5
 Ended: TypeAlias = tuple[Attempt, Outcome]
 
 
-class Outbox:
-    """Attempts that ended and whose outcomes are not stored yet, oldest first.
+class EndedAttempts:
+    """Those whose outcomes are not stored yet, oldest first.
 
     One that the storage will never take, since it is too large or a key is damaged, must not hold up all others for
     ever. So what is refused for good goes again in halves, until the one at fault stands alone.
