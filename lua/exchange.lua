@@ -8,7 +8,7 @@
 -- returns: ExchangeReply
 --   {now_ms, earliest_due_ms or -1, a digit per outcome: 0 lost | 1 settled | 2 cancel requested, lease kept | 3 repeated,
 --    '' or {place among the claims, workflow, step}... of those that are steps,
---    (job_id, data, version, attempt or '' for a plain job, ts)...}
+--    (job_id, data, version, attempt or '' for a plain job, with a '!' if the job has lost a worker, ts)...}
 -- emits: completed, retrying, failed, cancelled, waiting; promoted, expired; active
 --@diagnosed
 local prefix = KEYS[1]                             -- prefix  every key of the task starts with it

@@ -1,6 +1,6 @@
 -- The claim of jobs that are not plain.
 -- needs: prioritized_key, prefix, token, lease_ms, max_version, limits, now, now_ms, state, reply, started
--- needs: seldom, failing, fields_of, emit, count_text
+-- needs: seldom, failing, fields_of, emit, count_of, count_text
 
 local HEAD = 4 -- of the reply, before the claims
 
@@ -11,6 +11,11 @@ local function add_link(id, workflow_id)
   links[n + 1], links[n + 2] = (#reply - HEAD) / 5 - 1, workflow_id
   links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
   state.links = links
+end
+
+-- What a claim tells of the attempt. Whoever runs a job that has lost a worker is warned.
+local function told_of(attempt, stalled_count)
+  return count_of(stalled_count) > 0 and count_text(attempt) .. '!' or count_text(attempt)
 end
 
 -- `before` is what the claim overwrites, if it does: a handler that never starts must leave the job as it was.
@@ -25,12 +30,12 @@ local function start(id, job_key, fields, before)
   emit('active', id, 'attempt', attempt)
   started[#started + 1] = id
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] =
-    id, fields[1] or '', fields[2] or '0', attempt, fields[4] or '0'
+    id, fields[1] or '', fields[2] or '0', told_of(fields[3], fields[11]), fields[4] or '0'
 end
 
 local function try_start(id, job_key)
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf', 'processedOn')
+    'collectKey', 'state', '_wf', 'processedOn', 'stalledCount')
   local is_in_time = not fields[5] or now_ms < (tonumber(fields[5]) or 0)
   local asks_nothing = fields[8] == 'waiting' and limits == '' and is_in_time and not (fields[6] or fields[7])
     and (tonumber(fields[2] or '0') or 0) <= tonumber(max_version)

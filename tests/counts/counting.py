@@ -51,6 +51,9 @@ def nobody_cares(attempt: Attempt, outcome: Outcome, implementation: Implementat
 class Trusting(Prefetch):
     """Takes every handler for a quick one: what is learnt from clocks cannot be counted."""
 
+    def ran(self, seconds: float) -> None:
+        """It does not listen."""
+
     def answered(self, seconds: float) -> None:
         super().answered(seconds)
         self.jobs = self.most

@@ -70,6 +70,14 @@ def test_a_claim_says_what_the_handler_needs(task: RawTask) -> None:
     )
 
 
+@pytest.mark.parametrize(("count", "has_stalled"), [("1", True), ("12", True), ("0", False), ("x", False)])
+def test_a_claim_says_whether_the_job_has_lost_a_worker(task: RawTask, count: str, has_stalled: bool) -> None:
+    task.seed(listed("j1", attempt=12, stalledCount=count))
+    for resend in (False, True):
+        (found,) = task.run(exchange(slots=1, resend=resend)).claims
+        assert (found.attempt, found.has_stalled) == (12, has_stalled)
+
+
 def test_every_claim_dates_the_job_again(task: RawTask) -> None:
     task.seed(listed("j1", processedOn=5))
     task.run(exchange(slots=1))

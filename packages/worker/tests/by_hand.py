@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 from packages.worker.tests.workbench import Meddler, double
 from taskora.contracts import BackendError, Duration, Retry
+from taskora.contracts.records import replace
 from taskora.wire import Backend, CountJobs, Enqueue, Exchange, Exchanged, JobCounts, NewJob, Operation
 from taskora.wire.backends import MemoryBackend
 from taskora.worker import Context, Defaults
@@ -46,11 +47,13 @@ class Asked:
 class Desk(Meddler):
     """A storage whose exchanges wait until the test answers them. `asked` are those without an answer, oldest first.
 
-    `history` are all that ever came, also those that were repeated.
+    `history` are all that ever came, also those that were repeated. Jobs whose ids are in `stalled` have lost a
+    worker.
     """
 
     asked: list[Asked] = field(default_factory=list[Asked])
     history: list[Exchange] = field(default_factory=list[Exchange])
+    stalled: set[str] = field(default_factory=set[str])
     _token: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, operation: Operation[R]) -> R:
@@ -75,7 +78,9 @@ class Desk(Meddler):
     async def reply(self, number: int = 0) -> None:
         """Carries one out and answers it."""
         asked = self.asked.pop(number)
-        asked.answer.set_result(await self.inner.run(asked.operation))
+        exchanged = await self.inner.run(asked.operation)
+        claims = [replace(claim, has_stalled=claim.job_id in self.stalled) for claim in exchanged.claims]
+        asked.answer.set_result(replace(exchanged, claims=tuple(claims)))
         await settle_down()
 
     async def lose_reply(self, number: int = 0) -> None:
@@ -130,10 +135,13 @@ class Trusting(Prefetch):
         super().__init__(most, slots=1)
         self.jobs = most
 
+    def ran(self, seconds: float) -> None:
+        """It knows already."""
+
     def answered(self, seconds: float) -> None:
         """It knows already."""
 
-    def waited_too_long(self) -> None:
+    def distrust(self) -> None:
         """It does not listen."""
 
 

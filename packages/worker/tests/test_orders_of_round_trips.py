@@ -216,7 +216,7 @@ def test_every_outcome_is_stored_once_whatever_becomes_of_exchanges(
 ) -> None:
     monkeypatch.setattr(_lane, "pause_after", no_pause)
     monkeypatch.setattr(_lane, "_LAST_TRIES", 1000)
-    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", None)
+    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", 600_000)
     run_state_machine_as_test(
         seed(zlib.crc32(b"round trips"))(orders),
         settings=settings(

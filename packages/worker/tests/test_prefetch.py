@@ -6,7 +6,7 @@ import pytest
 
 from packages.worker.tests.by_hand import Desk, Handlers, Trusting, settle_down, working
 from packages.worker.tests.workbench import double
-from taskora.contracts import Duration, JobState, RateLimit, UsageError
+from taskora.contracts import Duration, JobState, RateLimit, Stall, UsageError
 from taskora.wire import Cancel, Lease, LeaseState, ListJobs, OutcomeKind, ReadJob
 from taskora.worker import Context, Defaults, _lane, _running, _turns
 from taskora.worker._implementation import RunOptions, resolve
@@ -19,7 +19,7 @@ MANY = 1000
 
 @pytest.fixture(autouse=True)
 def _much_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", None)
+    monkeypatch.setattr(_turns, "LONGEST_WAIT_MS", 600_000)
 
 
 async def listed(desk: Desk, state: JobState) -> list[str]:
@@ -73,7 +73,7 @@ async def test_whoever_waits_for_too_long_goes_back_to_the_front_of_the_queue() 
 class Listening(Trusting):
     """Trusts until a job has waited for too long."""
 
-    def waited_too_long(self) -> None:
+    def distrust(self) -> None:
         self.jobs = 0
 
 
@@ -89,6 +89,52 @@ async def test_a_slow_handler_returns_jobs_by_itself(monkeypatch: pytest.MonkeyP
         assert await listed(desk, JobState.WAITING) == ["1", "2", "3", "4", "5"]
         await handlers.end()
         assert desk.asked[0].operation.slots == 1
+
+
+async def test_nobody_starts_who_waited_while_the_event_loop_was_held_up(clock: SimpleNamespace) -> None:
+    async with working(1, jobs=6, prefetch=AHEAD) as (_, desk, handlers, _):
+        await desk.reply()
+        clock.now += 601
+        await handlers.end()
+        assert handlers.started == ["0"]
+        (asked,) = desk.asked
+        assert [outcome.job_id for outcome in asked.operation.outcomes] == ["3", "2", "1", "0"]
+        await desk.reply()
+        assert handlers.started == ["0", "1"]
+
+
+async def test_a_job_that_has_lost_a_worker_is_run_with_nobody_behind_it() -> None:
+    async with working(1, jobs=6, prefetch=Listening(AHEAD)) as (lane, desk, handlers, _):
+        desk.stalled = {"1"}
+        await desk.reply()
+        assert (handlers.started, [attempt.claim.job_id for attempt in lane.attempts.waiting]) == (["0"], ["2", "3"])
+        await handlers.end()
+        await handlers.end()
+        assert [outcome.job_id for outcome in desk.asked[0].operation.outcomes] == ["1", "0", "2"]
+        await desk.reply()
+        await handlers.end()
+        assert desk.asked[0].operation.slots == 1
+        await desk.reply()
+        assert handlers.started == ["0", "2", "3", "1"]
+        assert (lane.free_slots(), desk.asked) == (0, [])
+
+
+async def test_several_that_have_lost_a_worker_return_in_order_and_run_one_by_one() -> None:
+    async with working(1, jobs=5, prefetch=Listening(AHEAD)) as (_, desk, handlers, _):
+        desk.stalled = {"0", "1", "2", "3"}
+        await desk.reply()
+        assert handlers.started == []
+        for started in range(1, 6):
+            await desk.reply()
+            assert handlers.started == [str(n) for n in range(started)]
+            await handlers.end()
+
+
+async def test_a_lone_job_that_has_lost_a_worker_starts_at_once_and_nothing_is_claimed_behind_it() -> None:
+    async with working(1, jobs=1, prefetch=Listening(AHEAD)) as (lane, desk, handlers, _):
+        desk.stalled = {"0"}
+        await desk.reply()
+        assert (handlers.started, lane.free_slots(), desk.asked) == (["0"], 0, [])
 
 
 async def test_a_cancelled_job_that_waits_is_settled_at_once_and_its_handler_never_starts() -> None:
@@ -167,6 +213,16 @@ async def test_the_time_of_an_attempt_begins_with_its_turn() -> None:
         assert lane.attempts._timeouts.left_seconds(second) > 0
 
 
+async def test_the_deadline_that_a_handler_sees_is_that_of_its_turn(clock: SimpleNamespace) -> None:
+    async with working(1, jobs=2, prefetch=AHEAD, time_limit="5m") as (lane, desk, handlers, _):
+        await desk.reply()
+        first, second = lane.attempts._attempts.values()
+        assert first.claimed_ms == second.claimed_ms
+        clock.now += 0.25
+        await handlers.end(1)
+        assert second.claimed_ms == first.claimed_ms + 250
+
+
 async def test_nobody_looks_for_more_while_every_slot_is_taken() -> None:
     async with working(1, jobs=1, prefetch=AHEAD) as (lane, desk, handlers, _):
         await desk.reply()
@@ -229,11 +285,22 @@ def test_one_slow_run_is_remembered_for_a_while() -> None:
     assert sorted(allowed) == allowed
 
 
+def test_a_handler_that_turns_slow_is_noticed_before_the_next_round_trip() -> None:
+    prefetch = Prefetch(AHEAD, slots=1)
+    for _ in range(MANY):
+        prefetch.ran(0.0001)
+    prefetch.answered(0.001)
+    prefetch.ran(0.001)
+    assert prefetch.jobs == AHEAD
+    prefetch.ran(0.1)
+    assert prefetch.jobs == 0
+
+
 def test_who_let_a_job_wait_is_unknown_again() -> None:
     prefetch = Prefetch(AHEAD, slots=1)
     for _ in range(MANY):
         prefetch.ran(0.0001)
-    prefetch.waited_too_long()
+    prefetch.distrust()
     prefetch.ran(0.0001)
     prefetch.answered(0.001)
     assert prefetch.jobs == 0
@@ -268,8 +335,8 @@ async def test_a_lane_learns_from_its_runs_and_round_trips(clock: SimpleNamespac
         learning = await rounds(desk, handlers, clock, run=0.0001, count=100)
         assert learning[:50] == [1] * 50
         assert learning[-1] == AHEAD
-        doubting = await rounds(desk, handlers, clock, run=0.1, count=3)
-        assert doubting[-1] == 1
+        # The first leaves while the last one of those that are here runs, and claims none behind it.
+        assert await rounds(desk, handlers, clock, run=0.1, count=3) == [0, 1, 1]
         assert (await rounds(desk, handlers, clock, run=0.0001, count=60))[-1] == AHEAD
 
 
@@ -301,6 +368,14 @@ def test_lanes_of_few_slots_claim_four_jobs_by_default(concurrency: int, prefetc
 def test_the_option_counts_before_the_default() -> None:
     assert resolve(double, handle, Defaults(prefetch=7), None).prefetch == 7
     assert resolve(double, handle, Defaults(prefetch=7), None, prefetch=0).prefetch == 0
+
+
+def test_nothing_waits_where_no_job_may_lose_its_worker_unless_that_is_asked_for() -> None:
+    never_again = Defaults(stall=Stall(max_count=0))
+    assert resolve(double, handle, never_again, None).prefetch == 0
+    assert resolve(double, handle, never_again, None, stall=Stall()).prefetch == AHEAD
+    assert resolve(double, handle, Defaults(prefetch=2), None, stall=Stall(max_count=0)).prefetch == 0
+    assert resolve(double, handle, never_again, None, prefetch=2).prefetch == 2
 
 
 @pytest.mark.parametrize("given", [-1, True, "3", 1.5])

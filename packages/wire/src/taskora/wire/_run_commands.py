@@ -64,6 +64,9 @@ def _claims(fields: Sequence[bytes], links: Mapping[int, op.StepLink], token: st
 def _claim(row: Sequence[bytes], link: op.StepLink | None, token: str) -> op.Claim:
     """Raises nothing: the job is active by now, and an error would lose all that were claimed with it."""
     job_id, data, version, attempt, timestamp_ms = row
+    has_stalled = attempt.endswith(b"!")
+    if has_stalled:
+        attempt = attempt[:-1]
     try:
         numbers = int(version), int(attempt or 1), int(timestamp_ms)
     except ValueError:  # damaged: what can be read of it
@@ -77,6 +80,7 @@ def _claim(row: Sequence[bytes], link: op.StepLink | None, token: str) -> op.Cla
         timestamp_ms=numbers[2],
         link=link,
         plain=not attempt,
+        has_stalled=has_stalled,
     )
 
 

@@ -54,6 +54,8 @@ class Claim:
 
     `plain` is a hint of the storage, for the outcome: the job asks for nothing beyond its payload, and this is its
     first attempt. Whoever settles it has less to read. False is always right.
+
+    `has_stalled` says that the job has lost a worker before, and may be what it died of.
     """
 
     job_id: str
@@ -64,6 +66,7 @@ class Claim:
     timestamp_ms: int
     link: StepLink | None = None
     plain: bool = field(default=False, compare=False)
+    has_stalled: bool = False
 
 
 @record(guarded=False)

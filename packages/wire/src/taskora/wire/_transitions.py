@@ -2358,7 +2358,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="f1774d9db1968e8b7c34fa2ad1cb0c7babd41933",
+    sha="15765034d4c7119dd5a4d991cbf1a83b77b1e4f9",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -2625,6 +2625,9 @@ local function add_link(id, workflow_id)
   links[n + 3] = redis.call('HGET', prefix .. id, '_wfNode') or ''
   state.links = links
 end
+local function told_of(attempt, stalled_count)
+  return count_of(stalled_count) > 0 and count_text(attempt) .. '!' or count_text(attempt)
+end
 local function start(id, job_key, fields, before)
   local attempt, n = count_text(fields[3]), #reply
   redis.call('PSETEX', job_key .. ':lock', lease_ms, token)
@@ -2636,11 +2639,11 @@ local function start(id, job_key, fields, before)
   emit('active', id, 'attempt', attempt)
   started[#started + 1] = id
   reply[n + 1], reply[n + 2], reply[n + 3], reply[n + 4], reply[n + 5] =
-    id, fields[1] or '', fields[2] or '0', attempt, fields[4] or '0'
+    id, fields[1] or '', fields[2] or '0', told_of(fields[3], fields[11]), fields[4] or '0'
 end
 local function try_start(id, job_key)
   local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', 'expireAt', 'concurrencyKey',
-    'collectKey', 'state', '_wf', 'processedOn')
+    'collectKey', 'state', '_wf', 'processedOn', 'stalledCount')
   local is_in_time = not fields[5] or now_ms < (tonumber(fields[5]) or 0)
   local asks_nothing = fields[8] == 'waiting' and limits == '' and is_in_time and not (fields[6] or fields[7])
     and (tonumber(fields[2] or '0') or 0) <= tonumber(max_version)
@@ -2671,7 +2674,7 @@ local function pop_prioritized(count)
   end
   return ids
 end
-others_made = { fields_of = fields_of, in_batches = in_batches, looked_up = looked_up, emit = emit, count_finished = count_finished, count_of = count_of, count_text = count_text, judge = judge, read_outcomes = read_outcomes, correct_active = correct_active, find_place = find_place, list_together = list_together, settle = settle, settle_all = settle_all, add_link = add_link, start = start, try_start = try_start, start_or_set_aside = start_or_set_aside, pop_prioritized = pop_prioritized }
+others_made = { fields_of = fields_of, in_batches = in_batches, looked_up = looked_up, emit = emit, count_finished = count_finished, count_of = count_of, count_text = count_text, judge = judge, read_outcomes = read_outcomes, correct_active = correct_active, find_place = find_place, list_together = list_together, settle = settle, settle_all = settle_all, add_link = add_link, told_of = told_of, start = start, try_start = try_start, start_or_set_aside = start_or_set_aside, pop_prioritized = pop_prioritized }
 return others_made
 end
 local setbacks_made
@@ -3190,8 +3193,8 @@ local reply = state.reply
 local started = state.started
 local fields_of = others().fields_of
 local in_batches = others().in_batches
-local count_text = others().count_text
 local add_link = others().add_link
+local told_of = others().told_of
 local start = others().start
 local queue_again = setbacks().queue_again
 local undo_start = setbacks().undo_start
@@ -3206,8 +3209,8 @@ local function reclaim_own(slots)
     if redis.pcall('GET', job_key .. ':lock') == token then
       redis.call('PEXPIRE', job_key .. ':lock', lease_ms)
       redis.pcall('SREM', stalled_key, id)
-      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf')
-      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', count_text(fields[3]), fields[4] or '0' }) do
+      local fields = fields_of(job_key, 'data', '_v', 'attempt', 'ts', '_wf', 'stalledCount')
+      for _, value in ipairs({ id, fields[1] or '', fields[2] or '0', told_of(fields[3], fields[6]), fields[4] or '0' }) do
         reply[#reply + 1] = value
       end
       if fields[5] then

@@ -26,18 +26,19 @@ class Attempt:
     Attributes:
         data: What the claim holds, once it is decoded.
         port: What the handler reports through; None as long as nobody asked for the context.
-        slot_since: When it got its slot, by the monotonic clock; 0 where nobody wants to know.
+        claimed_ms: When its time began, by the storage's clock: when it was claimed, or its turn came.
+        slot_since: Since when it has its slot or waits for it, by the monotonic clock; 0 where nobody wants to know.
         began: Whether middleware, or the handler, has seen the job.
         lease_lost: Whether that is why it was told to stop: whatever it has done must not be stored.
     """
 
     __slots__ = (
-        "_claimed_ms",
         "_context",
         "_implementation",
         "_reporter",
         "began",
         "claim",
+        "claimed_ms",
         "data",
         "decoded",
         "ended",
@@ -56,7 +57,7 @@ class Attempt:
         self.claim = claim
         self._implementation = implementation
         self._reporter = reporter
-        self._claimed_ms = claimed_ms
+        self.claimed_ms = claimed_ms
         self._context: Context | None = None
         self.port: JobPort | None = None
         self.data: object = None
@@ -78,7 +79,7 @@ class Attempt:
                 task=implementation.task,
                 max_attempts=implementation.retry.attempts,
                 timeout_ms=implementation.timeout_ms,
-                claimed_ms=self._claimed_ms,
+                claimed_ms=self.claimed_ms,
             )
             self._context.data = self.data
             self._tell_why()

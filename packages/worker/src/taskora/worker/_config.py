@@ -21,7 +21,7 @@ class Defaults:
         timeout: How long one attempt may take; None for as long as it takes.
         concurrency: How many jobs of one task this worker runs at once.
         prefetch: How many more it may claim while handlers end sooner than a round trip; None for as many as make four
-            together with those that run.
+            together with those that run, and for none of tasks with `Stall(max_count=0)`.
         stall: What happens when a worker dies.
         ttl: How long jobs may wait for their first attempt; None for as long as it takes.
     """

@@ -50,7 +50,7 @@ class RunOptions(TypedDict, total=False):
         concurrency: How many jobs this worker runs at once.
         prefetch: How many more it may claim, to have them at hand while it waits for the server. It does so only while
             handlers end sooner than a round trip, and none waits for more than a moment. By default as many as make
-            four together with those that run.
+            four together with those that run, and none where a job must not stall (`Stall(max_count=0)`).
         timeout: How long one attempt may take.
         retry: When failed attempts are run again.
         stall: What happens when a worker dies.
@@ -144,7 +144,7 @@ def resolve(
     _check_options(on_cancel, options)
     contract = _collecting(contract, collect, handler)
     since, rate_limit = options.get("since", 1), options.get("rate_limit")
-    ttl = options.get("ttl") or contract.ttl or defaults.ttl
+    ttl, stall = options.get("ttl") or contract.ttl or defaults.ttl, _stall(contract, options, defaults)
     concurrency = _count("concurrency", options.get("concurrency"), defaults.concurrency)
     version, migrations = _versions(contract, options.get("version"), since, options.get("migrate"))
     return Implementation(
@@ -154,10 +154,10 @@ def resolve(
         executor=choose_executor(handler, options.get("executor", "auto"), task=name),
         wants_context=wants_context(handler, task=name),
         concurrency=concurrency,
-        prefetch=_prefetch(options, defaults, concurrency),
+        prefetch=_prefetch(options, defaults, concurrency, stall),
         retry=options.get("retry") or contract.retry or defaults.retry or NO_RETRY,
         timeout_ms=_timeout_ms(options.get("timeout"), contract, defaults),
-        stall=options.get("stall") or contract.stall or defaults.stall,
+        stall=stall,
         on_expire="fail" if ttl is None else ttl.on_expire,
         ttl_ms=0 if ttl is None or contract.collect is not None else ttl.max_ms,
         middleware=check_middleware(options.get("middleware", ())),
@@ -201,8 +201,11 @@ def _versions(
     return accepted, steps
 
 
-def _prefetch(options: RunOptions, defaults: Defaults, concurrency: int) -> int:
-    """None where a limit over all workers counts jobs that are claimed: those that wait would use it up."""
+def _prefetch(options: RunOptions, defaults: Defaults, concurrency: int, stall: Stall) -> int:
+    """None where a limit over all workers counts jobs that are claimed: those that wait would use it up.
+
+    None by default where a job must not lose its worker even once: those that wait would, and have not even begun.
+    """
     given = options.get("prefetch")
     limits = [name for name in ("singleton", "rate_limit", "concurrency_limit") if options.get(name)]
     if limits:
@@ -210,7 +213,13 @@ def _prefetch(options: RunOptions, defaults: Defaults, concurrency: int) -> int:
             raise UsageError.for_field("prefetch", given, f"0 together with {' and '.join(limits)}")
         return 0
     default = prefetch_for(concurrency) if defaults.prefetch is None else defaults.prefetch
+    if stall.max_count == 0:
+        default = 0
     return _count("prefetch", given, default, least=0)
+
+
+def _stall(contract: TaskContract[Any, Any], options: RunOptions, defaults: Defaults) -> Stall:
+    return options.get("stall") or contract.stall or defaults.stall
 
 
 def _count(name: str, given: int | None, default: int, *, least: int = 1) -> int:

@@ -33,19 +33,22 @@ class Prefetch:
         self.most: Final = most
         self.jobs = 0
         self._slots: Final = slots
+        self._bridged_seconds = 0.0
         self._run_seconds = _UNKNOWN_SECONDS
 
     def ran(self, seconds: float) -> None:
         """A handler took so long."""
         self._run_seconds += (seconds - self._run_seconds) * _LEARNING
+        if self._run_seconds > self._bridged_seconds:
+            self.jobs = 0  # known before the next round trip leaves
 
     def answered(self, seconds: float) -> None:
         """A round trip took so long."""
-        gap = min(seconds, LONGEST_WAIT_MS / 1000 * _PRUDENCE)
+        self._bridged_seconds = self._slots * min(seconds, LONGEST_WAIT_MS / 1000 * _PRUDENCE)
         # A clock that stands still tells nothing: handlers have to be quick as far as it can be known.
-        self.jobs = min(self.most, int(self._slots * gap / max(self._run_seconds, 1e-9)))
+        self.jobs = min(self.most, int(self._bridged_seconds / max(self._run_seconds, 1e-9)))
 
-    def waited_too_long(self) -> None:
-        """A job waited for longer than it should: the handler is unknown again."""
+    def distrust(self) -> None:
+        """A job waited for longer than it should, or is about to cost us a worker: the handler is unknown again."""
         self._run_seconds = _UNKNOWN_SECONDS
         self.jobs = 0

@@ -71,14 +71,28 @@ class RunningAttempts:
         """Runs jobs that were claimed at `now_ms`; those beyond the slots when their turn comes."""
         attempts = [self._hold(claim, now_ms) for claim in claims]
         if self._prefetch.most:
-            free = max(0, self._implementation.concurrency - self.running)
-            self._turns.add(attempts[free:])
-            self._begin(attempts[:free])
+            self._begin_in_turn(attempts)
         else:
             self._begin(attempts)
         for attempt in attempts:
             if attempt.claim.job_id in self._cancelled_early.get(attempt.claim.token, ()):
                 self._stop(attempt, StopReason.CANCELLED)
+
+    def _begin_in_turn(self, attempts: Sequence[Attempt]) -> None:
+        """Those that find no slot wait. None waits beside a job that has lost a worker: it may well do so again.
+
+        That one returns to the front instead, and comes back when only as many are claimed as may begin.
+        """
+        free = max(0, self._implementation.concurrency - self.running)
+        risky = [attempt for attempt in attempts if attempt.claim.has_stalled]
+        if risky:
+            self._prefetch.distrust()
+        if risky and len(attempts) > free:
+            for attempt in reversed(risky):
+                self._decline(attempt)
+            attempts = [attempt for attempt in attempts if not attempt.ended]
+        self._turns.add(attempts[free:], time.monotonic())
+        self._begin(attempts[:free])
 
     def _begin(self, attempts: Sequence[Attempt]) -> None:
         self.running += len(attempts)
@@ -105,8 +119,8 @@ class RunningAttempts:
         attempt.ended = True
         self._on_end(attempt, _outcomes.declined(attempt.claim))
 
-    def _waited_too_long(self, _attempt: Attempt) -> None:
-        self._prefetch.waited_too_long()
+    def _waited_too_long(self, _attempt: Attempt | None = None) -> None:
+        self._prefetch.distrust()
         self.decline_waiting()
 
     def _hold(self, claim: Claim, now_ms: int) -> Attempt:
@@ -150,10 +164,15 @@ class RunningAttempts:
         self._on_end(attempt, outcome)
 
     def _take_turns(self, ended: Attempt) -> None:
+        now = time.monotonic()
         if ended.began:
-            self._prefetch.ran(time.monotonic() - ended.slot_since)
+            self._prefetch.ran(now - ended.slot_since)
         if self.waiting and self.has_free_slot:
-            self._begin((self._turns.first(),))
+            first = self._turns.first(now)
+            if first is None:
+                self._waited_too_long()
+            else:
+                self._begin((first,))
 
     def forget(self, attempt: Attempt) -> None:
         """The outcome is stored, or was refused: the lease is no longer ours."""

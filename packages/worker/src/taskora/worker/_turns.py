@@ -19,17 +19,27 @@ class Turns:
     def __init__(self, expire: Callable[[Attempt], None]) -> None:
         self.waiting: Final[deque[Attempt]] = deque()
         self._deadlines: Final = Deadlines(LONGEST_WAIT_MS, expire)
+        self._longest_seconds: Final = LONGEST_WAIT_MS / 1000
 
-    def add(self, attempts: Sequence[Attempt]) -> None:
-        """They come after those that are here."""
+    def add(self, attempts: Sequence[Attempt], now: float) -> None:
+        """They come after those that are here. `now` is of the monotonic clock."""
+        for attempt in attempts:
+            attempt.slot_since = now
         if attempts:
             self.waiting.extend(attempts)
             self._deadlines.watch(attempts)
 
-    def first(self) -> Attempt:
-        """Takes out the one whose turn it is."""
+    def first(self, now: float) -> Attempt | None:
+        """Takes out the one whose turn it is, and whose time begins now; None if it has waited for too long.
+
+        A timer says that only as long as nothing holds up the event loop, or the process. Then its lease may be over.
+        """
+        waited = now - self.waiting[0].slot_since
+        if waited > self._longest_seconds:
+            return None
         attempt = self.waiting.popleft()
         self._deadlines.drop(attempt)
+        attempt.claimed_ms += int(waited * 1000)
         return attempt
 
     def last(self) -> Attempt:

@@ -108,6 +108,17 @@ class TestStallSweep(Cases):
         await subject.run(SWEEP)
         assert ids(await subject.exchange("T2", slots=2)) == ["a", "b"]
 
+    async def test_who_claims_a_job_that_has_lost_a_worker_is_told_so(self, subject: Subject) -> None:
+        await abandon(subject, "a")
+        await subject.run(SWEEP)
+        await subject.enqueue("b")
+        for resend in (False, True):
+            claims = (await subject.exchange("T2", slots=2, resend=resend)).claims
+            assert [(claim.job_id, claim.attempt, claim.has_stalled) for claim in claims] == [
+                ("a", 1, True),
+                ("b", 1, False),
+            ]
+
     async def test_a_late_worker_is_refused_after_its_job_was_recovered(self, subject: Subject) -> None:
         await abandon(subject, "a", token="T1")
         await subject.run(SWEEP)

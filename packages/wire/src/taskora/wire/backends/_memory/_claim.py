@@ -110,4 +110,5 @@ def _claim(job_id: str, record: Record, token: str) -> Claim:
         attempt=number(record, "attempt"),
         timestamp_ms=number(record, "ts"),
         link=link_of(record),
+        has_stalled=number(record, "stalledCount") > 0,
     )
