@@ -1,5 +1,6 @@
 """Lanes of few slots claim a few jobs before their turn, as long as handlers are quick."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from packages.worker.tests.by_hand import Desk, Handlers, Trusting, settle_down, working
 from packages.worker.tests.workbench import double
 from taskora.contracts import Duration, JobState, RateLimit, Stall, UsageError
+from taskora.contracts.records import replace
 from taskora.wire import Cancel, Lease, LeaseState, ListJobs, OutcomeKind, ReadJob
 from taskora.worker import Context, Defaults, _lane, _running, _turns
 from taskora.worker._implementation import RunOptions, resolve
@@ -232,6 +234,89 @@ async def test_nobody_looks_for_more_while_every_slot_is_taken() -> None:
         assert desk.calls["wait_for_work"] == 1
 
 
+async def test_whoever_is_taken_out_is_not_waited_for_any_more() -> None:
+    async with working(1, jobs=5, prefetch=4) as (lane, desk, _, _):
+        await desk.reply()
+        turns = lane.attempts._turns
+        waiting = [*turns.waiting]
+        assert all(turns._deadlines.left_seconds(attempt) > 0 for attempt in waiting)
+        assert turns.first(0) is waiting[0]
+        assert turns.last() is waiting[3]
+        assert turns.remove(waiting[1])
+        assert not turns.remove(waiting[1])
+        assert [turns._deadlines.left_seconds(attempt) > 0 for attempt in waiting] == [False, False, True, False]
+        turns.close()
+        assert (len(turns.waiting), turns._deadlines.left_seconds(waiting[2])) == (0, 0)
+
+
+async def test_those_that_are_stopped_before_their_turn_take_no_slot_and_leave_none_to_claims() -> None:
+    hooks: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def hook(data: int, ctx: Context) -> None:
+        await hooks
+
+    async with working(1, jobs=6, prefetch=AHEAD, on_cancel=hook) as (lane, desk, handlers, _):
+        await desk.reply()
+        for job_id in ("1", "2"):
+            lane.attempts.cancel(job_id)
+        await settle_down()
+        claimed = await desk.inner.run(replace(desk.history[0], token="late", slots=2))
+        lane.attempts.start(claimed.claims, claimed.now_ms)
+        await settle_down()
+        assert (handlers.started, len(lane.attempts.waiting)) == (["0"], 3)
+        await handlers.end()
+        assert handlers.started == ["0"]
+        hooks.set_result(None)
+        await settle_down()
+        assert handlers.started == ["0", "3"]
+
+
+async def test_a_lane_learns_nothing_from_jobs_that_no_handler_has_seen() -> None:
+    learnt: list[float] = []
+
+    class Noting(Trusting):
+        def ran(self, seconds: float) -> None:
+            learnt.append(seconds)
+
+    async with working(1, jobs=4, prefetch=Noting(AHEAD)) as (lane, desk, handlers, _):
+        await desk.reply()
+        lane.attempts.cancel("1")
+        await settle_down()
+        assert learnt == []
+        await handlers.end()
+        assert len(learnt) == 1
+
+
+async def test_who_looks_while_jobs_wait_claims_no_more_than_may_wait() -> None:
+    async with working(2, jobs=1, prefetch=2) as (lane, desk, handlers, _):
+        await desk.reply()
+        assert desk.calls["wait_for_work"] == 1
+        await desk.enqueue("a", "b", "c", "d", "e", "f")
+        await handlers.end()
+        await desk.reply()
+        assert (lane.attempts.running, len(lane.attempts.waiting), desk.asked) == (2, 2, [])
+        await desk.ring()
+        assert [asked.operation.slots for asked in desk.asked] == [0]
+
+
+async def test_a_lane_that_trusts_less_than_it_did_claims_nothing() -> None:
+    async with working(1, jobs=6, prefetch=Listening(AHEAD)) as (lane, desk, _, _):
+        await desk.reply()
+        lane._prefetch.distrust()
+        assert lane.free_slots() == 0
+
+
+async def test_a_lane_that_stops_waits_for_no_work() -> None:
+    async with working(2, jobs=2, prefetch=2) as (lane, desk, handlers, _):
+        await desk.reply()
+        lane.stop_claiming()
+        await settle_down()
+        await handlers.end(1)
+        while desk.asked:
+            await desk.reply()
+        assert (lane.attempts.running, desk.calls["wait_for_work"]) == (1, 0)
+
+
 async def test_slots_are_filled_first() -> None:
     async with working(2, jobs=9, prefetch=2) as (lane, desk, handlers, _):
         await desk.reply()
@@ -300,7 +385,10 @@ def test_who_let_a_job_wait_is_unknown_again() -> None:
     prefetch = Prefetch(AHEAD, slots=1)
     for _ in range(MANY):
         prefetch.ran(0.0001)
+    prefetch.answered(0.001)
+    assert prefetch.jobs == AHEAD
     prefetch.distrust()
+    assert prefetch.jobs == 0
     prefetch.ran(0.0001)
     prefetch.answered(0.001)
     assert prefetch.jobs == 0
