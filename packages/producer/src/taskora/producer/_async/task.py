@@ -243,7 +243,7 @@ class AsyncBoundTask(Generic[I, O]):
         return describe_batch(await self._session.drive(read_batch(self.contract, key)))
 
     def item(self, data: I, **options: Unpack[DispatchOptions]) -> DispatchItem[I]:
-        """A payload with options of its own, for `dispatch_many`."""
+        """A payload with options of its own, for `dispatch_many` and `dispatch_stream`."""
         return DispatchItem(data, options)
 
     def job(self, job_id: str) -> AsyncJobHandle[O]:
