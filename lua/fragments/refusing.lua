@@ -29,15 +29,23 @@ local function tell_refusal()
   error(refusal)
 end
 
--- A place is damaged. What stands there stays, and holds up neither those of other places nor what this call tells.
-local function pass_over(why)
+local function note_refusal(why)
   state.has_failed = true
   refusal = refusal or why
 end
 
+-- A place is damaged. What stands there stays, and holds up neither those of other places nor what this call tells. Any
+-- other error stops the call: a read-only replica, say, must not tell what became of outcomes.
+local function pass_over(why)
+  if not string.find(type(why) == 'table' and why.err or why, 'WRONGTYPE', 1, true) then
+    error(why)
+  end
+  note_refusal(why)
+end
+
 local function set_aside(id, source, why)
   aside[#aside + 1], aside[#aside + 2] = id, source
-  pass_over(why)
+  note_refusal(why)
 end
 
 -- Jobs that were set aside go back to where they were taken from. They do not hold up those that could start; but a call

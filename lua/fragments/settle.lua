@@ -135,6 +135,7 @@ end
 local function settle_all()
   local outcomes, statuses = read_outcomes()
   if #leaving == 0 then
+    redis.call('DEL', prefix .. 'parked:none') -- not there: a replica, which may store no outcome, says of none that it is lost
     return statuses
   end
   -- It comes before every other write: a server that is out of memory permits it, and then permits the rest.

@@ -1,6 +1,9 @@
 """exchange: who may settle a job, and what a late, repeated or hopeless call does."""
 
+from typing import Any
+
 import pytest
+from redis.exceptions import ReadOnlyError
 
 from taskora.wire import OutcomeKind, Settlement
 from tests.transitions.exchanges import (
@@ -152,3 +155,18 @@ def test_a_clock_that_went_back_settles_all_the_same(task: RawTask) -> None:
     task.seed(claimed())
     assert task.run(exchange(ended(COMPLETED, b"1")), now_ms=NOW - 60_000).settlements == SETTLED
     assert task.read("completed") == Scores({"j1": NOW - 60_000})
+
+
+@pytest.mark.parametrize("seed", [{}, {"a": job(), "wait": ["a"]}])
+@pytest.mark.parametrize("slots", [0, 1])
+@pytest.mark.parametrize("resend", [False, True])
+def test_a_replica_says_of_no_outcome_that_it_is_lost(task: RawTask, seed: Dump, slots: int, resend: bool) -> None:
+    task.seed(seed)
+    client: Any = task.client
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        with pytest.raises(ReadOnlyError):
+            task.run(exchange(ended(COMPLETED, b"1"), slots=slots, resend=resend))
+    finally:
+        client.execute_command("REPLICAOF", "NO", "ONE")
+    assert task.dump() == seed

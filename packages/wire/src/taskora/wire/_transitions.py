@@ -2358,7 +2358,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="15765034d4c7119dd5a4d991cbf1a83b77b1e4f9",
+    sha="95fbeffbdc5d675d9a0c96fa561c628a9305b4d7",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -2586,6 +2586,7 @@ end
 local function settle_all()
   local outcomes, statuses = read_outcomes()
   if #leaving == 0 then
+    redis.call('DEL', prefix .. 'parked:none')
     return statuses
   end
   correct_active(redis.call('RPOP', active_key, #leaving) or {}, leaving)
@@ -3242,13 +3243,19 @@ end
 local function tell_refusal()
   error(refusal)
 end
-local function pass_over(why)
+local function note_refusal(why)
   state.has_failed = true
   refusal = refusal or why
 end
+local function pass_over(why)
+  if not string.find(type(why) == 'table' and why.err or why, 'WRONGTYPE', 1, true) then
+    error(why)
+  end
+  note_refusal(why)
+end
 local function set_aside(id, source, why)
   aside[#aside + 1], aside[#aside + 2] = id, source
-  pass_over(why)
+  note_refusal(why)
 end
 local function put_back(has_told)
   for n = #aside - 1, 1, -2 do
@@ -3278,7 +3285,7 @@ local function list_many(ids)
   local is_listed, why = pcall(in_batches, ids, 'LPUSH', active_key)
   return is_listed and #ids or why
 end
-failing_made = { reclaim_own = reclaim_own, return_to_active = return_to_active, refuse = refuse, tell_refusal = tell_refusal, pass_over = pass_over, set_aside = set_aside, put_back = put_back, undo_claims = undo_claims, list_many = list_many }
+failing_made = { reclaim_own = reclaim_own, return_to_active = return_to_active, refuse = refuse, tell_refusal = tell_refusal, note_refusal = note_refusal, pass_over = pass_over, set_aside = set_aside, put_back = put_back, undo_claims = undo_claims, list_many = list_many }
 return failing_made
 end
 if #given >= OUTCOMES then
