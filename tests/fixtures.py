@@ -77,12 +77,14 @@ def server_kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def server(start_server: StartServer, server_kind: str) -> Server:
-    """Return an empty server of each kind."""
+def server(start_server: StartServer, server_kind: str) -> Iterator[Server]:
+    """Return an empty server of each kind; nothing is left there for tests that do not ask for an empty one."""
     server = start_server(server_kind)
     with server.client() as client:
         client.flushall()
-    return server
+    yield server
+    with server.client() as client:
+        client.flushall()
 
 
 @pytest.fixture

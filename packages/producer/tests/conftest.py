@@ -25,12 +25,14 @@ def storage(request: pytest.FixtureRequest, start_server: StartServer) -> Storag
 
 
 @pytest.fixture
-def redis_storage(start_server: StartServer) -> Storage:
-    """A server, where one kind is enough."""
+def redis_storage(start_server: StartServer) -> Iterator[Storage]:
+    """A server, where one kind is enough; nothing is left there for tests that do not ask for an empty one."""
     server = start_server("valkey9")
     with server.client() as client:
         client.flushall()
-    return Storage(server.url, server)
+    yield Storage(server.url, server)
+    with server.client() as client:
+        client.flushall()
 
 
 @pytest.fixture(params=["sync", "async"])
