@@ -1,6 +1,18 @@
 """Generates `taskora.wire._transitions` from the Lua files, so that slots and their order are said once.
 
 Usage: `python tools/bindings.py` writes the file; `--check` only compares it and exits 1 when it is stale.
+
+What lines of a script ask for:
+
+- `--@include name` stands for the text of a fragment, without functions that nothing uses.
+- `--@seldom name...` (also `others`, `setbacks`, `failing`) stands for a function `seldom()`. When it is first called,
+  it makes the functions of these fragments, and returns them by name: `seldom().park(id)`. A group calls what groups
+  above it have made by name, and what those below it make as the script does. It reads slots again, and has its own
+  copy of what it needs of included fragments, since both cost less than to share variables.
+- `local state = { a = a }` is what groups know of the script besides. Each field is a variable of that name in them,
+  copied when the group is made: so it is a table that is filled, or a value that never changes, which is checked.
+  What changes is written and read as `state.b`.
+- `--@diagnosed` puts the script into a protected function, so that errors name the key.
 """
 
 import hashlib
@@ -167,7 +179,9 @@ def expand(path: Path, source: str) -> str:
         known.extend(f"local {name} = {group}().{name}" for name in functions)
         return rendered
 
-    return GROUP.sub(group_of, expanded)
+    text = GROUP.sub(group_of, expanded)
+    check_shared(path, source, text)
+    return text
 
 
 def names_in(text: str) -> set[str]:
@@ -201,6 +215,15 @@ def shared_with_groups(source: str) -> list[str]:
     state = STATE.search(source)
     names = re.findall(r"(\w+) =", state[1]) if state else []
     return [f"local {name} = state.{name}" for name in names]
+
+
+def check_shared(path: Path, source: str, text: str) -> None:
+    """Groups have copies of what `state` tells them at first: these must stay true."""
+    state = STATE.search(text)
+    for line in shared_with_groups(source):
+        name = line.split()[1]
+        if state and re.search(rf"^\s*{name} = |\bstate\.{name} = ", text[state.end() :], re.MULTILINE):
+            raise BindingError(f"{path.name}: {name} of `state` is copied by groups, so it must not get another value")
 
 
 def without_functions(text: str) -> tuple[str, dict[str, str]]:
