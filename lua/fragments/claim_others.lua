@@ -21,7 +21,9 @@ end
 -- `before` is what the claim overwrites, if it does: a handler that never starts must leave the job as it was.
 local function start(id, job_key, fields, before)
   local attempt, n = count_text(fields[3]), #reply
-  redis.call('PSETEX', job_key .. ':lock', lease_ms, token)
+  if redis.pcall('PSETEX', job_key .. ':lock', lease_ms, token).err then
+    redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+  end
   if before then
     redis.call('HSET', job_key, 'state', 'active', 'processedOn', now, 'py:before', before)
   else

@@ -63,7 +63,9 @@ for s = 1, #sources do
       -- A job that has nothing but what every record has: nothing of it could forbid its start.
       if fields and fields[1] and fields[2] and fields[3] == '1' and fields[4] and fields[5] == 'waiting' and fields[6]
         and fields[7] and (fields[2] == max_version or (tonumber(fields[2]) or 0) <= tonumber(max_version)) then
-        call('PSETEX', job_key .. ':lock', lease_ms, token)
+        if try('PSETEX', job_key .. ':lock', lease_ms, token).err then -- which few lists of permissions may know
+          call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+        end
         call('HSET', job_key, 'state', 'active', 'processedOn', now)
         if is_trimmed then
           try('XADD', events_key, '*', 'event', 'active', 'jobId', id, 'attempt', '1')

@@ -154,3 +154,16 @@ def test_those_that_stay_active_keep_their_order(task: RawTask, ended: list[str]
     task.seed({"active": running})
     assert task.run(exchange(*[end(job_id=job_id) for job_id in ended])).settlements == SETTLED * len(ended)
     assert task.read("active") == [job_id for job_id in running if job_id not in ended]
+
+
+@pytest.mark.parametrize("more", [{}, {"attempt": 2}])
+def test_a_user_who_may_set_leases_with_set_alone_loses_no_job(task: RawTask, more: dict[str, Any]) -> None:
+    client: Any = task.client
+    client.execute_command("ACL", "SETUSER", "default", "-psetex")
+    try:
+        claim = claim_of(task, {"j1": job(**more), "wait": ["j1"]})
+    finally:
+        client.execute_command("ACL", "SETUSER", "default", "+psetex")
+    assert claim.job_id == "j1"
+    assert task.read("active") == ["j1"]
+    assert task.read("j1:lock") == Expires(TOKEN)

@@ -2358,7 +2358,7 @@ def enqueue_steps(
 
 EXCHANGE = Script(
     name="exchange",
-    sha="95fbeffbdc5d675d9a0c96fa561c628a9305b4d7",
+    sha="10d0ea0aa7cc08a94f494afe0db992162d807056",
     text="""\
 local function transition()
 local prefix = KEYS[1]
@@ -2631,7 +2631,9 @@ local function told_of(attempt, stalled_count)
 end
 local function start(id, job_key, fields, before)
   local attempt, n = count_text(fields[3]), #reply
-  redis.call('PSETEX', job_key .. ':lock', lease_ms, token)
+  if redis.pcall('PSETEX', job_key .. ':lock', lease_ms, token).err then
+    redis.call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+  end
   if before then
     redis.call('HSET', job_key, 'state', 'active', 'processedOn', now, 'py:before', before)
   else
@@ -3401,7 +3403,9 @@ for s = 1, #sources do
       end
       if fields and fields[1] and fields[2] and fields[3] == '1' and fields[4] and fields[5] == 'waiting' and fields[6]
         and fields[7] and (fields[2] == max_version or (tonumber(fields[2]) or 0) <= tonumber(max_version)) then
-        call('PSETEX', job_key .. ':lock', lease_ms, token)
+        if try('PSETEX', job_key .. ':lock', lease_ms, token).err then
+          call('SET', job_key .. ':lock', token, 'PX', lease_ms)
+        end
         call('HSET', job_key, 'state', 'active', 'processedOn', now)
         if is_trimmed then
           try('XADD', events_key, '*', 'event', 'active', 'jobId', id, 'attempt', '1')
