@@ -23,7 +23,9 @@ local function write(kind, id, job_key, payload)
     emit('progress', id, 'value', payload)
   else
     reply = redis.pcall('RPUSH', job_key .. ':logs', payload)
-    redis.pcall('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    if type(reply) == 'number' then -- else a server without memory, which permits this, would permit the entries behind
+      redis.call('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    end
   end
   return type(reply) == 'table' and reply
 end

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import pytest
+from redis.exceptions import ResponseError
 
 from taskora.wire import Report, ReportEntry
 from tests.transitions.keyspace import Dump, Events, Expires, RawTask, event, job
@@ -71,3 +72,14 @@ def test_payloads_are_kept_byte_for_byte(task: RawTask) -> None:
     task.seed(ACTIVE)
     task.run(report(entry("progress", '"Привет 😀"'.encode())))
     assert task.read("j1")["progress"] == '"Привет 😀"'
+
+
+def test_a_server_that_is_out_of_memory_writes_all_entries_or_none(task: RawTask) -> None:
+    task.seed(ACTIVE)
+    task.client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(ResponseError, match="maxmemory"):
+            task.run(report(*(entry("log", b"1") for _ in range(3)), entry("progress", b"50")))
+    finally:
+        task.client.config_set("maxmemory", 0)
+    assert task.dump() == ACTIVE

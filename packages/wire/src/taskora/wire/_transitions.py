@@ -5458,7 +5458,7 @@ def remove_finished(
 
 REPORT = Script(
     name="report",
-    sha="a91f0cd9f8bd022e643cf5ee5a0ce2bd06d690b7",
+    sha="86d2e2d9d176bf541d42b281eddcb6d1720d2043",
     text="""\
 local function transition()
 local events_key = KEYS[1]
@@ -5480,7 +5480,9 @@ local function write(kind, id, job_key, payload)
     emit('progress', id, 'value', payload)
   else
     reply = redis.pcall('RPUSH', job_key .. ':logs', payload)
-    redis.pcall('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    if type(reply) == 'number' then
+      redis.call('LTRIM', job_key .. ':logs', -LOG_LIMIT, -1)
+    end
   end
   return type(reply) == 'table' and reply
 end
