@@ -167,7 +167,8 @@ async def test_a_job_of_a_version_that_is_no_longer_known_fails_aloud(
         await aeventually(lambda: "task double job raw failed (attempt 1/5)" in caplog.text)
         worker.on("task:failed")(failed.append)
         await enqueue_raw(worker, "double", b"4", version=1, job_id="again")
-        await aeventually(lambda: [(event.job_id, event.will_retry) for event in failed] == [("again", False)])
+        # The failure of the moment before may be told, too.
+        await aeventually(lambda: [(event.job_id, event.will_retry) for event in failed][-1:] == [("again", False)])
 
 
 async def enqueue_raw(worker: Worker, task: str, raw: bytes, *, version: int = 1, job_id: str = "raw") -> None:
