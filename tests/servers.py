@@ -74,6 +74,12 @@ class Cluster:
         """Return a raw client of all of them; replies are bytes."""
         return redis.RedisCluster(host="127.0.0.1", port=self.servers[0].port)
 
+    def flush(self) -> None:
+        """Delete every key."""
+        for server in self.servers:
+            with server.client() as client:
+                client.flushall()
+
 
 @contextlib.contextmanager
 def running_cluster(kind: str) -> Generator[Cluster]:

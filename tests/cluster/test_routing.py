@@ -22,13 +22,6 @@ LONG_MS = 30_000
 TASKS = [f"task-{number}" for number in range(12)]
 
 
-@pytest.fixture(autouse=True)
-def _empty(cluster: Cluster) -> None:
-    for server in cluster.servers:
-        with server.client() as client:
-            client.flushall()
-
-
 @pytest.fixture
 async def backend(cluster: Cluster) -> AsyncIterator[Backend]:
     backend = open_backend(cluster.url)

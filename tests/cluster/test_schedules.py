@@ -13,9 +13,6 @@ TASKS = [define_task(f"task-{number}", input=int) for number in range(6)]
 
 
 async def test_schedules_of_many_tasks_fire_in_a_cluster(cluster: Cluster) -> None:
-    for server in cluster.servers:
-        with server.client() as client:
-            client.flushall()
     keys = Keyspace()
     slots = {key_slot(key.encode()) for key in (keys.schedules_key, keys.schedules_next_key, keys.schedules_lock_key)}
     assert len(slots) == 3

@@ -24,7 +24,7 @@ async def memory_storage() -> AsyncGenerator[Storage]:
 
 @asynccontextmanager
 async def redis_storage(server: Server, options: str = "") -> AsyncGenerator[Storage]:
-    """A server, emptied before."""
+    """A server, emptied before and afterwards."""
     with server.client() as client:
         async with storage_at(server.url + options, client) as storage:
             yield storage
@@ -32,7 +32,7 @@ async def redis_storage(server: Server, options: str = "") -> AsyncGenerator[Sto
 
 @asynccontextmanager
 async def storage_at(url: str, client: redis.Redis | redis.RedisCluster) -> AsyncGenerator[Storage]:
-    """What a URL leads to, emptied before by a raw client."""
+    """What a URL leads to, emptied by a raw client: before, and afterwards for tests that do not ask for that."""
     clock = StorageClock()
     client.flushall()
     backend = open_backend(url, clock=clock)
@@ -40,3 +40,4 @@ async def storage_at(url: str, client: redis.Redis | redis.RedisCluster) -> Asyn
         yield Storage(backend=backend, clock=clock, tricks=RedisTricks(client, Keyspace()))
     finally:
         await backend.close()
+        client.flushall()

@@ -31,12 +31,6 @@ def enqueue(job_id: str) -> Enqueue:
     return Enqueue(task="t", version=1, max_attempts=1, jobs=[NewJob(job_id=job_id, data=b"1")])
 
 
-@pytest.fixture(autouse=True)
-def _empty(sentinels: Watched) -> None:
-    with sentinels.client(sentinels.master()) as client:
-        client.flushall()
-
-
 async def count_at(url: str, **options: Any) -> int:
     backend = open_backend(url, **options)
     try:

@@ -156,9 +156,7 @@ def test_an_operation_that_fails_for_good_is_the_error_of_all(backend: SyncBacke
 
 @pytest.fixture
 def of_cluster(cluster: Cluster) -> Iterator[SyncBackend]:
-    for server in cluster.servers:
-        with server.client() as client:
-            client.flushall()
+    cluster.flush()
     with contextlib.closing(open_sync_backend(cluster.url)) as opened:
         yield opened
 
